@@ -1,0 +1,129 @@
+"""The command ``hybridlib``: run a study, evaluate an encoder, list parameters and strategies."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hybridlib import __version__
+from hybridlib.errors import InputError
+
+STUDY_EXAMPLE = "example: hybridlib run params/quickstart.yaml -p alpha 0.3 -p study my-study"
+EVALUATE_EXAMPLE = "example: hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0 all well, 1 a run failed, 2 bad input."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("papermill", "transformers"):
+        logging.getLogger(noisy).propagate = False
+    try:
+        return options.command(options)
+    except InputError as error:
+        print(f"hybridlib: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    shape: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser(prog="hybridlib", description="Hybrid batch training for multilingual retrieval.", epilog=STUDY_EXAMPLE, **shape)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a study: every notebook over its grid", description="Run a study; run it again to repeat only what is not finished.", epilog=STUDY_EXAMPLE, **shape)
+    run.add_argument("params", type=Path, help="the study's parameter file")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
+    run.set_defaults(command=_run)
+
+    evaluate = commands.add_parser("evaluate", help="evaluate one encoder", description="Evaluate a transformers folder or hub id: three settings and language bias.", epilog=EVALUATE_EXAMPLE, **shape)
+    evaluate.add_argument("encoder", help="a transformers folder, or a hub id (name or name@revision)")
+    evaluate.add_argument("--corpus", required=True, help="xquad-r, mlqa-r, pairs or facts")
+    evaluate.add_argument("--corpus-path", help="the corpus's folder or file")
+    evaluate.add_argument("--out", type=Path, required=True, help="folder for metrics.json, per_query.parquet and ranks")
+    evaluate.add_argument("--languages", nargs="+", help="only these languages")
+    evaluate.add_argument("--pooling", choices=["mean", "cls"], help="default: what the encoder's folder says, else mean")
+    evaluate.add_argument("--query-prefix", help="default: what the encoder's folder says, else 'Query: '")
+    evaluate.add_argument("--passage-prefix", help="default: what the encoder's folder says, else 'Passage: '")
+    evaluate.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
+    evaluate.add_argument("--candidate-text", choices=["sentence", "context"], help="LAReQA candidates: the sentence (default), or with its paragraph")
+    evaluate.set_defaults(command=_evaluate)
+
+    commands.add_parser("params", help="print every parameter", description="Print every parameter with type, default, unit, range and meaning.", epilog="example: hybridlib params", **shape).set_defaults(command=_params)
+    commands.add_parser("strategies", help="print the batch strategies", description="Print the batch strategies, one line each.", epilog="example: hybridlib strategies", **shape).set_defaults(command=_strategies)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from hybridlib.params import Params, parse_override
+    from hybridlib.pipeline import Outcome, run_study
+    from hybridlib.study import NOTEBOOKS, Study
+
+    params = Params.load(options.params, {name: parse_override(value) for name, value in options.p})
+
+    def report(outcome: Outcome) -> None:
+        detail = f" in {outcome.seconds:.0f} s" if outcome.seconds else ""
+        tqdm.write(f"{outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}{detail}{': ' + outcome.reason if outcome.reason else ''}", file=sys.stdout)
+
+    outcomes = run_study(params, report)
+    study = Study(params)
+    table = study.comparison / "results.md"
+    if outcomes[-1].good:
+        print(f"\n{table.read_text(encoding='utf-8')}")
+    print(f"Executed notebooks and figures: {study.folder} (compared in {study.comparison})")
+    bad = [outcome for outcome in outcomes if not outcome.good]
+    for outcome in bad:
+        print(f"{outcome.state}: {outcome.name} {NOTEBOOKS[outcome.step]}: {outcome.reason}" + (f" (see {outcome.where})" if outcome.where else ""))
+    return 1 if bad else 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from hybridlib import corpora, evaluation, retrieval
+    from hybridlib.files import check_writable
+    from hybridlib.params import Params
+    from hybridlib.study import load_encoder
+
+    given = {"encoder": options.encoder, "eval_corpus": options.corpus, "eval_corpus_path": options.corpus_path and Path.cwd() / options.corpus_path, "eval_languages": options.languages}
+    given.update({name: getattr(options, name) for name in ("pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
+    params = Params.check({name: value for name, value in given.items() if value is not None}, "hybridlib evaluate")
+    check_writable(options.out)
+    corpus = corpora.evaluation_corpus(params)
+    encoder = load_encoder(params, options.encoder)
+    ranking = retrieval.rank(*retrieval.encode_corpus(encoder, corpus, params.encode_tokens), corpus, params.top_k, params.score_block)
+    metrics = {"encoder": options.encoder, "pooling": encoder.pooling, "prefixes": encoder.prefixes, "max_length": encoder.max_length, **evaluation.summarise(ranking, corpus, params.top_k)}
+    evaluation.write_results(options.out, metrics, ranking, corpus)
+    print(f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates ({corpus.candidate_text}), {len(corpus.languages)} languages")
+    print(pd.Series(evaluation.headline(metrics)).to_string(float_format=lambda value: f"{value:.4f}"))
+    print(f"wrote {options.out / 'metrics.json'}")
+    return 0
+
+
+def _params(options: argparse.Namespace) -> int:
+    from hybridlib.params import describe
+
+    for row in describe().itertuples():
+        unit = f" [{row.unit}]" if row.unit else ""
+        limits = f" ({row.range})" if row.range else ""
+        print(f"{row.name}: {row.type} = {row.default!r}{unit}{limits}\n    {row.meaning}")
+    return 0
+
+
+def _strategies(options: argparse.Namespace) -> int:
+    from hybridlib.samplers import STRATEGIES, UNTRAINED
+
+    print(f"{UNTRAINED:<12} the encoder as it is")
+    for name, entry in STRATEGIES.items():
+        print(f"{name:<12} {entry.meaning}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,379 @@
+"""Parallel question-passage tables to train on, and retrieval corpora to evaluate on.
+
+Training pairs are one DataFrame with PAIR_COLUMNS: the same ``pair_id`` in two languages means translation of
+each other; the same ``passage_id``, the same passage content in any language. A :class:`RetrievalCorpus` holds
+queries, candidates and the relevance between them. Texts are data and are used exactly as they stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from hybridlib import facts
+from hybridlib.errors import InputError
+from hybridlib.files import read_json, resolve, write_json
+
+if TYPE_CHECKING:
+    from hybridlib.params import Params
+
+PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
+CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r")
+LAREQA_LANGUAGES = {
+    "xquad-r": ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
+    "mlqa-r": ("ar", "de", "en", "es", "hi", "vi", "zh"),
+}
+
+
+@dataclass(frozen=True)
+class RetrievalCorpus:
+    """Queries, candidates and relevance of one evaluation.
+
+    Attributes:
+        name: what results call it.
+        queries: columns query_id, lang, question_id, text. Language copies of a question share question_id.
+        candidates: columns candidate_id, lang, group, text; sorted by (lang, candidate_id). The row number is
+            the document index that breaks ties. Candidates with the same ``group`` say the same thing.
+        qrels: columns query, candidate (row numbers), grade (int, 1 = relevant).
+        candidate_text: ``sentence``, ``context`` or ``passage``: what a candidate's text holds.
+    """
+
+    name: str
+    queries: pd.DataFrame
+    candidates: pd.DataFrame
+    qrels: pd.DataFrame
+    candidate_text: str = "passage"
+
+    @property
+    def languages(self) -> list[str]:
+        """Languages that have candidates, sorted."""
+        return sorted(self.candidates["lang"].unique())
+
+    @property
+    def hash(self) -> str:
+        """Identifies the content."""
+        digest = hashlib.sha256(self.candidate_text.encode())
+        for frame in (self.queries, self.candidates, self.qrels):
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def restrict(self, languages: Iterable[str] | None) -> RetrievalCorpus:
+        """Only the queries and candidates in ``languages`` (None: all)."""
+        if languages is None:
+            return self
+        wanted = sorted(languages)
+        missing = sorted(set(wanted) - set(self.languages))
+        if missing:
+            raise InputError(f"corpus {self.name!r} has no {', '.join(missing)}; it has {', '.join(self.languages)}: change eval_languages")
+        keep = [frame["lang"].isin(wanted).to_numpy() for frame in (self.queries, self.candidates)]
+        number = [np.where(k, np.cumsum(k) - 1, -1) for k in keep]
+        qrels = self.qrels.assign(query=number[0][self.qrels["query"]], candidate=number[1][self.qrels["candidate"]])
+        qrels = qrels[(qrels["query"] >= 0) & (qrels["candidate"] >= 0)].reset_index(drop=True)
+        return replace(self, queries=self.queries[keep[0]].reset_index(drop=True), candidates=self.candidates[keep[1]].reset_index(drop=True), qrels=qrels)
+
+    def save(self, folder: Path) -> None:
+        """Write queries, candidates and qrels as parquet, and corpus.json last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in ("queries", "candidates", "qrels"):
+            getattr(self, part).to_parquet(folder / f"{part}.parquet", index=False)
+        write_json(folder / "corpus.json", {"name": self.name, "candidate_text": self.candidate_text})
+
+    @classmethod
+    def load(cls, folder: Path) -> RetrievalCorpus:
+        """Read what :meth:`save` wrote."""
+        if not (folder / "corpus.json").exists():
+            raise InputError(f"{folder}: no corpus.json: not a prepared corpus; run 01_data_prep for this study first")
+        parts = {part: pd.read_parquet(folder / f"{part}.parquet") for part in ("queries", "candidates", "qrels")}
+        return cls(**read_json(folder / "corpus.json"), **parts)
+
+    @classmethod
+    def build(cls, name: str, queries: pd.DataFrame, candidates: pd.DataFrame, relevance: pd.DataFrame, candidate_text: str = "passage") -> RetrievalCorpus:
+        """Sort, number and check. ``relevance``: columns query_id, candidate_id, grade.
+
+        The order of the rows given does not matter: candidates are numbered by (lang, candidate_id).
+
+        Raises:
+            InputError: a repeated id, an empty text, or relevance that names an unknown id; it says which.
+        """
+        queries = queries.sort_values(["lang", "query_id"], ignore_index=True)
+        candidates = candidates.sort_values(["lang", "candidate_id"], ignore_index=True)
+        _check_texts(name, queries, "query_id", "text")
+        _check_texts(name, candidates, "candidate_id", "text")
+        qrels = pd.DataFrame({
+            "query": _number(name, relevance["query_id"], queries["query_id"]),
+            "candidate": _number(name, relevance["candidate_id"], candidates["candidate_id"]),
+            "grade": relevance["grade"].to_numpy(),
+        })
+        return cls(name, queries, candidates, qrels.sort_values(["query", "candidate"], ignore_index=True), candidate_text)
+
+
+def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
+    """Every question of ``pairs`` is a query; every passage in every language, once, a candidate.
+
+    Relevant to a question is every candidate with its passage_id, in any language.
+    """
+    pairs = pairs.sort_values(["lang", "passage_id", "pair_id"])
+    queries = pd.DataFrame({"query_id": pairs["lang"] + ":" + pairs["pair_id"], "lang": pairs["lang"], "question_id": pairs["pair_id"], "text": pairs["question"]})
+    unique = pairs.drop_duplicates(["lang", "passage_id"])
+    candidates = pd.DataFrame({"candidate_id": unique["lang"] + ":" + unique["passage_id"], "lang": unique["lang"], "group": unique["passage_id"], "text": unique["passage"]})
+    asked = queries.assign(group=pairs["passage_id"])[["query_id", "group"]]
+    relevance = asked.merge(candidates[["candidate_id", "group"]], on="group").assign(grade=1)
+    return RetrievalCorpus.build(name, queries, candidates, relevance)
+
+
+# ---------------------------------------------------------------------------------------------------- LAReQA
+
+
+def load_lareqa(folder: str | Path, name: str, languages: Iterable[str] | None = None, candidate_text: str = "sentence") -> RetrievalCorpus:
+    """Read a folder of LAReQA's ``<lang>.json`` (SQuAD JSON plus sentence_breaks; arXiv 2004.05484).
+
+    A candidate is one sentence of one paragraph in one language; equal texts are not merged. Relevant to a
+    question are, in every language that has its id, the sentences ``[start, end)`` that hold an answer_start.
+
+    Args:
+        folder: holds one JSON file per language.
+        name: ``xquad-r`` or ``mlqa-r``.
+        languages: None takes all of the set.
+        candidate_text: ``sentence`` alone, or ``context``: the sentence, a space, and its paragraph.
+
+    Raises:
+        InputError: a file that is missing or malformed, an answer outside every sentence, a repeated question
+            id, an empty text; with the file and the record.
+    """
+    folder, wanted = Path(folder), sorted(languages or LAREQA_LANGUAGES[name])
+    unknown = sorted(set(wanted) - set(LAREQA_LANGUAGES[name]))
+    if unknown:
+        raise InputError(f"{name} has no {', '.join(unknown)}; it has {', '.join(LAREQA_LANGUAGES[name])}")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; it should hold {name}'s <lang>.json files from LAReQA")
+    queries: list[tuple] = []
+    candidates: list[tuple] = []
+    for lang in wanted:
+        asked, sentences = _read_lareqa(folder / f"{lang}.json", lang, candidate_text)
+        queries += asked
+        candidates += sentences
+    asked_frame = pd.DataFrame(queries, columns=["query_id", "lang", "question_id", "text", "answers"])
+    gold = asked_frame[["question_id", "answers"]].explode("answers", ignore_index=True).rename(columns={"answers": "candidate_id"})
+    sentence_frame = pd.DataFrame(candidates, columns=["candidate_id", "lang", "text"])
+    sentence_frame["group"] = _same_content(sentence_frame["candidate_id"], gold)
+    relevance = asked_frame[["query_id", "question_id"]].merge(gold, on="question_id").drop_duplicates(["query_id", "candidate_id"]).assign(grade=1)
+    return RetrievalCorpus.build(name, asked_frame.drop(columns="answers"), sentence_frame, relevance, candidate_text)
+
+
+def _read_lareqa(file: Path, lang: str, candidate_text: str) -> tuple[list[tuple], list[tuple]]:
+    """Queries (id, lang, question id, text, answer candidate ids) and candidates (id, lang, text) of one file."""
+    queries, candidates, seen = [], [], set()
+    for number, paragraph, title in _paragraphs(file):
+        where = f"{file}: paragraph {number} ({title!r})"
+        context, breaks = _field(paragraph, "context", str, where), _field(paragraph, "sentence_breaks", list, where)
+        names = [f"{lang}-{number:05d}-{position:03d}" for position in range(len(breaks))]
+        for candidate_id, (start, end) in zip(names, breaks):
+            sentence = context[start:end]
+            if not sentence.strip():
+                raise InputError(f"{where}: sentence [{start}, {end}) is empty; mend its sentence_breaks")
+            candidates.append((candidate_id, lang, sentence if candidate_text == "sentence" else f"{sentence} {context}"))
+        for qa in _field(paragraph, "qas", list, where):
+            question_id = str(_field(qa, "id", str, where))
+            if question_id in seen:
+                raise InputError(f"{where}: question id {question_id!r} stands twice in this file; ids must be unique within a language")
+            seen.add(question_id)
+            question = _field(qa, "question", str, f"{where}, question {question_id!r}")
+            queries.append((f"{lang}:{question_id}", lang, question_id, question, _answers(qa, breaks, names, f"{where}, question {question_id!r}")))
+    return queries, candidates
+
+
+def _paragraphs(file: Path) -> Iterable[tuple[int, dict, str]]:
+    """The paragraphs of a SQuAD JSON file, numbered through."""
+    try:
+        articles = read_json(file)["data"]
+        flat = [(paragraph, article["title"]) for article in articles for paragraph in article["paragraphs"]]
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; each language needs its <lang>.json, or leave that language out") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not valid JSON ({error}); fetch the file again") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{file}: not SQuAD JSON (data > paragraphs, title): {error!r}") from None
+    return ((number, paragraph, title) for number, (paragraph, title) in enumerate(flat))
+
+
+def _field(record: Any, key: str, kind: type, where: str) -> Any:
+    if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+        raise InputError(f"{where}: {key!r} is missing or not a {kind.__name__}")
+    return record[key]
+
+
+def _answers(qa: dict, breaks: list, names: list[str], where: str) -> list[str]:
+    """Ids of the sentences that hold an answer's start."""
+    found = []
+    for answer in _field(qa, "answers", list, where):
+        at = _field(answer, "answer_start", int, where)
+        inside = [name for name, (start, end) in zip(names, breaks) if start <= at < end]
+        if not inside:
+            raise InputError(f"{where}: answer_start {at} lies in no sentence (sentence_breaks {breaks}); mend the offsets or take the question out")
+        found += inside
+    if not found:
+        raise InputError(f"{where}: has no answer; every question needs one")
+    return sorted(set(found))
+
+
+def _same_content(candidate_ids: pd.Series, gold: pd.DataFrame) -> np.ndarray:
+    """Group name per candidate: sentences that answer the same question, in any language, say the same thing."""
+    rows = _number("answers", gold["candidate_id"], candidate_ids)
+    questions, names = pd.factorize(gold["question_id"])
+    count = len(candidate_ids)
+    graph = coo_matrix((np.ones(len(rows)), (rows, count + questions)), shape=(count + len(names),) * 2)
+    label = connected_components(graph, directed=False)[1][:count]
+    first = pd.Series(candidate_ids.to_numpy()).groupby(label).transform("min")
+    return first.to_numpy()
+
+
+# ---------------------------------------------------------------------------------------------- training pairs
+
+
+def load_pairs(file: str | Path) -> pd.DataFrame:
+    """Read training pairs from a JSONL, CSV or parquet file.
+
+    Columns: pair_id, lang, question, passage; passage_id (default: pair_id) and dataset (default: the file's
+    name) may be left out.
+
+    Raises:
+        InputError: a missing file or column, an empty text, or a (pair_id, lang) that stands twice; which one.
+    """
+    file = Path(file)
+    frame = read_table(file)
+    frame = frame.assign(**{k: v for k, v in {"dataset": file.stem, "passage_id": frame.get("pair_id")}.items() if k not in frame})
+    missing = [column for column in PAIR_COLUMNS if column not in frame]
+    if missing:
+        raise InputError(f"{file}: no column {', '.join(missing)}; training pairs have {', '.join(PAIR_COLUMNS)}")
+    frame = frame[PAIR_COLUMNS].astype(str)
+    return check_pairs(frame, str(file))
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A JSONL, CSV or parquet file as a DataFrame of strings."""
+    readers = {
+        ".jsonl": lambda: pd.read_json(file, lines=True, dtype=False),
+        ".csv": lambda: pd.read_csv(file, dtype=str, keep_default_na=False),
+        ".parquet": lambda: pd.read_parquet(file),
+    }
+    if file.suffix not in readers:
+        raise InputError(f"{file}: a table ends in {', '.join(readers)}")
+    try:
+        return readers[file.suffix]()
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file}: cannot be read as {file.suffix[1:]}: {error}") from None
+
+
+def check_pairs(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The pairs themselves, once they keep the contract of PAIR_COLUMNS; else an InputError."""
+    for column in ("question", "passage"):
+        _check_texts(where, frame, "pair_id", column, unique=False)
+    twice = frame[frame.duplicated(["pair_id", "lang"])]
+    if len(twice):
+        first = twice.iloc[0]
+        raise InputError(f"{where}: pair_id {first['pair_id']!r} stands twice in language {first['lang']!r}; a pair is one row per language")
+    return frame
+
+
+def pairs_from_lareqa(corpus: RetrievalCorpus) -> pd.DataFrame:
+    """Training pairs (question, its answer sentence in the same language) of a LAReQA set.
+
+    A question with several answer sentences keeps the first, so that a pair is one row per language.
+    """
+    joined = corpus.qrels.merge(corpus.queries, left_on="query", right_index=True).merge(corpus.candidates, left_on="candidate", right_index=True, suffixes=("", "_candidate"))
+    own = joined[joined["lang"] == joined["lang_candidate"]].drop_duplicates(["query"])
+    frame = pd.DataFrame({"pair_id": own["question_id"], "dataset": corpus.name, "lang": own["lang"], "question": own["text"], "passage": own["text_candidate"], "passage_id": own["group"]})
+    return frame.sort_values(["pair_id", "lang"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What a study trains, validates and evaluates on."""
+
+    train: pd.DataFrame
+    validation: RetrievalCorpus
+    evaluation: RetrievalCorpus
+
+    def save(self, folder: Path) -> None:
+        """Write train.parquet, validation/ and evaluation/."""
+        self.validation.save(folder / "validation")
+        self.evaluation.save(folder / "evaluation")
+        self.train.to_parquet(folder / "train.parquet", index=False)
+
+
+def prepare(params: Params) -> StudyData:
+    """Load and split what ``params`` names.
+
+    Nothing of the evaluation corpus is in training; validation passages are never trained on.
+    """
+    if params.train_corpus == "facts":
+        splits = facts.split_facts(facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction)
+        train = facts.phrase(splits["train"], params.languages, params.data_seed, params.variants)
+        held_out = facts.phrase(splits["validation"], params.languages, params.data_seed, 1)
+    else:
+        train, held_out = _split_pairs(_training_pairs(params), params)
+    return StudyData(train, corpus_from_pairs("validation", held_out), evaluation_corpus(params))
+
+
+def evaluation_corpus(params: Params) -> RetrievalCorpus:
+    """The corpus that ``params`` evaluates on, in its eval_languages."""
+    if params.eval_corpus == "facts":
+        test = facts.split_facts(facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction)["test"]
+        return corpus_from_pairs("facts", facts.phrase(test, params.eval_languages or facts.LANGUAGES, params.data_seed, 1))
+    path = resolve(params.eval_corpus_path)
+    if params.eval_corpus == "pairs":
+        return corpus_from_pairs(path.stem, load_pairs(path)).restrict(params.eval_languages)
+    return load_lareqa(path, params.eval_corpus, params.eval_languages, params.candidate_text)
+
+
+def _training_pairs(params: Params) -> pd.DataFrame:
+    """All training pairs in the wanted languages, of a corpus other than the facts."""
+    path = resolve(params.train_corpus_path)
+    if params.train_corpus == "pairs":
+        pairs = load_pairs(path)
+        missing = sorted(set(params.languages) - set(pairs["lang"]))
+        if missing:
+            raise InputError(f"{path}: no pairs in {', '.join(missing)}; change languages to those it has: {', '.join(sorted(set(pairs['lang'])))}")
+        return pairs[pairs["lang"].isin(params.languages)]
+    return pairs_from_lareqa(load_lareqa(path, params.train_corpus, params.languages))
+
+
+def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and validation pairs, divided by passage_id: the same passage never stands on both sides."""
+    passages = np.sort(pairs["passage_id"].unique())
+    held = max(1, round(len(passages) * params.validation_fraction))
+    chosen = np.random.default_rng(params.data_seed).choice(passages, held, replace=False)
+    inside = pairs["passage_id"].isin(chosen)
+    return pairs[~inside].reset_index(drop=True), pairs[inside].reset_index(drop=True)
+
+
+# ------------------------------------------------------------------------------------------------------ checks
+
+
+def _check_texts(where: str, frame: pd.DataFrame, key: str, column: str, unique: bool = True) -> None:
+    if not len(frame):
+        raise InputError(f"{where}: holds no record")
+    empty = frame[frame[column].isna() | (frame[column].str.strip() == "")]
+    if len(empty):
+        raise InputError(f"{where}: {column} of {key} {empty.iloc[0][key]!r} ({empty.iloc[0]['lang']}) is empty; every text needs words")
+    if unique and frame[key].duplicated().any():
+        raise InputError(f"{where}: {key} {frame.loc[frame[key].duplicated(), key].iloc[0]!r} stands twice; ids must be unique")
+
+
+def _number(where: str, ids: pd.Series, known: pd.Series) -> np.ndarray:
+    """Row numbers of ``ids`` in ``known``."""
+    rows = pd.Index(known).get_indexer(pd.Index(ids))
+    if (rows < 0).any():
+        raise InputError(f"{where}: relevance names {ids.to_numpy()[rows < 0][0]!r}, which is neither a query nor a candidate")
+    return rows

@@ -1,0 +1,5 @@
+"""The errors a user can cause: one class, one message that says where, what and how to mend it."""
+
+
+class InputError(ValueError):
+    """Something that was given (a parameter, a file, a record, an encoder) cannot be used."""

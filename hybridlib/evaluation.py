@@ -1,0 +1,132 @@
+"""Monolingual, cross-lingual and multilingual retrieval quality, from one set of ranks.
+
+| setting | queries | corpus | macro average over |
+|---|---|---|---|
+| monolingual | language x | language x | languages |
+| cross-lingual | language x | language y, y != x | ordered pairs of languages |
+| multilingual | language x | all languages pooled | query languages |
+
+A query without a relevant candidate in the corpus of a setting is left out there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hybridlib import bias
+from hybridlib.corpora import RetrievalCorpus
+from hybridlib.files import write_json
+from hybridlib.retrieval import Ranking
+
+SETTINGS = ("monolingual", "cross-lingual", "multilingual")
+POOL = "all"  # target language of the multilingual setting
+
+
+def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = (1, 10)) -> pd.DataFrame:
+    """One row per query and corpus it is asked of.
+
+    Columns: query (row number), query_lang, target (a language, or ``all``), setting, relevant (how many),
+    and, all in 0-1 and higher is better:
+
+    - ``ap``: average precision, ``(1/|R|) sum over d in R of (relevant at or above rank(d)) / rank(d)``; its mean is mAP
+    - ``rr``: reciprocal rank, ``1 / rank of the best relevant``; its mean is MRR
+    - ``recall@k``: share of R ranked k or better
+    - ``ndcg@k``: DCG over the best possible DCG, gain = grade, discount ``log2(rank + 1)``
+    """
+    by_language = ranking.relevant.assign(target=ranking.relevant["candidate_lang"], rank=ranking.relevant["rank_lang"])
+    pooled = ranking.relevant.assign(target=POOL, rank=ranking.relevant["rank_pool"])
+    frame = _metrics(pd.concat([by_language, pooled], ignore_index=True), cutoffs)
+    same, pool = frame["target"] == frame["query_lang"], frame["target"] == POOL
+    frame["setting"] = np.select([pool, same], ["multilingual", "monolingual"], "cross-lingual")
+    return frame
+
+
+def _metrics(ranks: pd.DataFrame, cutoffs: tuple[int, ...]) -> pd.DataFrame:
+    """Per (query, target): every metric, from columns query, query_lang, target, rank, grade."""
+    ranks = ranks.sort_values(["target", "query", "rank"], ignore_index=True)
+    groups = ranks.groupby(["target", "query"], sort=False)
+    position = groups.cumcount() + 1
+    best = ranks.sort_values(["target", "query", "grade"], ascending=[True, True, False])["grade"].to_numpy()
+    parts = {"ap": position / ranks["rank"]}
+    for k in cutoffs:
+        parts[f"recall@{k}"] = (ranks["rank"] <= k).astype(float)
+        parts[f"dcg@{k}"] = ranks["grade"] / np.log2(ranks["rank"] + 1) * (ranks["rank"] <= k)
+        parts[f"ideal@{k}"] = best / np.log2(position + 1) * (position <= k)
+    sums = pd.DataFrame(parts).groupby([ranks["target"], ranks["query"]], sort=False).sum()
+    size = groups.size()
+    result = groups[["query_lang"]].first().assign(relevant=size, ap=sums["ap"] / size, rr=1 / groups["rank"].first())
+    for k in cutoffs:
+        result[f"recall@{k}"] = sums[f"recall@{k}"] / size
+        result[f"ndcg@{k}"] = sums[f"dcg@{k}"] / sums[f"ideal@{k}"]
+    return result.reset_index()
+
+
+def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dict[str, Any]:
+    """All settings and bias figures as the content of metrics.json.
+
+    Macro averages carry the metric's plain name, averages over queries the suffix ``_micro``. Settings for
+    which the corpus has no query are left out.
+    """
+    table = per_query(ranking, tuple(sorted({1, 10, top_k})))
+    metrics = [column for column in table if column in ("ap", "rr") or "@" in column]
+    cells = table.groupby(["setting", "query_lang", "target"])
+    means = cells[metrics].mean().assign(queries=cells.size()).rename(columns={"ap": "map", "rr": "mrr"})
+    names = [column for column in means if column != "queries"]
+    settings = {}
+    for setting in SETTINGS:
+        if setting in means.index.get_level_values(0):
+            part, queries = means.loc[setting], means.loc[setting, "queries"]
+            micro = part[names].mul(queries, axis=0).sum() / queries.sum()
+            settings[setting] = {**part[names].mean().to_dict(), **{f"{n}_micro": v for n, v in micro.items()}, "queries": int(queries.sum()), "cells": len(part)}
+    return {
+        "corpus": corpus.name,
+        "candidate_text": corpus.candidate_text,
+        "queries": len(corpus.queries),
+        "candidates": len(corpus.candidates),
+        "languages": corpus.languages,
+        "settings": settings,
+        "bias": bias.summarise(ranking, corpus, top_k),
+        "per_language": _per_language(means, names),
+        "per_pair": {f"{q}-{t}": _plain(row) for (_, q, t), row in means.iterrows() if t not in (q, POOL)},
+    }
+
+
+def _per_language(means: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    """Per query language: its monolingual and multilingual means, and the mean of its cross-lingual pairs."""
+    result: dict[str, Any] = {}
+    for language in sorted(set(means.index.get_level_values("query_lang"))):
+        of_language = means.xs(language, level="query_lang")
+        result[language] = {}
+        for setting in SETTINGS:
+            if setting in of_language.index.get_level_values(0):
+                part = of_language.loc[setting]
+                result[language][setting] = _plain(pd.concat([part[names].mean(), pd.Series({"queries": part["queries"].sum()})]))
+    return result
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    return {name: int(value) if name == "queries" else float(value) for name, value in row.items()}
+
+
+def write_results(folder: Path, metrics: dict[str, Any], ranking: Ranking, corpus: RetrievalCorpus) -> None:
+    """Write ranks, per_query.parquet and, last, metrics.json."""
+    ranking.save(folder)
+    table = per_query(ranking)
+    table.insert(1, "question_id", corpus.queries["question_id"].to_numpy()[table["query"]])
+    table.to_parquet(folder / "per_query.parquet", index=False)
+    write_json(folder / "metrics.json", metrics)
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, float]:
+    """The figures of one run that a comparison shows: mAP in each setting, recall, and two bias figures."""
+    row = {f"{setting} mAP": values["map"] for setting, values in metrics["settings"].items()}
+    for setting, metric in (("monolingual", "recall@1"), ("multilingual", "recall@10")):
+        if setting in metrics["settings"]:
+            row[f"{setting} {metric.replace('recall', 'R')}"] = metrics["settings"][setting][metric]
+    names = {"rank_distance": "rank distance", "same_language_share@10": "own-language share@10"}
+    row.update({title: metrics["bias"][name] for name, title in names.items() if name in metrics["bias"]})
+    return row

@@ -1,0 +1,52 @@
+"""Where paths start, and writing so that no reader ever sees half a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from hybridlib.errors import InputError
+
+
+def project_root() -> Path:
+    """The folder that relative paths start at: the nearest one above that holds this project, else here."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "notebooks" / "01_data_prep.ipynb").exists() and (folder / "pyproject.toml").exists():
+            return folder
+    return here
+
+
+def resolve(path: Path | str) -> Path:
+    """An absolute path; relative ones start at the project folder, so that a notebook and a shell agree."""
+    return Path(os.path.normpath(project_root() / Path(path).expanduser()))
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder; an InputError says why that or writing into it is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another output folder") from None
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write aside, then rename: a reader sees the old file or the new one."""
+    aside = file.with_name(file.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
+
+
+def write_json(file: Path, value: Any) -> None:
+    """:func:`write_text` of a value as JSON; paths become strings."""
+    write_text(file, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def read_json(file: Path) -> Any:
+    """The value in a JSON file."""
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,256 @@
+"""Every parameter of a run, once: name, type, unit, range, default and meaning.
+
+A parameter file (YAML), ``hybridlib run -p``, papermill's ``-p`` and a notebook's first cell all end in
+:class:`Params`, which refuses unknown keys, wrong types and impossible values before anything runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from hybridlib.errors import InputError
+
+XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+Step = Literal["study", "data", "train-data", "eval-data", "training", "evaluation", "bias", "comparison"]
+
+
+def _param(default: Any, step: Step, meaning: str, unit: str = "", **limits: Any) -> Any:
+    """A pydantic field; ``step`` is the first step of a study whose result depends on it."""
+    return Field(default=default, description=meaning, json_schema_extra={"step": step, "unit": unit}, **limits)
+
+
+class Params(BaseModel):
+    """All parameters of one run. Flat on purpose: a key here is a key of papermill's ``-p`` and of a YAML file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+
+    # study: where results go, and the grid of runs
+    study: str = _param("quickstart", "study", "name of the study: its folder under output_dir", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    output_dir: Path = _param(Path("outputs"), "study", "folder that holds the studies; relative paths start at the project folder")
+    encoders: list[str] = _param(["built-in"], "study", "grid: encoders to run, each a value of `encoder`", min_length=1)
+    strategies: list[str] = _param(["untrained", "x-x-mono", "x-y", "hybrid"], "study", "grid: batch strategies to run, each a value of `strategy`", min_length=1)
+    seeds: list[int] = _param([0], "study", "grid: seeds to run, each a value of `seed`", min_length=1)
+
+    # this run: one cell of the grid
+    encoder: str = _param("built-in", "training", "`built-in` (a small transformer made here), a transformers folder, or a hub id (`name` or `name@revision`)", min_length=1)
+    strategy: str = _param("hybrid", "training", "batch strategy, or `untrained`; `hybridlib strategies` lists them")
+    seed: int = _param(0, "training", "seed of initialisation, batches and dropout", ge=0, lt=2**31)
+
+    # data
+    train_corpus: str = _param("facts", "train-data", "training pairs: `facts` (built in), `pairs` (a JSONL, CSV or parquet file), `xquad-r` or `mlqa-r` (a folder of LAReQA JSON)")
+    train_corpus_path: Path | None = _param(None, "train-data", "file or folder of the training pairs; none for `facts`")
+    eval_corpus: str = _param("facts", "eval-data", "evaluation corpus: `facts`, `pairs`, `xquad-r` or `mlqa-r`")
+    eval_corpus_path: Path | None = _param(None, "eval-data", "file or folder of the evaluation corpus; none for `facts`")
+    candidate_text: Literal["sentence", "context"] = _param("sentence", "eval-data", "LAReQA candidates: the sentence alone, or the sentence followed by its paragraph")
+    languages: list[str] = _param(XQUAD_LANGUAGES, "train-data", "languages to train on", "ISO 639-1 codes", min_length=2)
+    eval_languages: list[str] | None = _param(None, "eval-data", "languages to evaluate on; null takes all that the corpus has", "ISO 639-1 codes")
+    validation_fraction: float = _param(0.1, "train-data", "share of the training passages kept for validation", gt=0, lt=0.5)
+    test_fraction: float = _param(0.1, "data", "share of the facts kept for evaluation when eval_corpus is `facts`", gt=0, lt=0.5)
+    variants: int = _param(3, "train-data", "phrasings of each training fact and language", "question-passage pairs", ge=1, le=3)
+    data_seed: int = _param(0, "data", "seed of the split and of the phrasings: the same data for every run of a study", ge=0, lt=2**31)
+
+    # the built-in encoder
+    vocab_size: int = _param(8000, "train-data", "vocabulary of the built-in encoder's tokenizer", "tokens", ge=300, le=250_000)
+    hidden_size: int = _param(128, "training", "width of the built-in encoder", "units", ge=8, multiple_of=8)
+    layers: int = _param(2, "training", "transformer layers of the built-in encoder", ge=1, le=48)
+    attention_heads: int = _param(4, "training", "attention heads of the built-in encoder; divides hidden_size", ge=1)
+
+    # how any encoder is used
+    pooling: Literal["mean", "cls"] | None = _param(None, "training", "token vectors to one text vector; null takes what the encoder's folder says, else mean")
+    query_prefix: str | None = _param(None, "training", "put before every query; null takes what the encoder's folder says, else the paper's 'Query: '")
+    passage_prefix: str | None = _param(None, "training", "put before every passage; null takes what the encoder's folder says, else the paper's 'Passage: '")
+    max_length: int = _param(128, "training", "longer texts are cut", "tokens", ge=4, le=8192)
+
+    # training
+    alpha: float = _param(0.5, "training", "`hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)", "probability", ge=0, le=1)
+    steps: int = _param(600, "training", "optimizer steps", "batches", ge=1)
+    batch_size: int = _param(128, "training", "pairs per batch, over all processes", "pairs", ge=2)
+    learning_rate: float = _param(1e-3, "training", "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1)
+    weight_decay: float = _param(0.01, "training", "AdamW weight decay on matrices (not on biases and norms)", ge=0, lt=1)
+    warmup_fraction: float = _param(0.1, "training", "share of the steps with rising learning rate; then it falls linearly to 0", "of steps", ge=0, lt=1)
+    temperature: float = _param(0.05, "training", "InfoNCE temperature (the paper prints none)", gt=0, le=10)
+    max_grad_norm: float = _param(1.0, "training", "gradients are clipped to this norm", gt=0)
+    dropout: float | None = _param(None, "training", "dropout of the encoder; null takes what its config says", "probability", ge=0, lt=1)
+    freeze_embeddings: bool = _param(False, "training", "leave the token embeddings as they are")
+    precision: Literal["fp32", "bf16", "fp16"] = _param("fp32", "training", "number format of the forward pass")
+    validate_every: int = _param(100, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
+
+    # evaluation and bias
+    encode_tokens: int = _param(8192, "evaluation", "budget of a micro-batch while encoding; changes speed and memory, not the vectors", "tokens", ge=16)
+    score_block: int = _param(256, "evaluation", "queries scored at a time; changes memory, not the ranks", "queries", ge=1)
+    top_k: int = _param(10, "evaluation", "depth of the language-share matrix and of recall in the multilingual setting", "candidates", ge=1, le=1000)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yaml_habits(cls, value: Any, info: Any) -> Any:
+        """Numbers that YAML reads as text (``2e-5``) become numbers; booleans that nobody meant are explained."""
+        kind = str(cls.model_fields[info.field_name].annotation)
+        if _holds_bool(value) and "bool" not in kind:
+            raise ValueError("YAML reads an unquoted yes, no, on, off, true or false as a boolean: put it in quotes")
+        if isinstance(value, str) and ("float" in kind or "int" in kind) and "str" not in kind:
+            try:
+                return float(value)
+            except ValueError:
+                return value
+        return value
+
+    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds")
+    @classmethod
+    def _no_repeats(cls, value: list[Any] | None) -> list[Any] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("an entry stands twice")
+        return value
+
+    @field_validator("strategy", "strategies")
+    @classmethod
+    def _known_strategy(cls, value: str | list[str]) -> str | list[str]:
+        from hybridlib.samplers import known_strategies
+
+        for name in [value] if isinstance(value, str) else value:
+            if name not in known_strategies():
+                raise ValueError(f"no strategy is called {name!r}{_nearest(name, known_strategies())}; there are {', '.join(known_strategies())}")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Params:
+        if self.hidden_size % self.attention_heads:
+            raise ValueError(f"attention_heads ({self.attention_heads}) must divide hidden_size ({self.hidden_size})")
+        for name in ("train_corpus", "eval_corpus"):
+            _check_corpus(name, getattr(self, name), getattr(self, name + "_path"))
+        return self
+
+    @classmethod
+    def load(cls, file: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
+        """Read a YAML file, put ``overrides`` on top, and check the whole.
+
+        Raises:
+            InputError: naming the file, the key, the value, the reason and the nearest valid key.
+        """
+        return cls.check({**read_yaml(Path(file)), **(overrides or {})}, str(file))
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], source: str = "parameters") -> Params:
+        """Build from plain values; ``source`` names where they come from in the error."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError(f"{source}: " + "; ".join(_explain(e) for e in error.errors())) from None
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Params:
+        """Collect what a notebook's parameter cells set; call it first, with ``globals()``.
+
+        Parameter cells hold nothing but ``name = literal`` lines: the notebook's own, and the one that papermill
+        puts behind it. Every name in them must be a parameter, so that a misspelt one is refused.
+        """
+        names = _parameter_cell_names()
+        return cls.check({name: namespace[name] for name in names if name in namespace}, "notebook parameters")
+
+    def but(self, **changes: Any) -> Params:
+        """A checked copy with some values changed."""
+        return type(self).check({**self.model_dump(), **changes})
+
+    def plain(self) -> dict[str, Any]:
+        """Values as YAML, JSON and papermill take them."""
+        return self.model_dump(mode="json")
+
+    def save(self, file: Path) -> None:
+        """Write as YAML, in the order of the model."""
+        file.write_text(yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, or an InputError that says what is wrong with the file."""
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such parameter file; params/ holds some to start from") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{file}: cannot be read as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected `key: value` lines, found {type(values).__name__}")
+    return values
+
+
+def parse_override(text: str) -> Any:
+    """A command line's value, read as YAML would read it (``0.3``, ``[de, en]``, ``null``)."""
+    return yaml.safe_load(text)
+
+
+def describe() -> pd.DataFrame:
+    """One row per parameter: name, type, default, unit, step, meaning (what ``hybridlib params`` prints)."""
+    rows = []
+    for name, field in Params.model_fields.items():
+        extra = field.json_schema_extra
+        kind = field.annotation.__name__ if isinstance(field.annotation, type) and not get_args(field.annotation) else str(field.annotation)
+        default = field.default if not isinstance(field.default, Path) else str(field.default)
+        limits = ", ".join(_limit(rule) for rule in field.metadata)
+        rows.append((name, re.sub(r"(typing|pathlib(\._local)?)\.", "", kind), default, extra["unit"], limits, extra["step"], field.description))
+    return pd.DataFrame(rows, columns=["name", "type", "default", "unit", "range", "step", "meaning"])
+
+
+def _limit(rule: Any) -> str:
+    """A constraint as a reader writes it: ``>= 1``."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of", "min_length": "at least", "pattern": "matches"}
+    return next((f"{sign} {getattr(rule, name)}" for name, sign in signs.items() if getattr(rule, name, None) is not None), "")
+
+
+def _holds_bool(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list) and any(isinstance(v, bool) for v in value))
+
+
+def _nearest(name: str, valid: Any) -> str:
+    match = difflib.get_close_matches(str(name), list(valid), n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def _check_corpus(key: str, corpus: str, path: Path | None) -> None:
+    from hybridlib.corpora import CORPORA
+
+    if corpus not in CORPORA:
+        raise ValueError(f"{key}: no corpus is called {corpus!r}{_nearest(corpus, CORPORA)}; there are {', '.join(CORPORA)}")
+    if corpus == "facts" and path is not None:
+        raise ValueError(f"{key}_path: the built-in facts take no path, got {str(path)!r}")
+    if corpus != "facts" and path is None:
+        raise ValueError(f"{key}_path: {corpus!r} needs the path of its file or folder")
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"there is no parameter {key!r}{_nearest(key, Params.model_fields)}; `hybridlib params` lists them all"
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{key} = {error['input']!r}: {reason}" if key else reason
+
+
+def _parameter_cell_names() -> list[str]:
+    """Names set by the parameter cells that ran last (several in a row count as one)."""
+    from IPython import get_ipython
+
+    names: list[str] = []
+    for source in reversed(get_ipython().user_ns["In"]):
+        found = _literal_names(source)
+        if names and not found:
+            break
+        names += found
+    return names
+
+
+def _literal_names(source: str) -> list[str]:
+    """The names of a cell that is nothing but ``name = literal`` lines; none for any other cell."""
+    try:
+        body = ast.parse(source).body
+        for line in body:
+            ast.literal_eval(line.value)
+        return [target.id for line in body for target in line.targets]
+    except (SyntaxError, ValueError, AttributeError):
+        return []

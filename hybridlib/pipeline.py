@@ -1,0 +1,165 @@
+"""Runs the notebooks of a study over its grid, through papermill; repeats only what is not finished."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from hybridlib.errors import InputError
+from hybridlib.files import check_writable, project_root
+from hybridlib.params import Params
+from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, run_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one step of a study ended: ``done``, ``kept`` (finished before), ``failed`` or ``left out``.
+
+    ``where`` is the notebook to look at, ``reason`` one line for a step that failed or was left out.
+    """
+
+    name: str
+    step: str
+    state: str
+    seconds: float = 0.0
+    where: Path | None = None
+    reason: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.state in ("done", "kept")
+
+
+def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome: None, progress: bool = True) -> list[Outcome]:
+    """01 once, 02-04 for each encoder x strategy x seed, 05 at the end.
+
+    A failed step leaves out what needs it, not the other runs.
+
+    Args:
+        params: the study.
+        report: called with each outcome as it is known.
+        progress: show a bar over the grid.
+
+    Returns:
+        One outcome per step, in order.
+
+    Raises:
+        InputError: the grid or the output folder cannot be used.
+    """
+    study = Study(params)
+    runs = study.cells()
+    check_writable(study.folder)
+    plan = [(study, "data"), *((run, step) for run in runs for step in RUN_STEPS), (study, "comparison")]
+    outcomes: list[Outcome] = []
+    with _log_file(study.folder / "study.log"), tqdm(total=len(plan), desc=params.study, unit="step", disable=not progress) as bar:
+        for cell, step in plan:
+            bar.set_postfix_str(f"{_title(cell, step)} {NOTEBOOKS[step]}")
+            outcomes.append(_run_unless_pointless(cell, step, outcomes))
+            report(outcomes[-1])
+            bar.update()
+    return outcomes
+
+
+def run_missing(study: Study, step: str) -> None:
+    """Run what ``step`` needs and is not finished, so that a notebook can be opened by itself.
+
+    Raises:
+        InputError: one of those steps failed.
+    """
+    needs = {"data": [], "training": ["data"], "evaluation": ["data", "training"], "bias": ["data", "training", "evaluation"]}
+    if step == "comparison":
+        missing = [(cell, s) for cell in study.cells() for s in ("data", *RUN_STEPS)] if not study.finished_runs() else []
+    else:
+        missing = [(study, s) for s in needs[step]]
+    for cell, earlier in missing:
+        if not cell.is_done(earlier):
+            logger.warning("%s needs %s of %s first: running it", NOTEBOOKS[step], NOTEBOOKS[earlier], _title(cell, earlier))
+            outcome = run_step(cell, earlier)
+            if not outcome.good:
+                raise InputError(f"{NOTEBOOKS[step]} needs {NOTEBOOKS[earlier]}, which failed: {outcome.reason}; see {outcome.where}")
+
+
+def run_step(study: Study, step: str) -> Outcome:
+    """Execute one notebook into the study's folder, unless it is finished already.
+
+    A notebook that ends without an error but without its marker (a kernel that died or was told to exit) failed.
+    """
+    import papermill
+
+    name, out = _title(study, step), study.place(step) / f"{NOTEBOOKS[step]}.ipynb"
+    if study.is_done(step):
+        return Outcome(name, step, "kept", where=out)
+    study.place(step).mkdir(parents=True, exist_ok=True)
+    started, reason = time.time(), ""
+    try:
+        papermill.execute_notebook(_notebook(step), out, parameters=_injected(study.params), kernel_name="python3", progress_bar=False, cwd=_notebook(step).parent)
+    except Exception as error:  # whatever ends a notebook must not end the study
+        reason = _short(error)
+    if not reason and not study.is_done(step):
+        reason = "the notebook ended before its last cell: its kernel died or was told to exit"
+    seconds = time.time() - started
+    logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
+    return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
+
+
+def _run_unless_pointless(cell: Study, step: str, outcomes: list[Outcome]) -> Outcome:
+    """Run a step, or leave it out where something it needs did not succeed."""
+    name = _title(cell, step)
+    if step == "comparison":
+        broken = [] if any(o.good and o.step == "bias" for o in outcomes) else [o for o in outcomes if not o.good]
+    else:
+        broken = [o for o in outcomes if not o.good and (o.step == "data" or o.name == name)]
+    if broken:
+        return Outcome(name, step, "left out", reason=f"needs {NOTEBOOKS[broken[0].step]} of {broken[0].name}")
+    return run_step(cell, step)
+
+
+def _injected(params: Params) -> dict[str, object]:
+    """What a notebook is told: the run, and whatever differs from the defaults."""
+    values, defaults = params.plain(), Params().plain()
+    always = ("study", "encoder", "strategy", "seed")
+    return {name: value for name, value in values.items() if name in always or value != defaults[name]}
+
+
+def _notebook(step: str) -> Path:
+    file = project_root() / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
+    if not file.exists():
+        raise InputError(f"{file}: no such notebook; run from inside a clone of the project, which holds notebooks/")
+    return file
+
+
+def _title(study: Study, step: str) -> str:
+    return run_name(study.params) if step in RUN_STEPS else study.params.study
+
+
+def _short(error: Exception) -> str:
+    """The last line of what went wrong, without a terminal's colours."""
+    kind, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    lines = [line for line in str(value).splitlines() if line.strip()]
+    return f"{kind}: {lines[0] if lines else ''}"
+
+
+class _log_file:
+    """Everything that is logged meanwhile also goes to a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.handler = logging.FileHandler(file, encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.loggers = [logging.getLogger("hybridlib"), logging.getLogger("papermill")]
+
+    def __enter__(self) -> None:
+        for log in self.loggers:
+            log.addHandler(self.handler)
+            log.setLevel(logging.INFO)
+
+    def __exit__(self, *_: object) -> None:
+        for log in self.loggers:
+            log.removeHandler(self.handler)
+        self.handler.close()
