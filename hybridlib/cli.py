@@ -22,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.WARNING)  # a study's log file takes more than the screen
     for noisy in ("papermill", "transformers"):
         logging.getLogger(noisy).propagate = False
     try:
@@ -53,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--passage-prefix", help="default: what the encoder's folder says, else 'Passage: '")
     evaluate.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
     evaluate.add_argument("--candidate-text", choices=["sentence", "context"], help="LAReQA candidates: the sentence (default), or with its paragraph")
+    evaluate.add_argument("--corrections", nargs="*", metavar="NAME", help="training-free corrections to report as well: centering, lir, shift (default: none)")
+    evaluate.add_argument("--lir-directions", type=int, help="directions per language that lir removes (default 1)")
+    evaluate.add_argument("--parallel-path", help="parallel passages for shift: a folder of aligned <lang>.txt, or a table of pairs")
+    evaluate.add_argument("--trec", action="store_true", help="also write TREC run and qrels files, one pair per setting and language (pair), to OUT/trec")
+    evaluate.add_argument("--trec-depth", type=int, default=100, help="candidates per query in the run files; 0 writes all (default 100)")
     evaluate.set_defaults(command=_evaluate)
 
     commands.add_parser("params", help="print every parameter", description="Print every parameter with type, default, unit, range and meaning.", epilog="example: hybridlib params", **shape).set_defaults(command=_params)
@@ -86,22 +93,28 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from hybridlib import corpora, evaluation, retrieval
+    from hybridlib import corpora, evaluation, exchange, retrieval
     from hybridlib.files import check_writable
     from hybridlib.params import Params
     from hybridlib.study import load_encoder
 
     given = {"encoder": options.encoder, "eval_corpus": options.corpus, "eval_corpus_path": options.corpus_path and Path.cwd() / options.corpus_path, "eval_languages": options.languages}
-    given.update({name: getattr(options, name) for name in ("pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
+    given.update({"corrections": options.corrections or [], "parallel_path": options.parallel_path and Path.cwd() / options.parallel_path})
+    given.update({name: getattr(options, name) for name in ("lir_directions", "pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
     params = Params.check({name: value for name, value in given.items() if value is not None}, "hybridlib evaluate")
     check_writable(options.out)
     corpus = corpora.evaluation_corpus(params)
     encoder = load_encoder(params, options.encoder)
-    ranking = retrieval.rank(*retrieval.encode_corpus(encoder, corpus, params.encode_tokens), corpus, params.top_k, params.score_block)
+    vectors = retrieval.encode_corpus(encoder, corpus, params.encode_tokens)
+    ranking = retrieval.rank(*vectors, corpus, params.top_k, params.score_block)
     metrics = {"encoder": options.encoder, "pooling": encoder.pooling, "prefixes": encoder.prefixes, "max_length": encoder.max_length, **evaluation.summarise(ranking, corpus, params.top_k)}
+    metrics["corrections"] = evaluation.corrected(params, encoder, corpus, *vectors)
     evaluation.write_results(options.out, metrics, ranking, corpus)
+    if options.trec:
+        exchange.write_trec(options.out / "trec", corpus, *vectors, options.trec_depth or None, params.score_block)
     print(f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates ({corpus.candidate_text}), {len(corpus.languages)} languages")
-    print(pd.Series(evaluation.headline(metrics)).to_string(float_format=lambda value: f"{value:.4f}"))
+    columns = {"as it is": evaluation.headline(metrics), **{name: evaluation.headline(part) for name, part in metrics["corrections"].items()}}
+    print(pd.DataFrame(columns).to_string(float_format=lambda value: f"{value:.4f}"))
     print(f"wrote {options.out / 'metrics.json'}")
     return 0
 

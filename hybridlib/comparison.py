@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
 
 import pandas as pd
 
-from hybridlib import evaluation
+from hybridlib import evaluation, significance
+from hybridlib.evaluation import SETTINGS
+from hybridlib.files import write_text
+from hybridlib.significance import ClusteredMean
 from hybridlib.study import Study
 
 RUN_KEYS = ["encoder", "strategy", "seed"]
@@ -17,8 +22,14 @@ def _key(run: Study) -> dict[str, object]:
 
 
 def headlines(runs: Sequence[Study]) -> pd.DataFrame:
-    """One row per run: encoder, strategy, seed, and the figures of :func:`evaluation.headline`."""
-    return pd.DataFrame([{**_key(run), **evaluation.headline(run.metrics())} for run in runs])
+    """One row per run and training-free correction (``none`` first): encoder, strategy, seed, correction, and the
+    figures of :func:`evaluation.headline`."""
+    rows = []
+    for run in runs:
+        metrics = run.metrics()
+        for correction, part in {"none": metrics, **metrics.get("corrections", {})}.items():
+            rows.append({**_key(run), "correction": correction, **evaluation.headline(part)})
+    return pd.DataFrame(rows)
 
 
 def by_setting(runs: Sequence[Study]) -> pd.DataFrame:
@@ -39,8 +50,8 @@ def training_logs(runs: Sequence[Study]) -> pd.DataFrame:
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds, one row per encoder and strategy, in the order of the grid; with the number of seeds."""
-    groups = results.groupby(["encoder", "strategy"], sort=False)
+    """Means over seeds, one row per encoder, strategy and correction, in the order of the grid; with the number of seeds."""
+    groups = results.groupby(["encoder", "strategy", "correction"], sort=False)
     return groups.mean(numeric_only=True).drop(columns="seed").assign(seeds=groups.size()).reset_index()
 
 
@@ -50,3 +61,83 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     for column in table.select_dtypes("float"):
         written[column] = table[column].map("{:.1f}".format if column == "rank distance" else "{:.4f}".format)
     return written
+
+
+def intervals(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+    """mAP in each setting, and rank distance, with 95 % bootstrap intervals over question ids (and seeds).
+
+    Returns:
+        One row per encoder, strategy and measure (a setting, or ``rank distance``): encoder, strategy, measure,
+        mean, low, high, seeds.
+    """
+    rows = []
+    for (encoder, strategy), seeds in _systems(runs).items():
+        for measure in _measures(seeds):
+            found = significance.interval(_clustered(seeds, measure), draws)
+            rows.append({"encoder": encoder, "strategy": strategy, "measure": measure, **vars(found), "seeds": len(seeds)})
+    return pd.DataFrame(rows)
+
+
+def differences(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+    """Every pair of strategies of an encoder, in each setting: paired over question ids, Holm-corrected.
+
+    Returns:
+        Columns encoder, measure, first, second, difference (first - second), low, high (95 % bootstrap), p (paired
+        randomisation), p_holm (corrected over all rows of the table).
+    """
+    systems, rows = _systems(runs), []
+    for (first, second) in combinations(systems, 2):
+        if first[0] == second[0]:
+            for measure in _measures(systems[first]):
+                found = significance.compare(_clustered(systems[first], measure), _clustered(systems[second], measure), draws)
+                rows.append({"encoder": first[0], "measure": measure, "first": first[1], "second": second[1], "difference": found.mean, "low": found.low, "high": found.high, "p": found.p})
+    table = pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p"])
+    return table.assign(p_holm=significance.holm(table["p"]))
+
+
+def plane(table: pd.DataFrame) -> pd.DataFrame:
+    """What plots.bias_plane draws, from :func:`intervals`: strategy, map and rank_distance with their intervals."""
+    parts = {}
+    for measure, name in (("multilingual", "map"), ("rank distance", "rank_distance")):
+        part = table[table["measure"] == measure].set_index(["encoder", "strategy"])[["mean", "low", "high"]]
+        parts[name] = part.rename(columns={"mean": name, "low": f"{name}_low", "high": f"{name}_high"})
+    joined = pd.concat(parts.values(), axis=1).reset_index().assign(seed=0)
+    if joined["encoder"].nunique() > 1:
+        joined["strategy"] = joined["encoder"] + " " + joined["strategy"]
+    return joined
+
+
+def write_tables(table: pd.DataFrame, folder: Path) -> None:
+    """Write results.md (Markdown) and results.tex (LaTeX) of a table of texts."""
+    write_text(folder / "results.md", table.to_markdown(index=False, disable_numparse=True) + "\n")
+    write_text(folder / "results.tex", table.style.hide(axis="index").to_latex(hrules=True).replace("_", "\\_"))
+
+
+def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
+    """The runs by encoder and strategy: a list of seeds each."""
+    found: dict[tuple[str, str], list[Study]] = {}
+    for run in runs:
+        found.setdefault((run.params.encoder, run.params.strategy), []).append(run)
+    return found
+
+
+def _measures(seeds: Sequence[Study]) -> list[str]:
+    settings = seeds[0].metrics()["settings"]
+    return [setting for setting in SETTINGS if setting in settings] + ["rank distance"] * ("multilingual" in settings)
+
+
+def _clustered(seeds: Sequence[Study], measure: str) -> ClusteredMean:
+    """A setting's average precision, or the rank distance, of each seed, by question and cell."""
+    read = _rank_distance_per_query if measure == "rank distance" else _ap_per_query
+    return ClusteredMean([read(run, measure) for run in seeds])
+
+
+def _ap_per_query(run: Study, setting: str) -> pd.DataFrame:
+    table = pd.read_parquet(run.run / "per_query.parquet", filters=[("setting", "==", setting)])
+    return pd.DataFrame({"question_id": table["question_id"], "cell": table["query_lang"] + "-" + table["target"], "value": table["ap"]})
+
+
+def _rank_distance_per_query(run: Study, measure: str) -> pd.DataFrame:
+    table = pd.read_parquet(run.run / "per_query.parquet", filters=[("setting", "==", "multilingual")])
+    table = table[table["relevant"] > 1]
+    return pd.DataFrame({"question_id": table["question_id"], "cell": table["query_lang"], "value": table["rank_distance"]})

@@ -74,7 +74,11 @@ class RetrievalCorpus:
         missing = sorted(set(wanted) - set(self.languages))
         if missing:
             raise InputError(f"corpus {self.name!r} has no {', '.join(missing)}; it has {', '.join(self.languages)}: change eval_languages")
-        keep = [frame["lang"].isin(wanted).to_numpy() for frame in (self.queries, self.candidates)]
+        return self.keep(self.queries["lang"].isin(wanted).to_numpy(), self.candidates["lang"].isin(wanted).to_numpy())
+
+    def keep(self, queries: np.ndarray, candidates: np.ndarray) -> RetrievalCorpus:
+        """Only the queries and candidates whose entry in these masks is true, numbered anew."""
+        keep = [queries, candidates]
         number = [np.where(k, np.cumsum(k) - 1, -1) for k in keep]
         qrels = self.qrels.assign(query=number[0][self.qrels["query"]], candidate=number[1][self.qrels["candidate"]])
         qrels = qrels[(qrels["query"] >= 0) & (qrels["candidate"] >= 0)].reset_index(drop=True)
@@ -175,6 +179,8 @@ def _read_lareqa(file: Path, lang: str, candidate_text: str) -> tuple[list[tuple
     for number, paragraph, title in _paragraphs(file):
         where = f"{file}: paragraph {number} ({title!r})"
         context, breaks = _field(paragraph, "context", str, where), _field(paragraph, "sentence_breaks", list, where)
+        if not all(isinstance(limits, list) and [type(limit) for limit in limits] == [int, int] for limits in breaks):
+            raise InputError(f"{where}: 'sentence_breaks' is not a list of [start, end) offsets")
         names = [f"{lang}-{number:05d}-{position:03d}" for position in range(len(breaks))]
         for candidate_id, (start, end) in zip(names, breaks):
             sentence = context[start:end]
@@ -187,6 +193,8 @@ def _read_lareqa(file: Path, lang: str, candidate_text: str) -> tuple[list[tuple
                 raise InputError(f"{where}: question id {question_id!r} stands twice in this file; ids must be unique within a language")
             seen.add(question_id)
             question = _field(qa, "question", str, f"{where}, question {question_id!r}")
+            if not question.strip():
+                raise InputError(f"{where}, question {question_id!r}: 'question' is empty; every text needs words")
             queries.append((f"{lang}:{question_id}", lang, question_id, question, _answers(qa, breaks, names, f"{where}, question {question_id!r}")))
     return queries, candidates
 
@@ -258,6 +266,34 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
     return check_pairs(frame, str(file))
 
 
+def load_parallel(path: str | Path, languages: Iterable[str]) -> pd.DataFrame:
+    """Parallel passages: columns lang, group, text; the same group in two languages means translation.
+
+    Args:
+        path: a folder of aligned ``<lang>.txt`` (UTF-8, line n of one is the translation of line n of another, empty
+            lines are left out), or a table of training pairs, whose passages are taken.
+        languages: which to read.
+
+    Raises:
+        InputError: a missing file, or files of different lengths; which ones.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        pairs = load_pairs(path).drop_duplicates(["lang", "passage_id"]).rename(columns={"passage_id": "group", "passage": "text"})
+        return pairs.loc[pairs["lang"].isin(list(languages)), ["lang", "group", "text"]].reset_index(drop=True)
+    texts = {}
+    for lang in languages:
+        try:
+            texts[lang] = (path / f"{lang}.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        except OSError:
+            raise InputError(f"{path / lang}.txt: cannot be read; a folder of parallel passages has a <lang>.txt for each language") from None
+    lengths = {lang: len(lines) for lang, lines in texts.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{path}: the files are not aligned, they have different numbers of lines: {lengths}")
+    rows = [(lang, f"{number:07d}", line) for lang, lines in texts.items() for number, line in enumerate(lines) if line.strip()]
+    return pd.DataFrame(rows, columns=["lang", "group", "text"])
+
+
 def read_table(file: Path) -> pd.DataFrame:
     """A JSONL, CSV or parquet file as a DataFrame of strings."""
     readers = {
@@ -277,7 +313,7 @@ def read_table(file: Path) -> pd.DataFrame:
 
 def check_pairs(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """The pairs themselves, once they keep the contract of PAIR_COLUMNS; else an InputError."""
-    for column in ("question", "passage"):
+    for column in ("pair_id", "lang", "question", "passage", "passage_id"):
         _check_texts(where, frame, "pair_id", column, unique=False)
     twice = frame[frame.duplicated(["pair_id", "lang"])]
     if len(twice):

@@ -18,14 +18,15 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, MT5EncoderModel, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 from hybridlib.errors import InputError
 from hybridlib.files import read_json, write_json
 
 logger = logging.getLogger(__name__)
+disable_progress_bar()  # of reading and writing weights: they clutter notebooks; downloads keep theirs
 Side = Literal["query", "passage"]
 PAPER_PREFIXES = {"query": "Query: ", "passage": "Passage: "}  # arXiv 2408.10536
-BUILT_IN = "built-in"
 
 
 class DualEncoder(nn.Module):
@@ -60,8 +61,11 @@ class DualEncoder(nn.Module):
 
     def pad(self, token_ids: list[list[int]]) -> dict[str, Tensor]:
         """A rectangular batch: input_ids and attention_mask, ``[texts, longest]`` each."""
-        batch = self.tokenizer.pad({"input_ids": token_ids}, return_tensors="pt")
-        return {name: batch[name].to(self.device) for name in ("input_ids", "attention_mask")}
+        rows = [torch.tensor(ids) for ids in token_ids]
+        lengths = torch.tensor([len(row) for row in rows])
+        input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id)
+        attention_mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
+        return {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
 
     def forward(self, token_ids: list[list[int]], token_budget: int = 8192) -> Tensor:
         """Unit vectors ``[texts, dimension]``, float32, in the order given.
@@ -171,6 +175,7 @@ def make_encoder(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int, hi
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=hidden_size, num_hidden_layers=layers, num_attention_heads=attention_heads, intermediate_size=4 * hidden_size,
         max_position_embeddings=max(max_length, 512), type_vocab_size=1, pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -186,7 +191,7 @@ def _locate(name: str) -> tuple[str, str | None]:
         if not list(folder.glob("*.safetensors")):
             raise InputError(f"{folder}: no weights (*.safetensors); save the model there with save_pretrained")
         return name, None
-    if name.startswith((".", "/", "~")) or folder.suffix or name.count("/") > 1:
+    if name.startswith((".", "/", "~")) or folder.is_file() or name.count("/") > 1:
         raise InputError(f"{name}: no such folder; give a transformers folder or a hub id")
     hub_id, _, revision = name.partition("@")
     return hub_id, revision or None

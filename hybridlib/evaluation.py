@@ -12,15 +12,19 @@ A query without a relevant candidate in the corpus of a setting is left out ther
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hybridlib import bias
-from hybridlib.corpora import RetrievalCorpus
-from hybridlib.files import write_json
-from hybridlib.retrieval import Ranking
+from hybridlib.corpora import RetrievalCorpus, load_parallel
+from hybridlib.files import resolve, write_json
+
+if TYPE_CHECKING:
+    from hybridlib.encoder import DualEncoder
+    from hybridlib.params import Params
+    from hybridlib.retrieval import Ranking
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 POOL = "all"  # target language of the multilingual setting
@@ -35,6 +39,7 @@ def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = (1, 10)) -> pd.DataFr
     - ``ap``: average precision, ``(1/|R|) sum over d in R of (relevant at or above rank(d)) / rank(d)``; its mean is mAP
     - ``rr``: reciprocal rank, ``1 / rank of the best relevant``; its mean is MRR
     - ``recall@k``: share of R ranked k or better
+    - ``rank_distance`` (not in 0-1): worst minus best rank of R (lower is better; 0 where R is one)
     - ``ndcg@k``: DCG over the best possible DCG, gain = grade, discount ``log2(rank + 1)``
     """
     by_language = ranking.relevant.assign(target=ranking.relevant["candidate_lang"], rank=ranking.relevant["rank_lang"])
@@ -62,6 +67,7 @@ def _metrics(ranks: pd.DataFrame, cutoffs: tuple[int, ...]) -> pd.DataFrame:
     for k in cutoffs:
         result[f"recall@{k}"] = sums[f"recall@{k}"] / size
         result[f"ndcg@{k}"] = sums[f"dcg@{k}"] / sums[f"ideal@{k}"]
+    result["rank_distance"] = groups["rank"].last() - groups["rank"].first()
     return result.reset_index()
 
 
@@ -93,6 +99,28 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
         "per_language": _per_language(means, names),
         "per_pair": {f"{q}-{t}": _plain(row) for (_, q, t), row in means.iterrows() if t not in (q, POOL)},
     }
+
+
+def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray) -> dict[str, Any]:
+    """The settings and bias figures under each training-free correction of ``params``: the ``corrections`` part of
+    metrics.json.
+
+    ``centering`` and ``lir`` are estimated from the candidates, ``shift`` from parallel passages; none from queries.
+    """
+    from hybridlib import corrections, retrieval
+
+    result = {}
+    for name in params.corrections:
+        source, fitted_on = corpus.candidates.assign(vectors=list(candidates)), "candidates"
+        if name == "shift":
+            path = resolve(params.parallel_path)
+            source, fitted_on = load_parallel(path, corpus.languages), path.name
+            source = source.assign(vectors=list(encoder.encode(source["text"], "passage", params.encode_tokens, progress=True)))
+        correction = corrections.fit(name, np.stack(source["vectors"]), source["lang"].to_numpy(), source["group"].to_numpy(), params.lir_directions)
+        ranking = retrieval.rank_corrected(queries, candidates, corpus, correction, params.top_k, params.score_block)
+        summary = summarise(ranking, corpus, params.top_k)
+        result[name] = {"fitted_on": fitted_on, "settings": summary["settings"], "bias": summary["bias"]}
+    return result
 
 
 def _per_language(means: pd.DataFrame, names: list[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from hybridlib.errors import InputError
 
+BUILT_IN = "built-in"
 XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 Step = Literal["study", "data", "train-data", "eval-data", "training", "evaluation", "bias", "comparison"]
 
@@ -39,6 +40,7 @@ class Params(BaseModel):
     encoders: list[str] = _param(["built-in"], "study", "grid: encoders to run, each a value of `encoder`", min_length=1)
     strategies: list[str] = _param(["untrained", "x-x-mono", "x-y", "hybrid"], "study", "grid: batch strategies to run, each a value of `strategy`", min_length=1)
     seeds: list[int] = _param([0], "study", "grid: seeds to run, each a value of `seed`", min_length=1)
+    jobs: int = _param(1, "study", "grid: runs at a time, each on its share of the cores", ge=1)
 
     # this run: one cell of the grid
     encoder: str = _param("built-in", "training", "`built-in` (a small transformer made here), a transformers folder, or a hub id (`name` or `name@revision`)", min_length=1)
@@ -53,7 +55,7 @@ class Params(BaseModel):
     candidate_text: Literal["sentence", "context"] = _param("sentence", "eval-data", "LAReQA candidates: the sentence alone, or the sentence followed by its paragraph")
     languages: list[str] = _param(XQUAD_LANGUAGES, "train-data", "languages to train on", "ISO 639-1 codes", min_length=2)
     eval_languages: list[str] | None = _param(None, "eval-data", "languages to evaluate on; null takes all that the corpus has", "ISO 639-1 codes")
-    validation_fraction: float = _param(0.1, "train-data", "share of the training passages kept for validation", gt=0, lt=0.5)
+    validation_fraction: float = _param(0.05, "train-data", "share of the training passages kept for validation", gt=0, lt=0.5)
     test_fraction: float = _param(0.1, "data", "share of the facts kept for evaluation when eval_corpus is `facts`", gt=0, lt=0.5)
     variants: int = _param(3, "train-data", "phrasings of each training fact and language", "question-passage pairs", ge=1, le=3)
     data_seed: int = _param(0, "data", "seed of the split and of the phrasings: the same data for every run of a study", ge=0, lt=2**31)
@@ -61,7 +63,7 @@ class Params(BaseModel):
     # the built-in encoder
     vocab_size: int = _param(8000, "train-data", "vocabulary of the built-in encoder's tokenizer", "tokens", ge=300, le=250_000)
     hidden_size: int = _param(128, "training", "width of the built-in encoder", "units", ge=8, multiple_of=8)
-    layers: int = _param(2, "training", "transformer layers of the built-in encoder", ge=1, le=48)
+    layers: int = _param(1, "training", "transformer layers of the built-in encoder", ge=1, le=48)
     attention_heads: int = _param(4, "training", "attention heads of the built-in encoder; divides hidden_size", ge=1)
 
     # how any encoder is used
@@ -72,21 +74,24 @@ class Params(BaseModel):
 
     # training
     alpha: float = _param(0.5, "training", "`hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)", "probability", ge=0, le=1)
-    steps: int = _param(600, "training", "optimizer steps", "batches", ge=1)
-    batch_size: int = _param(128, "training", "pairs per batch, over all processes", "pairs", ge=2)
-    learning_rate: float = _param(1e-3, "training", "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1)
+    steps: int = _param(500, "training", "optimizer steps", "batches", ge=1)
+    batch_size: int = _param(256, "training", "pairs per batch, over all processes", "pairs", ge=2)
+    learning_rate: float = _param(3e-3, "training", "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1)
     weight_decay: float = _param(0.01, "training", "AdamW weight decay on matrices (not on biases and norms)", ge=0, lt=1)
     warmup_fraction: float = _param(0.1, "training", "share of the steps with rising learning rate; then it falls linearly to 0", "of steps", ge=0, lt=1)
     temperature: float = _param(0.05, "training", "InfoNCE temperature (the paper prints none)", gt=0, le=10)
     max_grad_norm: float = _param(1.0, "training", "gradients are clipped to this norm", gt=0)
-    dropout: float | None = _param(None, "training", "dropout of the encoder; null takes what its config says", "probability", ge=0, lt=1)
+    dropout: float | None = _param(None, "training", "dropout of the encoder; null takes what its config says (the built-in one: 0)", "probability", ge=0, lt=1)
     freeze_embeddings: bool = _param(False, "training", "leave the token embeddings as they are")
     precision: Literal["fp32", "bf16", "fp16"] = _param("fp32", "training", "number format of the forward pass")
-    validate_every: int = _param(100, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
+    validate_every: int = _param(125, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
 
     # evaluation and bias
     encode_tokens: int = _param(8192, "evaluation", "budget of a micro-batch while encoding; changes speed and memory, not the vectors", "tokens", ge=16)
     score_block: int = _param(256, "evaluation", "queries scored at a time; changes memory, not the ranks", "queries", ge=1)
+    corrections: list[Literal["centering", "lir", "shift"]] = _param(["centering", "lir"], "evaluation", "training-free corrections to report beside the plain figures; `shift` needs parallel_path")
+    lir_directions: int = _param(1, "evaluation", "principal directions of each language that `lir` removes", "directions", ge=1)
+    parallel_path: Path | None = _param(None, "evaluation", "parallel passages for `shift`: a folder of aligned <lang>.txt (one passage a line), or a table of training pairs")
     top_k: int = _param(10, "evaluation", "depth of the language-share matrix and of recall in the multilingual setting", "candidates", ge=1, le=1000)
 
     @field_validator("*", mode="before")
@@ -103,7 +108,7 @@ class Params(BaseModel):
                 return value
         return value
 
-    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds")
+    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds", "corrections")
     @classmethod
     def _no_repeats(cls, value: list[Any] | None) -> list[Any] | None:
         if value is not None and len(set(value)) < len(value):
@@ -124,6 +129,8 @@ class Params(BaseModel):
     def _fits_together(self) -> Params:
         if self.hidden_size % self.attention_heads:
             raise ValueError(f"attention_heads ({self.attention_heads}) must divide hidden_size ({self.hidden_size})")
+        if "shift" in self.corrections and self.parallel_path is None:
+            raise ValueError("corrections: 'shift' is estimated from parallel passages: give parallel_path")
         for name in ("train_corpus", "eval_corpus"):
             _check_corpus(name, getattr(self, name), getattr(self, name + "_path"))
         return self

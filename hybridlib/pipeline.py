@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,15 +59,44 @@ def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome
     study = Study(params)
     runs = study.cells()
     check_writable(study.folder)
-    plan = [(study, "data"), *((run, step) for run in runs for step in RUN_STEPS), (study, "comparison")]
-    outcomes: list[Outcome] = []
-    with _log_file(study.folder / "study.log"), tqdm(total=len(plan), desc=params.study, unit="step", disable=not progress) as bar:
-        for cell, step in plan:
-            bar.set_postfix_str(f"{_title(cell, step)} {NOTEBOOKS[step]}")
-            outcomes.append(_run_unless_pointless(cell, step, outcomes))
-            report(outcomes[-1])
+    with _log_file(study.folder / "study.log"), tqdm(total=2 + len(runs) * len(RUN_STEPS), desc=params.study, unit="step", disable=not progress) as bar:
+
+        def note(outcome: Outcome) -> Outcome:
+            report(outcome)
+            bar.set_postfix_str(f"{outcome.name} {NOTEBOOKS[outcome.step]}")
             bar.update()
+            return outcome
+
+        data = note(run_step(study, "data"))
+        with _share_of_cores(params.jobs), ThreadPoolExecutor(params.jobs) as workers:
+            cells = [outcome for cell in workers.map(lambda run: _run_cell(run, data, note), runs) for outcome in cell]
+        broken = next((o for o in [data, *cells] if not o.good), None) if not any(o.good and o.step == "bias" for o in cells) else None
+        last = note(_left_out(study, "comparison", broken) if broken else run_step(study, "comparison"))
+    return [data, *cells, last]
+
+
+def _run_cell(run: Study, data: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:
+    """02, 03 and 04 of one run, until one of them fails."""
+    outcomes, broken = [], None if data.good else data
+    for step in RUN_STEPS:
+        outcomes.append(note(_left_out(run, step, broken) if broken else run_step(run, step)))
+        broken = broken or (None if outcomes[-1].good else outcomes[-1])
     return outcomes
+
+
+def _left_out(study: Study, step: str, broken: Outcome) -> Outcome:
+    return Outcome(_title(study, step), step, "left out", reason=f"needs {NOTEBOOKS[broken.step]} of {broken.name}")
+
+
+@contextmanager
+def _share_of_cores(jobs: int) -> Iterator[None]:
+    """Kernels started meanwhile compute on their share of the cores, so that they do not slow each other down."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    if jobs > 1 and before is None:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+    yield
+    if before is None:
+        os.environ.pop("OMP_NUM_THREADS", None)
 
 
 def run_missing(study: Study, step: str) -> None:
@@ -99,7 +131,9 @@ def run_step(study: Study, step: str) -> Outcome:
     study.place(step).mkdir(parents=True, exist_ok=True)
     started, reason = time.time(), ""
     try:
-        papermill.execute_notebook(_notebook(step), out, parameters=_injected(study.params), kernel_name="python3", progress_bar=False, cwd=_notebook(step).parent)
+        papermill.execute_notebook(
+            _notebook(step), out, parameters=_injected(study.params), kernel_name="python3", progress_bar=False, cwd=_notebook(step).parent, extra_arguments=["--log-level=ERROR"],
+        )  # fmt: skip
     except Exception as error:  # whatever ends a notebook must not end the study
         reason = _short(error)
     if not reason and not study.is_done(step):
@@ -107,18 +141,6 @@ def run_step(study: Study, step: str) -> Outcome:
     seconds = time.time() - started
     logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
     return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
-
-
-def _run_unless_pointless(cell: Study, step: str, outcomes: list[Outcome]) -> Outcome:
-    """Run a step, or leave it out where something it needs did not succeed."""
-    name = _title(cell, step)
-    if step == "comparison":
-        broken = [] if any(o.good and o.step == "bias" for o in outcomes) else [o for o in outcomes if not o.good]
-    else:
-        broken = [o for o in outcomes if not o.good and (o.step == "data" or o.name == name)]
-    if broken:
-        return Outcome(name, step, "left out", reason=f"needs {NOTEBOOKS[broken[0].step]} of {broken[0].name}")
-    return run_step(cell, step)
 
 
 def _injected(params: Params) -> dict[str, object]:

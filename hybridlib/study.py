@@ -16,18 +16,21 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridlib import __version__, corpora
-from hybridlib.encoder import BUILT_IN, DualEncoder, make_encoder
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, read_json, resolve, write_json
-from hybridlib.params import Params
+from hybridlib.params import BUILT_IN, Params
 from hybridlib.samplers import STRATEGIES, UNTRAINED
+
+if TYPE_CHECKING:
+    from hybridlib.encoder import DualEncoder
 
 logger = logging.getLogger(__name__)
 NOTEBOOKS = {
@@ -208,6 +211,8 @@ class Study:
         if source == BUILT_IN:
             from transformers import AutoTokenizer
 
+            from hybridlib.encoder import make_encoder
+
             source = str(self.run / "initial")
             shutil.rmtree(source, ignore_errors=True)
             make_encoder(AutoTokenizer.from_pretrained(self.data / "tokenizer"), Path(source), params.seed, params.hidden_size, params.layers, params.attention_heads, params.max_length)
@@ -221,15 +226,16 @@ _STARTED: dict[tuple[str, str], float] = {}
 
 def load_encoder(params: Params, source: str) -> DualEncoder:
     """The encoder at ``source`` with the pooling, prefixes, length and dropout of ``params``."""
+    from hybridlib.encoder import DualEncoder
+
     dropout = {} if params.dropout is None else {"hidden_dropout_prob": params.dropout, "attention_probs_dropout_prob": params.dropout}
     return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, **dropout)
 
 
 def environment() -> dict[str, Any]:
     """Commit, versions and hardware of this run."""
-    import torch
-
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    torch = sys.modules.get("torch")  # a step that did not need it did not compute on a GPU either
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     versions = {name: metadata.version(name) for name in _VERSIONS}
     return {"commit": _commit(), "versions": {"hybridlib": __version__, "python": platform.python_version(), **versions}, "hardware": {"cpus": os.cpu_count(), "machine": platform.machine(), "gpus": gpus}}
 

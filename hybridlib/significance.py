@@ -1,0 +1,125 @@
+"""Are two encoders different? Paired resampling over question ids.
+
+The language copies of a question are not independent, so a question id with all its copies is drawn as one unit
+(a cluster); when several seeds are compared, the seeds are drawn as a second level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hybridlib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its percentile bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two systems on the same questions: mean difference (first - second), its interval, and the two-sided
+    p-value of a paired randomisation test."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+class ClusteredMean:
+    """The macro average of a per-query value, ready to be resampled over question ids.
+
+    Args:
+        tables: per seed, a frame with columns question_id, cell and value. A cell is what the macro average runs
+            over (a language, or an ordered pair of languages): values are averaged within cells, then over cells.
+
+    Raises:
+        InputError: the seeds do not have the same questions and cells.
+    """
+
+    def __init__(self, tables: Sequence[pd.DataFrame]) -> None:
+        frames = [table.groupby(["question_id", "cell"])["value"].agg(["sum", "size"]) for table in tables]
+        if any(not frame.index.equals(frames[0].index) for frame in frames):
+            raise InputError("significance: the runs were not evaluated on the same queries")
+        self.index = frames[0].index
+        question, self.questions = pd.factorize(self.index.get_level_values(0), sort=True)
+        cell, self.cells = pd.factorize(self.index.get_level_values(1), sort=True)
+        shape = (len(self.questions), len(self.cells))
+        self.counts = np.zeros(shape)
+        self.counts[question, cell] = frames[0]["size"]
+        self.sums = np.zeros((len(frames), *shape))  # [seeds, questions, cells]
+        for seed, frame in enumerate(frames):
+            self.sums[seed, question, cell] = frame["sum"]
+
+    def mean(self) -> float:
+        """The macro average, over all seeds."""
+        return float(_macro(self.sums.mean(0).sum(0), self.counts.sum(0)))
+
+    def resampled(self, draws: int, seed: int) -> np.ndarray:
+        """The macro average of ``draws`` bootstrap samples of questions (and of seeds, if there are several), ``[draws]``.
+
+        The same ``seed`` draws the same questions for every system on the same corpus: differences are paired.
+        """
+        rng = np.random.default_rng(seed)
+        weights = rng.multinomial(len(self.questions), np.full(len(self.questions), 1 / len(self.questions)), draws)
+        runs = np.random.default_rng([seed, 1]).multinomial(len(self.sums), np.full(len(self.sums), 1 / len(self.sums)), draws) / len(self.sums)
+        per_seed = np.stack([weights @ sums for sums in self.sums], axis=1)  # [draws, seeds, cells]
+        return _macro(np.einsum("ds,dsc->dc", runs, per_seed), weights @ self.counts)
+
+
+def interval(system: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
+    """Percentile bootstrap interval of a macro average, over question ids (and seeds)."""
+    low, high = _percentiles(system.resampled(draws, seed), level)
+    return Interval(system.mean(), low, high)
+
+
+def compare(first: ClusteredMean, second: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Difference:
+    """Paired bootstrap interval of ``first - second``, and the p-value of a paired randomisation test.
+
+    The test swaps the two systems' values of a question id, with all its language copies and seeds, by the toss
+    of a coin: under the null hypothesis the names of the systems mean nothing. p = (1 + tosses at least as
+    extreme) / (1 + draws).
+
+    Raises:
+        InputError: the two were not evaluated on the same queries.
+    """
+    if not first.index.equals(second.index):
+        raise InputError("significance: the two systems were not evaluated on the same queries")
+    low, high = _percentiles(first.resampled(draws, seed) - second.resampled(draws, seed), level)
+    observed = first.mean() - second.mean()
+    gap = first.sums.mean(0) - second.sums.mean(0)  # [questions, cells]
+    signs = np.random.default_rng([seed, 2]).choice([-1.0, 1.0], (draws, len(gap)))
+    tossed = _macro(signs @ gap, first.counts.sum(0))
+    p = (1 + (np.abs(tossed) >= abs(observed) - 1e-12).sum()) / (1 + draws)
+    return Difference(observed, low, high, float(p))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Holm's adjusted p-values, in the order given: the chance of any false claim among all of them stays below
+    the level that they are compared with."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def _macro(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean over cells of sums / counts; a cell that a sample left empty does not count."""
+    with np.errstate(invalid="ignore"):
+        return np.nanmean(np.where(counts > 0, sums / counts, np.nan), axis=-1)
+
+
+def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

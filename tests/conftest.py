@@ -1,0 +1,54 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+FACT_LANGUAGES = ("de", "en", "th")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """The folder of a real data set by its name; skips where it is not, fails where it ought to be."""
+
+    def folder(name: str) -> Path:
+        path = SHARED / "data" / name
+        if not path.is_dir():
+            reason = f"needs the {name} files in shared/data/{name}, beside the project folder"
+            if os.environ.get("CI") == "true" and SHARED.exists():
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fact_pairs() -> pd.DataFrame:
+    """Some of the built-in facts in three languages: 150 pairs in each."""
+    from hybridlib.facts import facts, phrase
+
+    return phrase(facts()[::12], FACT_LANGUAGES, seed=0, variants=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, fact_pairs: pd.DataFrame) -> Path:
+    """A folder with a one-layer encoder of width 32, never trained."""
+    from hybridlib.encoder import make_encoder, make_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny") / "encoder"
+    tokenizer = make_tokenizer([*fact_pairs["question"], *fact_pairs["passage"]], 600)
+    make_encoder(tokenizer, folder, seed=0, hidden_size=32, layers=1, attention_heads=2, max_length=64)
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)

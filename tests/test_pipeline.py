@@ -1,0 +1,193 @@
+"""The whole way through: every notebook and strategy in miniature, and what is repeated when something changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from hybridlib import pipeline
+from hybridlib.cli import main
+from hybridlib.errors import InputError
+from hybridlib.params import Params
+from hybridlib.samplers import known_strategies
+from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, run_name
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = {
+    "training": ["training"],
+    "evaluation": ["map_by_setting", "cross_lingual_heatmap"],
+    "bias": ["answer_ranks", "rank_distance", "language_share", "projection"],
+    "comparison": ["training", "map_by_setting", "rank_distance", "bias_plane"],
+}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, list[pipeline.Outcome]]:
+    """The smoke study, run once, in a folder of its own."""
+    params = Params.load(ROOT / "params" / "smoke.yaml", {"output_dir": str(tmp_path_factory.mktemp("outputs"))})
+    return Study(params), pipeline.run_study(params, progress=False)
+
+
+def done(outcomes: list[pipeline.Outcome]) -> set[tuple[str, str]]:
+    return {(outcome.name, outcome.step) for outcome in outcomes if outcome.state == "done"}
+
+
+def test_smoke_runs_every_notebook_and_strategy(smoke):
+    study, outcomes = smoke
+    assert [o for o in outcomes if o.state != "done"] == []
+    assert {o.step for o in outcomes} == set(NOTEBOOKS)
+    assert set(study.params.strategies) == set(known_strategies())
+    assert len(outcomes) == 2 + len(study.cells()) * len(RUN_STEPS)
+
+
+def test_runs_leave_their_artefacts(smoke):
+    study, _ = smoke
+    for run in study.cells():
+        for name in ("params.yaml", "metrics.json", "per_query.parquet", "training.jsonl", "run.json", "model/model.safetensors", "model/modules.json"):
+            assert (run.run / name).stat().st_size > 0, name
+        manifest = json.loads((run.run / "run.json").read_text())
+        assert set(manifest["steps"]) == set(RUN_STEPS) and manifest["seed"] == run.params.seed and manifest["versions"]["torch"]
+        assert Params.load(run.run / "params.yaml") == run.params
+    for step, names in FIGURES.items():
+        for name in names:
+            for kind in ("png", "svg"):
+                assert (study.cells()[-1].place(step) / "figures" / f"{name}.{kind}").stat().st_size > 1000
+
+
+def test_metrics_have_the_documented_shape(smoke):
+    metrics = smoke[0].cells()[-1].metrics()
+    assert metrics["corpus"] == "facts"
+    assert {"map", "recall@1"} <= set(metrics["settings"]["monolingual"]) and "map" in metrics["settings"]["cross-lingual"]
+    assert {"map", "map_micro", "recall@10"} <= set(metrics["settings"]["multilingual"])
+    assert {"rank_distance", "same_language_share@10"} <= set(metrics["bias"])
+    assert set(metrics["per_language"]) == {"ar", "de", "en", "zh"} and len(metrics["per_pair"]) == 12
+
+
+def test_executed_notebooks_are_small_and_without_errors(smoke):
+    study, _ = smoke
+    files = sorted(study.folder.rglob("*.ipynb"))
+    assert len(files) == 2 + 3 * len(study.cells())
+    for file in files:
+        assert file.stat().st_size < 1_000_000, file
+        cells = [cell for cell in nbformat.read(file, 4).cells if cell.cell_type == "code"]
+        assert all(cell.execution_count for cell in cells)
+        assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+
+
+def test_comparison_shows_every_strategy(smoke):
+    table = (smoke[0].comparison / "results.md").read_text()
+    assert all(f"| {strategy} " in table for strategy in known_strategies())
+
+
+def test_a_second_run_repeats_nothing(smoke):
+    assert {o.state for o in pipeline.run_study(smoke[0].params, progress=False)} == {"kept"}
+
+
+def test_a_changed_parameter_repeats_exactly_what_depends_on_it(smoke):
+    study, _ = smoke
+    outcomes = pipeline.run_study(study.params.but(alpha=0.9), progress=False)
+    assert done(outcomes) == {("built-in-hybrid-s0", step) for step in RUN_STEPS} | {("smoke", "comparison")}
+
+
+@pytest.mark.parametrize(("change", "step", "same"), [
+    ({"alpha": 0.1}, "training", {"untrained", "x-x-mono", "x-y", "x-x", "en-en", "x-y-pair"}),
+    ({"learning_rate": 0.5}, "training", {"untrained"}),
+    ({"eval_languages": ["de", "en"]}, "training", set(known_strategies())),
+    ({"variants": 2}, "training", set()),
+    ({"top_k": 5}, "training", set(known_strategies())),
+    ({"seeds": [0, 1]}, "bias", set(known_strategies())),
+    ({"eval_languages": ["de", "en"]}, "evaluation", set()),
+    ({"vocab_size": 2000}, "bias", set()),
+])  # fmt: skip
+def test_which_runs_a_change_leaves_alone(smoke, change, step, same):
+    study, _ = smoke
+    changed = study.params.but(**change)
+    pairs = [(Study(study.params.but(strategy=s)), Study(changed.but(strategy=s)), s) for s in known_strategies()]
+    assert {s for before, after, s in pairs if before.fingerprint(step) == after.fingerprint(step)} == same
+
+
+def test_a_changed_input_file_changes_the_fingerprint(tmp_path):
+    table = tmp_path / "pairs.csv"
+    table.write_text("pair_id,lang,question,passage\n1,de,a,b\n")
+    study = Study(Params(train_corpus="pairs", train_corpus_path=table, output_dir=tmp_path))
+    before = study.fingerprint("data"), study.fingerprint("training")
+    table.write_text("pair_id,lang,question,passage\n1,de,a,c\n")
+    after = study.fingerprint("data"), study.fingerprint("training")
+    assert before[0] != after[0] and before[1] != after[1]
+
+
+def test_a_missing_marker_repeats_that_step(smoke):
+    study, _ = smoke
+    study.marker("comparison").unlink()
+    assert done(pipeline.run_study(study.params.but(alpha=0.9), progress=False)) == {("smoke", "comparison")}
+
+
+def test_a_failed_run_does_not_stop_the_others(tmp_path, capsys):
+    overrides = ["-p", "output_dir", str(tmp_path), "-p", "encoders", "[built-in, ./nowhere]", "-p", "strategies", "[untrained]"]
+    status = main(["run", str(ROOT / "params" / "smoke.yaml"), *overrides])
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert (tmp_path / "smoke" / "built-in-untrained-s0" / "metrics.json").exists()
+    assert "failed: nowhere-untrained-s0 02_hybrid_training" in printed and "no such folder" in printed
+    assert "left out: nowhere-untrained-s0 03_evaluation: needs 02_hybrid_training of nowhere-untrained-s0" in printed
+    assert "| built-in " in printed and str(tmp_path / "smoke") in printed
+
+
+@pytest.mark.parametrize("ending", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
+def test_a_notebook_that_ends_without_its_marker_has_failed(tmp_path, monkeypatch, ending):
+    source = tmp_path / "01_data_prep.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(ending)], metadata={"kernelspec": {"name": "python3", "language": "python"}}), source)
+    monkeypatch.setattr(pipeline, "_notebook", lambda step: source)
+    outcome = pipeline.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
+    assert outcome.state == "failed" and outcome.reason
+
+
+def test_plain_papermill_refuses_an_unknown_parameter(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'alpha'"):
+        papermill.execute_notebook(ROOT / "notebooks" / "02_hybrid_training.ipynb", tmp_path / "out.ipynb", parameters={"alhpa": 0.4}, progress_bar=False, cwd=ROOT / "notebooks")
+
+
+def test_a_notebook_opened_by_itself_runs_what_it_needs(tmp_path):
+    values = Params.load(ROOT / "params" / "smoke.yaml", {"output_dir": str(tmp_path), "strategy": "untrained"})
+    papermill.execute_notebook(ROOT / "notebooks" / "03_evaluation.ipynb", tmp_path / "out.ipynb", parameters=values.plain(), progress_bar=False, cwd=ROOT / "notebooks")
+    study = Study(values)
+    assert [step for step in NOTEBOOKS if study.is_done(step)] == ["data", "training", "evaluation"]
+
+
+def test_two_encoders_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="write to 'e-hybrid-s0'"):
+        Study(Params(encoders=["a/e", "b/e"], strategies=["hybrid"], output_dir=tmp_path)).cells()
+
+
+def test_an_output_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written to"):
+        pipeline.run_study(Params(output_dir=tmp_path / "file"), progress=False)
+
+
+def test_run_name_takes_the_folder_or_hub_name():
+    assert run_name(Params(encoder="org/some model@abc", strategy="x-y", seed=3)) == "some-model-x-y-s3"
+
+
+def test_evaluate_writes_what_the_notebook_writes(smoke, tmp_path, capsys):
+    run = smoke[0].cells()[-1]
+    assert main(["evaluate", str(run.run / "model"), "--corpus", "facts", "--languages", "ar", "de", "en", "zh", "--max-length", "64", "--out", str(tmp_path)]) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    expected = run.metrics()
+    assert metrics["settings"]["multilingual"]["map"] == pytest.approx(expected["settings"]["multilingual"]["map"], abs=1e-6)
+    assert set(expected) - {"strategy", "seed"} <= set(metrics)
+    assert "multilingual mAP" in capsys.readouterr().out
+
+
+def test_bad_input_on_the_command_line_is_one_line(tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path), "--corpus", "facts", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "config.json" in error
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert main(["run", str(tmp_path / "none.yaml")]) == 2

@@ -1,0 +1,398 @@
+"""Figures hold the values they were given, look the same for the same strategy, and are written byte for byte alike."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from hybridlib import plots
+from hybridlib.samplers import known_strategies
+
+LANGUAGES = ["ar", "en", "zh"]
+STRATEGIES = ["x-x-mono", "x-y", "hybrid"]
+
+
+def logs(strategies: list[str] = STRATEGIES, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFrame:
+    """Loss at steps 1-4, validation at 0, 2 and 4; every value tells its strategy, seed and step."""
+    rows = [
+        {"strategy": name, "seed": seed, "step": step, "loss": np.nan if step == 0 else 10 * i + seed + 1 / step}
+        | {f"validation {setting} mAP": np.nan if step % 2 else (i + seed + step + j) / 10 for j, setting in enumerate(plots.SETTINGS)}
+        for i, name in enumerate(strategies)
+        for seed in seeds
+        for step in range(5)
+    ]
+    return pd.DataFrame(rows)
+
+
+def results(seeds: int = 1) -> pd.DataFrame:
+    """One row per strategy, seed, setting and language."""
+    return pd.DataFrame([
+        {"strategy": name, "seed": seed, "setting": setting, "lang": lang, "map": 0.5 + i / 10 + j / 100 + seed / 1000, "rank_distance": 100.0 * (i + 1) + 10 * k + seed}
+        for i, name in enumerate(STRATEGIES)
+        for seed in range(seeds)
+        for j, setting in enumerate(plots.SETTINGS)
+        for k, lang in enumerate(LANGUAGES)
+    ])  # fmt: skip
+
+
+def metrics() -> dict[str, Any]:
+    return {
+        "languages": LANGUAGES,
+        "per_language": {lang: {"monolingual": {"map": 0.9 + i / 100}} for i, lang in enumerate(LANGUAGES)},
+        "per_pair": {"ar-en": {"map": 0.11}, "ar-zh": {"map": 0.22}, "en-ar": {"map": 0.33}, "en-zh": {"map": 0.44}, "zh-ar": {"map": 0.55}},
+    }
+
+
+def share() -> pd.DataFrame:
+    return pd.DataFrame([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [1 / 3] * 3], LANGUAGES, LANGUAGES)
+
+
+def vectors(scale: float = 1.0) -> tuple[np.ndarray, list[str], list[str]]:
+    """Five passages in three languages."""
+    points = np.random.default_rng(0).normal(size=(15, 6)) * scale
+    return points, LANGUAGES * 5, [f"p{i}" for i in np.repeat(range(5), 3)]
+
+
+def ranks() -> pd.DataFrame:
+    return pd.DataFrame([
+        {"strategy": name, "query": query, "query_lang": "en", "candidate_lang": lang, "rank_pool": rank + i}
+        for i, name in enumerate(STRATEGIES)
+        for query in ("first", "second")
+        for lang, rank in zip(LANGUAGES, (1, 2, 500))
+    ])  # fmt: skip
+
+
+def lines(fig: Figure, label: str, panel: int = 0) -> list[Any]:
+    return [line for line in fig.axes[panel].get_lines() if line.get_label() == label]
+
+
+def texts(fig: Figure, panel: int = 0) -> list[str]:
+    return [text.get_text() for text in fig.axes[panel].texts]
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "training_curves": lambda: plots.training_curves(logs()),
+    "map_by_setting": lambda: plots.map_by_setting(results(2)),
+    "cross_lingual_heatmap": lambda: plots.cross_lingual_heatmap(metrics()),
+    "rank_distance_by_language": lambda: plots.rank_distance_by_language(results(2)),
+    "language_share_matrix": lambda: plots.language_share_matrix(share(), 10),
+    "language_projection": lambda: plots.language_projection(*vectors()),
+    "language_projections": lambda: plots.language_projections(vectors()[0], vectors(2)[0], *vectors()[1:]),
+    "batch_grid": lambda: plots.batch_grid([["en", "en"], ["ar", "zh"]], [["en", "en"], ["zh", "en"]], ["monolingual", "cross-lingual"]),
+    "bias_plane": lambda: plots.bias_plane(results(2)),
+    "answer_ranks": lambda: plots.answer_ranks(ranks(), 1000),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_leave_pyplot_and_its_settings_alone(name: str) -> None:
+    before = dict(plt.rcParams)
+    fig = FIGURES[name]()
+    assert isinstance(fig, Figure)
+    assert plt.get_fignums() == []
+    assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_is_readable_and_inside_the_figure(name: str) -> None:
+    fig = FIGURES[name]()
+    fig.canvas.draw()
+    visible = [text for text in fig.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text()]
+    assert min(text.get_fontsize() for text in visible) >= 10 * fig.get_figwidth() / 6 - 1e-9
+    boxes = [part.get_tightbbox() for part in fig.axes + fig.legends] + [text.get_window_extent() for text in fig.texts]
+    assert all(_within(box, fig) for box in boxes)
+
+
+def _within(box: Any, fig: Figure) -> bool:
+    return bool(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.x1 and box.y1 <= fig.bbox.y1)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_save_writes_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
+    """Of the same figure, and of the same figure made again and looked at in between."""
+    fig, again = FIGURES[name](), FIGURES[name]()
+    again.canvas.draw()
+    plots.save(fig, tmp_path / "one", "figure")
+    plots.save(again, tmp_path / "two", "figure")
+    plots.save(fig, tmp_path / "three", "figure")
+    for ending, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        written = [(tmp_path / folder / f"figure.{ending}").read_bytes() for folder in ("one", "two", "three")]
+        assert written[0].startswith(start)
+        assert written[0] == written[1] == written[2]
+    assert b"<dc:date>" not in (tmp_path / "one" / "figure.svg").read_bytes()
+
+
+def test_png_has_150_dots_per_inch(tmp_path: Path) -> None:
+    fig = plots.bias_plane(results())
+    plots.save(fig, tmp_path, "plane")
+    height, width = plt.imread(tmp_path / "plane.png").shape[:2]
+    assert (width, height) == tuple(np.round(fig.get_size_inches() * 150).astype(int))
+
+
+def test_save_does_not_depend_on_the_process(tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_plots as t; t.plots.save(t.FIGURES['language_projection'](), sys.argv[1], 'f')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "other")], check=True, env={**os.environ, "PYTHONHASHSEED": "1"})
+    plots.save(FIGURES["language_projection"](), tmp_path / "here", "f")
+    for name in ("f.png", "f.svg"):
+        assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+
+
+def test_the_notebooks_style_does_not_reach_the_figures(tmp_path: Path) -> None:
+    plots.save(FIGURES["map_by_setting"](), tmp_path, "plain")
+    with plt.style.context({"axes.facecolor": "black", "font.size": 30, "savefig.bbox": "tight"}):
+        plots.save(FIGURES["map_by_setting"](), tmp_path, "styled")
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.training_curves(pd.DataFrame()),
+        lambda: plots.training_curves(logs()[["strategy", "seed", "step"]]),
+        lambda: plots.map_by_setting(results().iloc[:0]),
+        lambda: plots.map_by_setting(results().assign(map=np.nan)),
+        lambda: plots.cross_lingual_heatmap({}),
+        lambda: plots.rank_distance_by_language(pd.DataFrame()),
+        lambda: plots.language_share_matrix(pd.DataFrame(), 10),
+        lambda: plots.language_projection(np.empty((0, 4)), [], []),
+        lambda: plots.language_projections(np.empty((0, 4)), np.empty((0, 4)), [], []),
+        lambda: plots.batch_grid([], [], []),
+        lambda: plots.bias_plane(results().iloc[:0]),
+        lambda: plots.answer_ranks(ranks().iloc[:0]),
+    ],
+)
+def test_nothing_to_draw_is_one_clear_error(draw: Callable[[], Figure]) -> None:
+    with pytest.raises(ValueError, match="empty|no rows|neither|nothing to draw|hold no languages|at least two vectors"):
+        draw()
+    assert plt.get_fignums() == []
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(ValueError, match="rank_distance_by_language: the table has no column lang, rank_distance"):
+        plots.rank_distance_by_language(results().drop(columns=["lang", "rank_distance"]))
+
+
+# ------------------------------------------------------------------------------------------------------ styles
+
+
+def test_built_in_strategies_differ_in_colour_and_in_marker() -> None:
+    styles = [plots.strategy_style(name) for name in {*known_strategies(), "code-switched", "x-y-pair", "x-x", "en-en"}]
+    assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == len(styles) >= 8
+
+
+def test_languages_differ_in_colour_and_in_marker() -> None:
+    styles = [plots.language_style(code) for code in ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")]
+    assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == 11
+
+
+def test_another_strategy_keeps_a_style_of_its_own() -> None:
+    assert plots.strategy_style("x-en") == plots.strategy_style("x-en")
+    fixed = {plots.strategy_style(name) for name in plots._STRATEGIES}
+    others = {plots.strategy_style(f"other-{i}") for i in range(50)}
+    assert len(others) > 10 and not others & fixed
+
+
+def test_a_strategy_has_the_same_colour_and_marker_in_every_figure() -> None:
+    figures = [FIGURES[figure]() for figure in ("training_curves", "map_by_setting", "rank_distance_by_language", "bias_plane")]
+    for name in STRATEGIES:
+        drawn = [lines(fig, name)[0] for fig in figures]
+        assert {(line.get_color(), line.get_marker()) for line in drawn} == {plots.strategy_style(name)}
+
+
+def test_the_colour_does_not_depend_on_the_other_strategies() -> None:
+    alone = plots.map_by_setting(results().query("strategy == 'hybrid'"))
+    assert lines(alone, "hybrid")[0].get_color() == lines(plots.map_by_setting(results()), "hybrid")[0].get_color()
+
+
+# ------------------------------------------------------------------------------------------------------ figures
+
+
+def test_training_curves_are_means_over_seeds() -> None:
+    fig = plots.training_curves(logs())
+    assert [ax.get_title() for ax in fig.axes] == ["training", "validation, monolingual", "validation, cross-lingual", "validation, multilingual"]
+    for i, name in enumerate(STRATEGIES):
+        loss = lines(fig, name)[0]
+        np.testing.assert_allclose(loss.get_xdata(), [1, 2, 3, 4])
+        np.testing.assert_allclose(loss.get_ydata(), 10 * i + 0.5 + 1 / np.arange(1, 5))
+        for j in range(3):
+            (line,) = lines(fig, name, 1 + j)
+            np.testing.assert_allclose(line.get_xdata(), [0, 2, 4])
+            np.testing.assert_allclose(line.get_ydata(), (i + 0.5 + np.array([0, 2, 4]) + j) / 10)
+    assert [len(lines(fig, "_seed", panel)) for panel in range(4)] == [6] * 4
+
+
+def test_training_curves_of_one_strategy_and_seed() -> None:
+    fig = plots.training_curves(logs(["hybrid"], (0,)), smooth=2)
+    assert fig.axes[0].get_title() == "training, mean of 2 steps"
+    assert [line.get_label() for line in fig.axes[0].get_lines()] == ["hybrid"]
+    np.testing.assert_allclose(lines(fig, "hybrid")[0].get_ydata(), [1, 0.75, (1 / 2 + 1 / 3) / 2, (1 / 3 + 1 / 4) / 2])
+
+
+def test_training_curves_without_training_show_a_level() -> None:
+    untrained = logs(["untrained"], (0,)).query("step == 0")
+    fig = plots.training_curves(untrained)
+    assert len(fig.axes) == 3
+    for panel in range(3):
+        np.testing.assert_allclose(lines(fig, "_level", panel)[0].get_ydata(), [panel / 10] * 2)
+
+
+def test_map_by_setting_shows_means_and_ranges() -> None:
+    fig = plots.map_by_setting(results(3))
+    assert [ax.get_title() for ax in fig.axes] == list(plots.SETTINGS)
+    for j in range(3):
+        for i, name in enumerate(STRATEGIES):
+            (point,) = lines(fig, name, j)
+            np.testing.assert_allclose(point.get_xdata(), [0.501 + i / 10 + j / 100])
+            np.testing.assert_array_equal(point.get_ydata(), [i])
+        assert texts(fig, j) == [f".{round(501 + 100 * i + 10 * j)}" for i in range(3)]
+        ends = [segments.get_segments()[0][:, 0] for segments in fig.axes[j].collections]
+        np.testing.assert_allclose(ends, [[0.5 + i / 10 + j / 100, 0.502 + i / 10 + j / 100] for i in range(3)])
+    assert "range over 3 seeds" in fig.get_supxlabel()
+
+
+def test_map_by_setting_shows_given_intervals() -> None:
+    fig = plots.map_by_setting(results().assign(low=0.1, high=0.95))
+    ends = [segments.get_segments()[0][:, 0] for ax in fig.axes for segments in ax.collections]
+    np.testing.assert_allclose(ends, [[0.1, 0.95]] * 9)
+    assert "interval" in fig.get_supxlabel()
+
+
+def test_map_by_setting_without_spread_has_no_bars() -> None:
+    fig = plots.map_by_setting(results())
+    assert [len(ax.collections) for ax in fig.axes] == [0, 0, 0]
+    assert "bars" not in fig.get_supxlabel()
+
+
+def test_heatmap_holds_pairs_and_monolingual_diagonal() -> None:
+    fig = plots.cross_lingual_heatmap(metrics(), 0.2, 0.8, "hybrid")
+    assert texts(fig) == [".90", ".11", ".22", ".33", ".91", ".44", ".55", ".92"]  # zh-en has no query
+    mesh = fig.axes[0].collections[0]
+    values = np.ma.filled(mesh.get_array(), np.nan).reshape(3, 3)
+    np.testing.assert_allclose(values, [[0.9, 0.11, 0.22], [0.33, 0.91, 0.44], [0.55, np.nan, 0.92]])
+    assert mesh.get_clim() == (0.2, 0.8)
+    assert [frame.get_xy() for frame in fig.axes[0].patches] == [(0, 0), (1, 1), (2, 2)]
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == LANGUAGES
+    assert fig.axes[0].get_title() == "hybrid"
+
+
+def test_share_matrix_is_white_at_the_even_share() -> None:
+    fig = plots.language_share_matrix(share(), 10)
+    assert texts(fig) == [".80", ".10", ".10", ".20", ".50", ".30", ".33", ".33", ".33"]
+    red, even, less = (fig.axes[0].collections[0].to_rgba(np.array([value]))[0, :3] for value in (0.8, 1 / 3, 0.1))
+    assert even.min() > 0.95
+    assert red[0] - red[2] > 0.2 and less[2] - less[0] > 0.2
+    assert "top 10" in fig.axes[1].get_ylabel()
+
+
+def test_share_matrices_can_share_a_scale() -> None:
+    colours = [plots.language_share_matrix(frame, 10, vmax=0.9).axes[0].collections[0].to_rgba(np.array([0.5])) for frame in (share(), share() * 0 + 1 / 3)]
+    np.testing.assert_array_equal(*colours)
+
+
+def test_rank_distance_has_a_point_per_strategy_and_language() -> None:
+    fig = plots.rank_distance_by_language(results(3))
+    for i, name in enumerate(STRATEGIES):
+        points = lines(fig, name)
+        np.testing.assert_allclose([point.get_xdata()[0] for point in points], [100 * (i + 1) + 10 * k + 1 for k in range(3)])
+        np.testing.assert_array_equal(np.round([point.get_ydata()[0] for point in points]), range(3))
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == LANGUAGES
+    assert fig.axes[0].get_xscale() == "linear" and fig.axes[0].get_xlim()[0] == 0
+
+
+def test_rank_distance_turns_logarithmic_for_a_wide_range() -> None:
+    wide = results().assign(rank_distance=lambda frame: frame["rank_distance"].where(frame["strategy"] != "hybrid", 9000))
+    for fig, axis in ((plots.rank_distance_by_language(wide), "x"), (plots.bias_plane(wide), "y")):
+        assert getattr(fig.axes[0], f"get_{axis}scale")() == "log"
+        assert "log scale" in getattr(fig.axes[0], f"get_{axis}label")()
+    assert plots.bias_plane(wide, log=False).axes[0].get_yscale() == "linear"
+
+
+def test_bias_plane_names_each_point() -> None:
+    table = pd.DataFrame({"strategy": STRATEGIES, "seed": 0, "map": [0.5, 0.6, 0.7], "rank_distance": [400.0, 300.0, 280.0]})
+    table = table.assign(map_low=table["map"] - 0.02, map_high=table["map"] + 0.03, rank_distance_low=table["rank_distance"] - 20, rank_distance_high=table["rank_distance"] + 10)
+    fig = plots.bias_plane(table)
+    assert texts(fig) == STRATEGIES
+    for row in table.itertuples():
+        np.testing.assert_allclose(lines(fig, row.strategy)[0].get_xydata(), [[table.loc[row.Index, "map"], row.rank_distance]])
+    bars = [segments.get_segments()[0] for segments in fig.axes[0].collections]
+    np.testing.assert_allclose(bars[:2], [[[0.48, 400], [0.53, 400]], [[0.5, 380], [0.5, 410]]])
+    assert len(bars) == 6
+
+
+def test_bias_plane_keeps_names_apart() -> None:
+    close = pd.DataFrame({"strategy": list(plots._STRATEGIES), "seed": 0, "map": [0.2, 0.4, 0.3, 0.55, 0.585, 0.59, 0.592, 0.5], "rank_distance": [420.0, 390, 400, 320, 300, 301, 299, 350]})
+    fig = plots.bias_plane(close)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
+    assert len(boxes) == 8
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 8  # itself
+
+
+def test_projection_has_every_passage_once_and_joins_translations() -> None:
+    points, languages, groups = vectors()
+    fig = plots.language_projection(points, languages, groups, "before", connect=2)
+    clouds = {cloud.get_label(): cloud for cloud in fig.axes[0].collections}
+    assert {code: len(cloud.get_offsets()) for code, cloud in clouds.items()} == dict.fromkeys(LANGUAGES, 5)
+    centred = points - points.mean(0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    expected = np.abs(centred @ axes[:2].T)
+    np.testing.assert_allclose(np.abs(clouds["en"].get_offsets()), expected[1::3], atol=1e-9)
+    np.testing.assert_allclose(to_rgb(plots.language_style("en")[0]), clouds["en"].get_facecolor()[0, :3])
+    joined = fig.axes[0].get_lines()
+    assert [line.get_label() for line in joined] == ["_p0", "_p1"]
+    np.testing.assert_allclose(np.abs(joined[0].get_xydata()[1::3]), expected[:3], atol=1e-9)
+
+
+def test_two_projections_have_components_of_their_own() -> None:
+    before, languages, groups = vectors()
+    after = before[:, ::-1] * np.array([1, 2, 3, 4, 5, 6])
+    fig = plots.language_projections(before, after, languages, groups)
+    assert [ax.get_title() for ax in fig.axes] == ["before training", "after training"]
+    alone = plots.language_projection(after, languages, groups)
+    np.testing.assert_allclose(fig.axes[1].collections[0].get_offsets(), alone.axes[0].collections[0].get_offsets())
+
+
+def test_batch_grid_shows_the_languages_of_each_row() -> None:
+    fig = plots.batch_grid([["en", "en", "en"], ["ar", "zh", "en"]], [["en", "en", "en"], ["zh", "en", "ar"]], ["mono", "cross"], rows=2)
+    assert [texts(fig, panel) for panel in range(2)] == [["en"] * 4, ["ar", "zh", "zh", "en"]]
+    colours = fig.axes[1].images[0].get_array()
+    assert colours.shape == (2, 2, 3)
+    np.testing.assert_allclose(colours[0], [to_rgb(plots.language_style(code)[0]) for code in ("ar", "zh")])
+    assert [entry.get_text() for entry in fig.legends[0].get_texts()] == LANGUAGES
+    assert "first 2 of 3" in fig.get_supylabel()
+
+
+def test_answer_ranks_stand_at_their_rank_with_their_language() -> None:
+    fig = plots.answer_ranks(ranks(), 1000)
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["first", "second"]
+    for panel in range(2):
+        places = [line.get_xdata()[0] for line in lines(fig, "_answer", panel)]
+        assert places == [rank + i for i in range(3) for rank in (1, 2, 500)]
+        assert texts(fig, panel) == LANGUAGES * 3
+    assert [text.get_weight() for text in fig.axes[0].texts] == ["normal", "bold", "normal"] * 3
+    assert "1,000 candidates" in fig.axes[1].get_xlabel()
+
+
+def test_answer_letters_do_not_overlap_where_ranks_crowd() -> None:
+    codes = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    crowd = pd.DataFrame({"strategy": "hybrid", "query": "q", "candidate_lang": codes, "rank_pool": range(4000, 4011)})
+    fig = plots.answer_ranks(crowd, 13014)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 11  # itself
+    assert all(fig.axes[0].bbox.x0 <= box.x0 and box.x1 <= fig.axes[0].bbox.x1 for box in boxes)

@@ -1,0 +1,138 @@
+"""The project's files agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+import hybridlib
+from hybridlib.cli import main
+from hybridlib.params import Params, _literal_names
+from hybridlib.samplers import STRATEGIES
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def required() -> list[str]:
+    return PROJECT["dependencies"] + [name for extra in PROJECT["optional-dependencies"].values() for name in extra]
+
+
+def test_the_lock_holds_every_dependency_in_its_range():
+    versions = locked()
+    assert versions["torch"] == "2.13.0"
+    for requirement in required():
+        name, minimum = requirement.split(">=")
+        assert tuple(map(int, re.findall(r"\d+", versions[name]))) >= tuple(map(int, minimum.split("."))), requirement
+
+
+def test_what_is_installed_is_what_the_lock_says():
+    for name in ("torch", "transformers", "accelerate", "papermill", "pydantic"):
+        assert metadata.version(name).partition("+")[0] == locked()[name]
+
+
+def test_the_conda_environment_installs_the_lock_and_the_package():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["name"] == "hybridlib" and environment["channels"] == ["conda-forge"]
+    python, pip, last = environment["dependencies"]
+    minimum = PROJECT["requires-python"].removeprefix(">=")
+    assert (python, pip) == (f"python={minimum}", "pip") and last == {"pip": ["-r requirements.lock", "-e ."]}
+
+
+def test_one_version_everywhere():
+    assert metadata.version("hybridlib") == hybridlib.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == hybridlib.__version__
+
+
+def test_ci_calls_the_test_command_of_the_readme():
+    assert "make test" in (ROOT / ".ci" / "run").read_text() and "make test" in (ROOT / "README.md").read_text()
+
+
+def test_make_help_lists_every_target():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text()).group(1).split()
+    assert all(f"make {target}" in shown for target in targets)
+
+
+def test_the_readme_names_only_files_that_exist():
+    text = (ROOT / "README.md").read_text()
+    tree = text[text.index("## The tree") :]
+    for name in re.findall(r"^  (\w+\.py)", tree, re.M):
+        assert (ROOT / "hybridlib" / name).exists(), name
+    listed = set(re.findall(r"^  (\w+\.py)", tree, re.M)) | {"__init__.py", "errors.py", "files.py"}
+    assert {file.name for file in (ROOT / "hybridlib").glob("*.py")} == listed
+    for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", text):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_notebooks_are_clean(file):
+    notebook = nbformat.read(file, 4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert [cell.metadata.get("tags") for cell in code[:1]] == [["parameters"]]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert notebook.cells[0].cell_type == "markdown"
+    for cell in code:
+        kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While)
+        assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(cell.source))), cell.source
+        assert len(cell.source.splitlines()) <= 12
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_notebook_parameters_are_the_defaults(file):
+    code = [cell.source for cell in nbformat.read(file, 4).cells if cell.cell_type == "code"]
+    shown: dict = {}
+    exec(code[0], shown)
+    shown.pop("__builtins__")
+    assert Params.check(shown) == Params()
+    assert [source for source in code[1:] if _literal_names(source)] == []
+
+
+def test_the_quickstart_is_the_default():
+    assert Params.load(ROOT / "params" / "quickstart.yaml") == Params()
+
+
+def test_params_and_strategies_are_listed(capsys):
+    assert main(["params"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n{name}: " in f"\n{shown}" for name in Params.model_fields)
+    assert main(["strategies"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in STRATEGIES)
+
+
+def test_the_package_does_not_print():
+    allowed = {"cli.py"}
+    for file in (ROOT / "hybridlib").glob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"]
+        assert file.name in allowed or not calls, file
+
+
+def test_every_public_function_is_documented_and_annotated():
+    for file in (ROOT / "hybridlib").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name not in ("register", "factor", "validate"):
+                missing = [a.arg for a in node.args.args if a.annotation is None and a.arg not in ("self", "cls")]
+                assert node.returns is not None and not missing, f"{file.name}: {node.name}"
+
+
+def test_the_command_line_starts_without_importing_torch():
+    code = "import sys; from hybridlib.cli import main; main(['strategies']); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
