@@ -15,7 +15,7 @@ import pandas as pd
 from hybridlib.corpora import RetrievalCorpus
 
 if TYPE_CHECKING:
-    from hybridlib.retrieval import Ranking
+    from hybridlib.ranking import Ranking
 
 
 def rank_distance(ranking: Ranking) -> pd.Series:

@@ -46,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="evaluate one encoder", description="Evaluate a transformers folder or hub id: three settings and language bias.", epilog=EVALUATE_EXAMPLE, **shape)
     evaluate.add_argument("encoder", help="a transformers folder, or a hub id (name or name@revision)")
-    evaluate.add_argument("--corpus", required=True, help="xquad-r, mlqa-r, pairs or facts")
-    evaluate.add_argument("--corpus-path", help="the corpus's folder or file")
+    evaluate.add_argument("--corpus", required=True, help="xquad-r, mlqa-r, miracl, folder, pairs or facts; docs/corpora.md")
+    evaluate.add_argument("--corpus-path", help="the corpus's folder or file (miracl: or its hub id)")
     evaluate.add_argument("--out", type=Path, required=True, help="folder for metrics.json, per_query.parquet and ranks")
     evaluate.add_argument("--languages", nargs="+", help="only these languages")
     evaluate.add_argument("--pooling", choices=["mean", "cls"], help="default: what the encoder's folder says, else mean")
@@ -98,8 +98,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from hybridlib.params import Params
     from hybridlib.study import load_encoder
 
-    given = {"encoder": options.encoder, "eval_corpus": options.corpus, "eval_corpus_path": options.corpus_path and Path.cwd() / options.corpus_path, "eval_languages": options.languages}
-    given.update({"corrections": options.corrections or [], "parallel_path": options.parallel_path and Path.cwd() / options.parallel_path})
+    given = {"encoder": options.encoder, "eval_corpus": options.corpus, "eval_corpus_path": _here(options.corpus_path), "eval_languages": options.languages}
+    given.update({"corrections": options.corrections or [], "parallel_path": _here(options.parallel_path)})
     given.update({name: getattr(options, name) for name in ("lir_directions", "pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
     params = Params.check({name: value for name, value in given.items() if value is not None}, "hybridlib evaluate")
     check_writable(options.out)
@@ -117,6 +117,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(pd.DataFrame(columns).to_string(float_format=lambda value: f"{value:.4f}"))
     print(f"wrote {options.out / 'metrics.json'}")
     return 0
+
+
+def _here(path: str | None) -> Path | None:
+    """A path of the command line: it starts at the current folder; what is not there may be a hub id."""
+    return None if path is None else Path.cwd() / path if Path(path).exists() else Path(path)
 
 
 def _params(options: argparse.Namespace) -> int:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from hybridlib.params import Params
 
 PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
-CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r")
+TRAIN_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r")
+EVAL_CORPORA = (*TRAIN_CORPORA, "folder", "miracl")
 LAREQA_LANGUAGES = {
     "xquad-r": ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
     "mlqa-r": ("ar", "de", "en", "es", "hi", "vi", "zh"),
@@ -364,12 +365,18 @@ def prepare(params: Params) -> StudyData:
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
     """The corpus that ``params`` evaluates on, in its eval_languages."""
+    from hybridlib import readers
+
     if params.eval_corpus == "facts":
         test = facts.split_facts(facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction)["test"]
         return corpus_from_pairs("facts", facts.phrase(test, params.eval_languages or facts.LANGUAGES, params.data_seed, 1))
     path = resolve(params.eval_corpus_path)
     if params.eval_corpus == "pairs":
         return corpus_from_pairs(path.stem, load_pairs(path)).restrict(params.eval_languages)
+    if params.eval_corpus == "folder":
+        return readers.load_folder(path, params.eval_languages)
+    if params.eval_corpus == "miracl":
+        return readers.load_miracl(path if path.exists() else str(params.eval_corpus_path), params.eval_languages)
     return load_lareqa(path, params.eval_corpus, params.eval_languages, params.candidate_text)
 
 

@@ -123,6 +123,8 @@ class DualEncoder(nn.Module):
             backbone = _load_backbone(name, revision, settings)
         except (OSError, ValueError) as error:
             raise InputError(_load_failure(name, error)) from error
+        if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where there is none
+            raise InputError(f"{name}: no tokenizer; save the model's tokenizer there with save_pretrained")
         said = _sentence_transformers_settings(name, revision)
         prefixes = {
             "query": _first(query_prefix, said.get("query"), PAPER_PREFIXES["query"]),

@@ -24,7 +24,7 @@ from hybridlib.files import resolve, write_json
 if TYPE_CHECKING:
     from hybridlib.encoder import DualEncoder
     from hybridlib.params import Params
-    from hybridlib.retrieval import Ranking
+    from hybridlib.ranking import Ranking
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 POOL = "all"  # target language of the multilingual setting

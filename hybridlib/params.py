@@ -50,8 +50,8 @@ class Params(BaseModel):
     # data
     train_corpus: str = _param("facts", "train-data", "training pairs: `facts` (built in), `pairs` (a JSONL, CSV or parquet file), `xquad-r` or `mlqa-r` (a folder of LAReQA JSON)")
     train_corpus_path: Path | None = _param(None, "train-data", "file or folder of the training pairs; none for `facts`")
-    eval_corpus: str = _param("facts", "eval-data", "evaluation corpus: `facts`, `pairs`, `xquad-r` or `mlqa-r`")
-    eval_corpus_path: Path | None = _param(None, "eval-data", "file or folder of the evaluation corpus; none for `facts`")
+    eval_corpus: str = _param("facts", "eval-data", "evaluation corpus: `facts`, `pairs`, `xquad-r`, `mlqa-r`, `folder` (one's own queries, passages and qrels) or `miracl`; docs/corpora.md")
+    eval_corpus_path: Path | None = _param(None, "eval-data", "file or folder of the evaluation corpus (`miracl`: or its hub id); none for `facts`")
     candidate_text: Literal["sentence", "context"] = _param("sentence", "eval-data", "LAReQA candidates: the sentence alone, or the sentence followed by its paragraph")
     languages: list[str] = _param(XQUAD_LANGUAGES, "train-data", "languages to train on", "ISO 639-1 codes", min_length=2)
     eval_languages: list[str] | None = _param(None, "eval-data", "languages to evaluate on; null takes all that the corpus has", "ISO 639-1 codes")
@@ -221,10 +221,11 @@ def _nearest(name: str, valid: Any) -> str:
 
 
 def _check_corpus(key: str, corpus: str, path: Path | None) -> None:
-    from hybridlib.corpora import CORPORA
+    from hybridlib.corpora import EVAL_CORPORA, TRAIN_CORPORA
 
-    if corpus not in CORPORA:
-        raise ValueError(f"{key}: no corpus is called {corpus!r}{_nearest(corpus, CORPORA)}; there are {', '.join(CORPORA)}")
+    known = TRAIN_CORPORA if key == "train_corpus" else EVAL_CORPORA
+    if corpus not in known:
+        raise ValueError(f"{key}: no corpus is called {corpus!r}{_nearest(corpus, known)}; there are {', '.join(known)}")
     if corpus == "facts" and path is not None:
         raise ValueError(f"{key}_path: the built-in facts take no path, got {str(path)!r}")
     if corpus != "facts" and path is None:

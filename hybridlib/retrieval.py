@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,36 +19,10 @@ from tqdm.auto import tqdm
 
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.corrections import Correction
+from hybridlib.ranking import Ranking
 
 if TYPE_CHECKING:  # importing transformers takes seconds that readers of ranks need not spend
     from hybridlib.encoder import DualEncoder
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """What one pass over the scores leaves.
-
-    Attributes:
-        relevant: one row per query and relevant candidate: query, candidate (row numbers), grade, query_lang,
-            candidate_lang, rank_pool, rank_lang (1 is best).
-        top: candidate row numbers of each query's best k in the whole corpus, best first, ``[queries, k]``.
-        top_scores: their scores, ``[queries, k]``.
-    """
-
-    relevant: pd.DataFrame
-    top: np.ndarray
-    top_scores: np.ndarray
-
-    def save(self, folder: Path) -> None:
-        """Write ranks.parquet and top.npz."""
-        self.relevant.to_parquet(folder / "ranks.parquet", index=False)
-        np.savez(folder / "top.npz", top=self.top, top_scores=self.top_scores)
-
-    @classmethod
-    def load(cls, folder: Path) -> Ranking:
-        """Read what :meth:`save` wrote."""
-        top = np.load(folder / "top.npz")
-        return cls(pd.read_parquet(folder / "ranks.parquet"), top["top"], top["top_scores"])
 
 
 def encode_corpus(encoder: DualEncoder, corpus: RetrievalCorpus, token_budget: int = 8192, progress: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from hybridlib import evaluation, retrieval
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.encoder import DualEncoder
+from hybridlib.errors import InputError
 from hybridlib.losses import gather_with_gradient, info_nce
 from hybridlib.params import Params
 from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
@@ -54,8 +55,14 @@ def train(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, validation:
     Returns:
         One row per step: step, loss, regime, learning_rate, pairs_per_second; and, where validated,
         ``validation <setting> mAP``. With the strategy ``untrained`` only step 0.
+
+    Raises:
+        InputError: the pairs cannot fill a batch, or the processes cannot share one evenly.
+        FloatingPointError: the loss became infinite or not a number.
     """
     accelerator = Accelerator(mixed_precision="no" if params.precision == "fp32" else params.precision)
+    if params.batch_size % accelerator.num_processes:
+        raise InputError(f"batch_size ({params.batch_size}) must be a multiple of the number of processes ({accelerator.num_processes}): each takes as many rows")
     set_seed(params.seed)
     table, log = PairTable(pairs), _Progress([])
     steps = 0 if params.strategy == UNTRAINED else params.steps

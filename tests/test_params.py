@@ -37,7 +37,7 @@ def test_every_parameter_says_what_it_means_and_what_depends_on_it():
     assert table.loc["output_dir", "default"] == "outputs" and "Path" in table.loc["train_corpus_path", "type"]
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("temprature", "temperature"), ("batchsize", "batch_size"), ("learning-rate", "learning_rate"), ("seedz", "seeds")])
+@pytest.mark.parametrize(("typed", "meant"), [("temprature", "temperature"), ("batchsize", "batch_size"), ("learning-rate", "learning_rate"), ("layerz", "layers")])
 def test_an_unknown_key_is_refused_with_the_nearest(typed, meant):
     said = refusal(**{typed: 1})
     assert f"there is no parameter {typed!r} (did you mean {meant!r}?)" in said and "hybridlib params" in said

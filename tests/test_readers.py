@@ -435,11 +435,12 @@ def test_miracl_of_some_downloaded_languages(tmp_path):
 
 def test_miracl_files_where_the_card_says(tmp_path):
     folder = make_miracl(tmp_path / "set", ["sw"])
+    (folder / "data").mkdir()
     for part in ("corpus", "qrels", "queries"):
-        (folder / f"sw-{part}").rename(folder / f"elsewhere-sw-{part}")
-    write_card(folder, ["sw"], where="elsewhere-{config}/{split}-*")
+        (folder / f"sw-{part}").rename(folder / "data" / f"sw-{part}")
+    write_card(folder, ["sw"], where="data/{config}/{split}-*")
     assert load_miracl(folder).languages == ["sw"]
-    pd.DataFrame({"_id": ["0"], "text": ["fresh sw"]}).to_parquet(folder / "elsewhere-sw-queries" / "dev-00000-of-00002.parquet", index=False)
+    pd.DataFrame({"_id": ["0"], "text": ["fresh sw"]}).to_parquet(folder / "data" / "sw-queries" / "dev-00000-of-00002.parquet", index=False)
     assert load_miracl(folder).queries["text"][0] == "fresh sw"
 
 

@@ -1,0 +1,226 @@
+"""The training loop in miniature: it learns, it repeats itself, and two processes do what one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from hybridlib.corpora import RetrievalCorpus, corpus_from_pairs
+from hybridlib.encoder import DualEncoder
+from hybridlib.errors import InputError
+from hybridlib.params import Params
+from hybridlib.samplers import PairTable, draw_batch
+from hybridlib.training import train
+
+STEPS = 12
+SETTINGS = ("monolingual", "cross-lingual", "multilingual")
+Data = tuple[pd.DataFrame, RetrievalCorpus]
+
+
+@pytest.fixture(scope="module")
+def data(fact_pairs) -> Data:
+    """Training pairs and a validation corpus of other passages."""
+    held = fact_pairs["passage_id"].isin(fact_pairs["passage_id"].unique()[::6])
+    return fact_pairs[~held].reset_index(drop=True), corpus_from_pairs("validation", fact_pairs[held])
+
+
+def tiny_params(**changes: object) -> Params:
+    return Params(**{"strategy": "hybrid", "steps": STEPS, "batch_size": 16, "learning_rate": 5e-3, "validate_every": 5, "max_length": 64, **changes})
+
+
+def fresh(folder: Path, dropout: float = 0.0) -> DualEncoder:
+    return DualEncoder.load(folder, max_length=64, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+
+
+def weights(encoder: DualEncoder) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in encoder.state_dict().items()}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def run(data, tiny_encoder, tmp_path_factory) -> tuple[DualEncoder, pd.DataFrame, Path]:
+    """One run that several tests look at."""
+    folder, encoder = tmp_path_factory.mktemp("run"), fresh(tiny_encoder)
+    return encoder, train(tiny_params(), encoder, *data, folder), folder
+
+
+def test_the_log_holds_one_row_per_step(run, data):
+    _, log, folder = run
+    assert log["step"].tolist() == list(range(STEPS + 1))
+    assert set(log) == {"step", "loss", "regime", "learning_rate", "pairs_per_second", *(f"validation {setting} mAP" for setting in SETTINGS)}
+    first, steps = log.iloc[0], log.iloc[1:]
+    assert first[["loss", "regime", "learning_rate", "pairs_per_second"]].isna().all()
+    assert np.isfinite(steps["loss"].astype(float)).all() and (steps["pairs_per_second"] > 0).all()
+    table = PairTable(data[0])
+    assert steps["regime"].tolist() == [draw_batch("hybrid", table, 0, step, 16).regime for step in range(1, STEPS + 1)]
+    assert set(steps["regime"]) == {"x-x-mono", "x-y"}
+    for setting in SETTINGS:
+        measured = log[f"validation {setting} mAP"].notna()
+        assert log["step"][measured].tolist() == [0, 5, 10, STEPS]
+        assert log[f"validation {setting} mAP"][measured].between(0, 1).all()
+
+
+def test_training_jsonl_is_the_log(run):
+    _, log, folder = run
+    records = [json.loads(line) for line in (folder / "training.jsonl").read_text(encoding="utf-8").splitlines()]
+    pd.testing.assert_frame_equal(pd.DataFrame(records), log, check_dtype=False)
+    assert "loss" not in records[0] and set(records[1]) == {"step", "loss", "regime", "learning_rate", "pairs_per_second"}
+
+
+def test_the_model_folder_holds_the_trained_encoder(run, tiny_encoder):
+    encoder, _, folder = run
+    loaded = fresh(folder / "model")
+    assert equal(weights(loaded), weights(encoder)) and not equal(weights(loaded), weights(fresh(tiny_encoder)))
+    assert (loaded.pooling, loaded.prefixes) == (encoder.pooling, encoder.prefixes)
+
+
+def test_the_learning_rate_rises_and_falls(data, tiny_encoder, tmp_path):
+    log = train(tiny_params(steps=10, warmup_fraction=0.4, learning_rate=1e-3, validate_every=100), fresh(tiny_encoder), *data, tmp_path)
+    rates = log["learning_rate"][1:].to_numpy() / 1e-3
+    assert rates == pytest.approx([1 / 5, 2 / 5, 3 / 5, 4 / 5, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
+def test_training_learns(data, tiny_encoder, tmp_path):
+    log = train(tiny_params(steps=60, learning_rate=1e-2, validate_every=60), fresh(tiny_encoder), *data, tmp_path)
+    losses = log["loss"][1:].to_numpy(float)
+    assert losses[-10:].mean() < 0.6 * losses[:3].mean()
+    assert log["validation multilingual mAP"].iloc[-1] > 1.2 * log["validation multilingual mAP"].iloc[0]
+
+
+def test_the_first_loss_is_that_of_the_first_batch(data, tiny_encoder, tmp_path):
+    """Computed here from the vectors, with same-passage negatives left out (150 facts, so there are none to mask)."""
+    params, pairs, encoder = tiny_params(steps=1, strategy="x-y"), data[0], fresh(tiny_encoder)
+    batch = draw_batch("x-y", PairTable(pairs), params.seed, 1, params.batch_size)
+    scores = encoder.encode(pairs["question"].iloc[batch.questions], "query") @ encoder.encode(pairs["passage"].iloc[batch.passages], "passage").T / params.temperature
+    expected = np.mean(np.log(np.exp(scores).sum(1)) - np.diag(scores))
+    assert train(params, encoder, *data, tmp_path)["loss"].iloc[1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_untrained_measures_and_writes_the_encoder_as_it_is(data, tiny_encoder, tmp_path):
+    encoder = fresh(tiny_encoder)
+    log = train(tiny_params(strategy="untrained"), encoder, *data, tmp_path)
+    assert log["step"].tolist() == [0] and set(log) == {"step", *(f"validation {setting} mAP" for setting in SETTINGS)}
+    assert equal(weights(encoder), weights(fresh(tiny_encoder)))
+    assert equal(weights(fresh(tmp_path / "model")), weights(fresh(tiny_encoder)))
+    assert len((tmp_path / "training.jsonl").read_text().splitlines()) == 1
+
+
+def test_the_same_seed_gives_the_same_weights(data, tiny_encoder, tmp_path):
+    """Also with dropout, and whatever was drawn before."""
+    trained = []
+    for number, seed in enumerate((3, 3, 4)):
+        torch.rand(number + 1)
+        encoder = fresh(tiny_encoder, dropout=0.1)
+        log = train(tiny_params(seed=seed, steps=4, validate_every=100), encoder, *data, tmp_path)
+        trained.append((weights(encoder), log["loss"].tolist()[1:]))
+    assert equal(trained[0][0], trained[1][0]) and trained[0][1] == trained[1][1]
+    assert not equal(trained[0][0], trained[2][0]) and trained[0][1] != trained[2][1]
+
+
+def test_validation_does_not_change_what_is_learned(data, tiny_encoder, tmp_path):
+    trained = []
+    for every in (1, 100):
+        encoder = fresh(tiny_encoder, dropout=0.1)
+        train(tiny_params(steps=4, validate_every=every), encoder, *data, tmp_path)
+        trained.append(weights(encoder))
+    assert equal(*trained)
+
+
+def test_frozen_embeddings_stay_as_they_are(data, tiny_encoder, tmp_path):
+    before = weights(fresh(tiny_encoder))
+    changed = {}
+    for freeze in (True, False):
+        encoder = fresh(tiny_encoder)
+        train(tiny_params(steps=2, freeze_embeddings=freeze, weight_decay=0.5), encoder, *data, tmp_path)
+        changed[freeze] = {name for name, value in weights(encoder).items() if not torch.equal(value, before[name])}
+    table = "backbone.embeddings.word_embeddings.weight"
+    assert table not in changed[True] and changed[False] - changed[True] == {table}
+
+
+def test_weight_decay_spares_biases_and_norms(data, tiny_encoder, tmp_path):
+    """With a vanishing gradient only the decay is left: matrices shrink, vectors stay."""
+    moved = {}
+    for decay in (0.0, 0.9):
+        encoder = fresh(tiny_encoder)
+        train(tiny_params(steps=1, weight_decay=decay, learning_rate=0.1, warmup_fraction=0), encoder, *data, tmp_path)
+        moved[decay] = weights(encoder)
+    before = weights(fresh(tiny_encoder))
+    for name, value in before.items():
+        difference = moved[0.0][name] - moved[0.9][name]
+        expected = 0.1 * 0.9 * value if value.ndim >= 2 else torch.zeros_like(value)
+        assert torch.allclose(difference, expected, atol=1e-6), name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_loss_that_is_not_finite_ends_the_run(data, tiny_encoder, tmp_path):
+    encoder = fresh(tiny_encoder)
+    with torch.no_grad():
+        encoder.backbone.get_input_embeddings().weight[:] = float("nan")
+    with pytest.raises(FloatingPointError, match=r"the loss became nan: lower learning_rate \(0.005\) or raise temperature \(0.05\)"):
+        train(tiny_params(), encoder, *data, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_too_large_a_batch_is_refused(data, tiny_encoder, tmp_path):
+    with pytest.raises(InputError, match="lower batch_size"):
+        train(tiny_params(batch_size=500), fresh(tiny_encoder), *data, tmp_path)
+
+
+@pytest.mark.parametrize("strategy", ["en-en", "x-x", "x-x-mono", "x-y", "x-y-pair"])
+def test_every_strategy_trains(strategy, data, tiny_encoder, tmp_path):
+    log = train(tiny_params(strategy=strategy, steps=2), fresh(tiny_encoder), *data, tmp_path)
+    assert log["regime"].tolist()[1:] == [strategy] * 2 and (log["loss"][1:] > 0).all()
+
+
+# ------------------------------------------------------------------------------------------------- two processes
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def one_of_two(rank: int, port: int, source: str, inputs: str, folder: str) -> None:
+    """What ``accelerate launch --cpu --num_processes 2`` starts."""
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), ACCELERATE_USE_CPU="true")
+    torch.set_num_threads(1)
+    given, validation = pd.read_parquet(Path(inputs) / "pairs.parquet"), RetrievalCorpus.load(Path(inputs) / "validation")
+    with pytest.raises(InputError, match="batch_size"):
+        train(tiny_params(batch_size=15), fresh(Path(source)), given, validation, Path(folder))
+    encoder = fresh(Path(source))
+    log = train(tiny_params(), encoder, given, validation, Path(folder))
+    log.to_parquet(Path(folder) / f"log{rank}.parquet")
+    torch.save(weights(encoder), Path(folder) / f"weights{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_train_as_one_does(run, data, tiny_encoder, tmp_path):
+    pairs, validation = data
+    pairs.to_parquet(tmp_path / "pairs.parquet")
+    validation.save(tmp_path / "validation")
+    mp.spawn(one_of_two, args=(free_port(), str(tiny_encoder), str(tmp_path), str(tmp_path)), nprocs=2)
+    encoder, log, _ = run
+    expected = weights(encoder)
+    for rank in range(2):
+        shared = pd.read_parquet(tmp_path / f"log{rank}.parquet")
+        assert shared["loss"][1:].tolist() == pytest.approx(log["loss"][1:].tolist(), abs=1e-5)
+        assert shared["regime"].tolist()[1:] == log["regime"].tolist()[1:]
+        for setting in SETTINGS:
+            assert shared[f"validation {setting} mAP"].dropna().tolist() == pytest.approx(log[f"validation {setting} mAP"].dropna().tolist(), abs=1e-2)
+        found = torch.load(tmp_path / f"weights{rank}.pt")
+        assert found.keys() == expected.keys()
+        assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-4
+    assert equal(weights(fresh(tmp_path / "model")), torch.load(tmp_path / "weights0.pt"))
+    assert len((tmp_path / "training.jsonl").read_text().splitlines()) == STEPS + 1
