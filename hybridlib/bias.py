@@ -165,14 +165,15 @@ def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.Da
 
 
 def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[str, Any]:
-    """The ``bias`` part of metrics.json; empty where no query has answers in two languages."""
+    """The ``bias`` part of metrics.json: figures that the corpus has no data for are left out (without language
+    copies of a question no rank correlation; without answers in two languages nothing at all)."""
     if not len(_with_own_and_other(ranking)):
         return {}
     table = by_language(ranking, corpus, k)
+    figures = {**table.mean().to_dict(), f"mean_rank_correlation@{k}": mean_rank_correlation(ranking, corpus, k)}
     return {
-        **{name: float(value) for name, value in table.mean().items()},
-        f"mean_rank_correlation@{k}": mean_rank_correlation(ranking, corpus, k),
+        **{name: float(value) for name, value in figures.items() if np.isfinite(value)},
         "rank_distance_per_language": table["rank_distance"].to_dict(),
-        "per_language": table.to_dict("index"),
+        "per_language": {language: row.dropna().to_dict() for language, row in table.iterrows()},
         f"language_share@{k}": language_share(ranking, corpus, k).to_dict("index"),
     }

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--query-prefix", help="default: what the encoder's folder says, else 'Query: '")
     evaluate.add_argument("--passage-prefix", help="default: what the encoder's folder says, else 'Passage: '")
     evaluate.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
+    evaluate.add_argument("--top-k", type=int, help="depth of the language shares and of recall and nDCG beside 1 and 10 (default 10; MIRACL's Recall@100 needs 100)")
     evaluate.add_argument("--candidate-text", choices=["sentence", "context"], help="LAReQA candidates: the sentence (default), or with its paragraph")
     evaluate.add_argument("--corrections", nargs="*", metavar="NAME", help="training-free corrections to report as well: centering, lir, shift (default: none)")
     evaluate.add_argument("--lir-directions", type=int, help="directions per language that lir removes (default 1)")
@@ -100,7 +101,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     given = {"encoder": options.encoder, "eval_corpus": options.corpus, "eval_corpus_path": _here(options.corpus_path), "eval_languages": options.languages}
     given.update({"corrections": options.corrections or [], "parallel_path": _here(options.parallel_path)})
-    given.update({name: getattr(options, name) for name in ("lir_directions", "pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
+    given.update({name: getattr(options, name) for name in ("lir_directions", "top_k", "pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
     params = Params.check({name: value for name, value in given.items() if value is not None}, "hybridlib evaluate")
     check_writable(options.out)
     corpus = corpora.evaluation_corpus(params)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores, sorted_ranks
 
 from hybridlib import bias
@@ -103,3 +105,66 @@ def test_query_languages_without_candidates_have_no_own_share():
 def test_one_language_has_no_bias(rng):
     corpus = random_corpus(rng, languages=("en",))
     assert bias.summarise(rank_scores(random_scores(rng, corpus), corpus), corpus) == {}
+
+
+def test_the_other_figures_worked_by_hand():
+    """One German query; answers at ranks 1 (de), 3 (en) and 4 (zh) of 8 candidates."""
+    candidates = [("a", "de"), ("b", "en"), ("c", "zh"), ("x", "de"), ("y", "de"), ("z", "en"), ("u", "zh"), ("v", "zh")]
+    corpus = corpus_of([("de:1", "de")], candidates, [("de:1", "a", 1), ("de:1", "b", 1), ("de:1", "c", 1)])
+    score = {"a": 9, "x": 8, "b": 7, "c": 6, "y": 5, "z": 4, "u": 3, "v": 2}
+    ranking = rank_scores(np.array([[score[name] for name in corpus.candidates["candidate_id"]]], dtype=np.float32), corpus, top_k=3)
+    assert bias.max_rank(ranking)["de"] == 4
+    assert bias.normalised_max_rank(ranking, corpus)["de"] == pytest.approx(100 * (3 - 2) / (3 - np.log2(3)))
+    assert bias.other_language_recall(ranking, 3)["de"] == 0.5
+    assert bias.language_preference_rate(ranking)["de"] == 1.0
+    ap = (1 / 1 + 2 / 3 + 3 / 4) / 3
+    lost = bias.removal_test(ranking).loc["de"]
+    assert lost["same"] == pytest.approx(ap - (1 / 2 + 2 / 3) / 2)
+    assert lost["other"] == pytest.approx(((ap - (1 / 1 + 2 / 3) / 2) + (ap - (1 / 1 + 2 / 3) / 2)) / 2)
+
+
+def test_removal_is_that_of_ranking_again_without_the_candidate(rng):
+    corpus = random_corpus(rng, top_grade=1)
+    scores = random_scores(rng, corpus)
+    ranking = rank_scores(scores, corpus)
+    lost: dict = {}
+    for query, group in ranking.relevant.groupby("query"):
+        own = group["candidate_lang"] == group["query_lang"]
+        if own.all() or not own.any():
+            continue
+        full = average_precision(scores[query], set(group["candidate"]))
+        losses = {kind: np.mean([full - average_precision(np.delete(scores[query], c), {o - (o > c) for o in group["candidate"] if o != c}) for c in group.loc[own == (kind == "same"), "candidate"]]) for kind in ("same", "other")}
+        lost.setdefault(group["query_lang"].iloc[0], []).append(losses)
+    expected = pd.DataFrame({lang: pd.DataFrame(rows).mean() for lang, rows in lost.items()}).T.sort_index()
+    found = bias.removal_test(ranking)
+    assert np.allclose(found[["same", "other"]], expected[["same", "other"]])
+
+
+def average_precision(scores: np.ndarray, relevant: set[int]) -> float:
+    order = np.argsort(-scores, kind="stable")
+    places = np.flatnonzero([row in relevant for row in order]) + 1
+    return float(np.mean(np.arange(1, len(places) + 1) / places))
+
+
+def test_rank_correlation_is_spearmans_over_the_union(rng):
+    first, second = (np.array([rng.choice(15, 6, replace=False) for _ in range(30)]) for _ in range(2))
+    for a, b, value in zip(first, second, bias._spearman_of_lists(first, second)):
+        union = sorted(set(a) | set(b))
+        places = [[list(side).index(c) + 1 if c in side else 7 for c in union] for side in (a, b)]
+        assert value == pytest.approx(spearmanr(*places).statistic)
+    assert bias._spearman_of_lists(first, first) == pytest.approx(np.ones(30))
+
+
+def test_rank_correlation_of_equal_rankings_is_one(rng):
+    corpus = random_corpus(rng, presence=1.0)
+    by_question = {question: rng.standard_normal(len(corpus.candidates)) for question in corpus.queries["question_id"].unique()}
+    ranking = rank_scores(np.stack([by_question[question] for question in corpus.queries["question_id"]]), corpus)
+    assert bias.mean_rank_correlation(ranking, corpus, 10) == pytest.approx(1.0)
+
+
+def test_summary_holds_only_finite_figures():
+    corpus = corpus_of([("de:1", "de"), ("en:2", "en")], [("a", "de"), ("b", "en")], [("de:1", "a", 1), ("de:1", "b", 1), ("en:2", "b", 1), ("en:2", "a", 1)])
+    summary = bias.summarise(rank_scores(np.array([[2.0, 1.0], [1.0, 2.0]]), corpus), corpus, 1)
+    assert "mean_rank_correlation@1" not in summary
+    assert summary["language_preference_rate"] == 1.0 and summary["rank_distance"] == 1.0
+    assert all(np.isfinite(value) for value in summary.values() if isinstance(value, float))
