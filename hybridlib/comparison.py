@@ -11,8 +11,9 @@ import pandas as pd
 from hybridlib import evaluation, significance
 from hybridlib.evaluation import SETTINGS
 from hybridlib.files import write_text
+from hybridlib.ranking import Ranking
 from hybridlib.significance import ClusteredMean
-from hybridlib.study import Study
+from hybridlib.study import Study, run_name
 
 RUN_KEYS = ["encoder", "strategy", "seed"]
 
@@ -111,6 +112,27 @@ def write_tables(table: pd.DataFrame, folder: Path) -> None:
     """Write results.md (Markdown) and results.tex (LaTeX) of a table of texts."""
     write_text(folder / "results.md", table.to_markdown(index=False, disable_numparse=True) + "\n")
     write_text(folder / "results.tex", table.style.hide(axis="index").to_latex(hrules=True).replace("_", "\\_"))
+
+
+def one_query(runs: Sequence[Study], query: int) -> pd.DataFrame:
+    """Where the answers of one query (its row number) land under each strategy: what plots.answer_ranks draws."""
+    parts = []
+    for run in runs:
+        ranks = pd.read_parquet(run.run / "ranks.parquet", filters=[("query", "==", query)])
+        parts.append(ranks.assign(strategy=run.params.strategy, query=ranks["query_lang"] + " query"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def top_languages(runs: Sequence[Study], query: int, k: int = 10) -> pd.DataFrame:
+    """The top k of one query under each run: a row per run, a column per rank, the candidate's language, with a
+    star where it is relevant."""
+    rows = {}
+    for run in runs:
+        corpus, ranking = run.evaluation_corpus(), Ranking.load(run.run)
+        right = set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
+        languages = corpus.candidates["lang"]
+        rows[run_name(run.params)] = [languages[row] + "*" * (row in right) for row in ranking.top[query, :k].tolist()]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=range(1, len(next(iter(rows.values()))) + 1))
 
 
 def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:

@@ -378,7 +378,7 @@ def few_facts(monkeypatch):
 
 
 def test_facts_are_split_by_passage(few_facts):
-    data = prepare(Params(languages=FACT_LANGUAGES, eval_languages=FACT_LANGUAGES, variants=2))
+    data = prepare(Params(languages=FACT_LANGUAGES, eval_languages=FACT_LANGUAGES, variants=2, validation_fraction=0.1, test_fraction=0.1))
     train, validation, evaluation = set(data.train["passage_id"]), set(data.validation.candidates["group"]), set(data.evaluation.candidates["group"])
     assert not train & validation and not train & evaluation and not validation & evaluation
     assert len(train | validation | evaluation) == len(few_facts) and len(evaluation) > 10 and len(validation) > 10
@@ -427,7 +427,8 @@ def test_evaluating_on_pairs_of_a_file(tmp_path):
 
 def test_lareqa_sets_train_and_evaluate(small):
     folder = small()
-    data = prepare(Params(train_corpus="xquad-r", train_corpus_path=folder, languages=["de", "en"], validation_fraction=0.4, eval_corpus="mlqa-r", eval_corpus_path=folder, eval_languages=["en"], candidate_text="context"))
+    training = dict(train_corpus="xquad-r", train_corpus_path=folder, languages=["de", "en"], validation_fraction=0.4)
+    data = prepare(Params(**training, eval_corpus="mlqa-r", eval_corpus_path=folder, eval_languages=["en"], candidate_text="context"))
     assert len(data.train) == 2 and len(data.validation.queries) == 2
     assert not set(data.train["passage_id"]) & set(data.validation.candidates["group"])
     assert (data.evaluation.name, data.evaluation.candidate_text, data.evaluation.languages) == ("mlqa-r", "context", ["en"])

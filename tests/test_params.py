@@ -64,15 +64,18 @@ def test_wrong_types_are_refused(key, value):
     ("key", "value"),
     [
         ("alpha", -0.1), ("alpha", 1.01), ("alpha", float("nan")), ("steps", 0), ("batch_size", 1), ("learning_rate", 0), ("learning_rate", 1), ("learning_rate", "nan"), ("temperature", 0), ("seed", -1), ("seed", 2**31),
-        ("validation_fraction", 0), ("validation_fraction", 0.5), ("variants", 4), ("variants", 0), ("vocab_size", 10), ("hidden_size", 100), ("max_length", 3), ("dropout", 1), ("warmup_fraction", 1), ("max_grad_norm", 0),
-        ("languages", ["de"]), ("encoders", []), ("seeds", []), ("strategies", []), ("encoder", ""), ("top_k", 0), ("study", ""), ("study", "../up"), ("study", "a b"), ("study", ".hidden"),
+        ("validation_fraction", 0), ("validation_fraction", 0.5), ("variants", 4), ("variants", 0), ("vocab_size", 10), ("hidden_size", 100), ("max_length", 3), ("dropout", 1), ("warmup_fraction", 1),
+        ("max_grad_norm", 0), ("languages", ["de"]), ("encoders", []), ("seeds", []), ("strategies", []), ("encoder", ""), ("top_k", 0), ("study", ""), ("study", "../up"), ("study", "a b"), ("study", ".hidden"),
     ],
 )
 def test_values_out_of_range_are_refused(key, value):
     assert f"{key} = " in refusal(**{key: value})
 
 
-@pytest.mark.parametrize(("key", "value"), [("alpha", 0), ("alpha", 1), ("seed", 2**31 - 1), ("variants", 3), ("dropout", 0), ("warmup_fraction", 0), ("steps", 1), ("dropout", None), ("eval_languages", None), ("query_prefix", "")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("alpha", 0), ("alpha", 1), ("seed", 2**31 - 1), ("variants", 3), ("dropout", 0), ("warmup_fraction", 0), ("steps", 1), ("dropout", None), ("eval_languages", None), ("query_prefix", "")],
+)
 def test_the_ends_of_a_range_are_valid(key, value):
     assert getattr(Params.check({key: value}), key) == value
 
@@ -145,7 +148,9 @@ def test_parameters_do_not_change_but_are_copied():
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("steps: [1, 2", "cannot be read as YAML"), ("steps: 1\n\tseed: 2", "cannot be read as YAML"), ("- steps", "expected `key: value` lines, found list"), ("", "found NoneType"), ("steps", "found str"), (b"\xff\xfe\x00", "cannot be read as YAML")],
+    [
+        ("steps: [1, 2", "cannot be read as YAML"), ("steps: 1\n\tseed: 2", "cannot be read as YAML"), ("- steps", "expected `key: value` lines, found list"), ("", "found NoneType"), ("steps", "found str"), (b"\xff\xfe\x00", "cannot be read as YAML"),
+    ],
 )
 def test_bad_yaml_is_named(content, reason, tmp_path):
     file = tmp_path / "bad.yaml"

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from hybridlib import pipeline
+from hybridlib import comparison, pipeline
 from hybridlib.cli import main
 from hybridlib.errors import InputError
 from hybridlib.params import Params
@@ -21,9 +22,9 @@ from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, run_name
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = {
     "training": ["training"],
-    "evaluation": ["map_by_setting", "cross_lingual_heatmap"],
+    "evaluation": ["map_by_setting", "cross_lingual_heatmap", "corrections"],
     "bias": ["answer_ranks", "rank_distance", "language_share", "projection"],
-    "comparison": ["training", "map_by_setting", "rank_distance", "bias_plane"],
+    "comparison": ["training", "map_by_setting", "rank_distance", "bias_plane", "answer_ranks"],
 }
 
 
@@ -83,6 +84,21 @@ def test_executed_notebooks_are_small_and_without_errors(smoke):
 def test_comparison_shows_every_strategy(smoke):
     table = (smoke[0].comparison / "results.md").read_text()
     assert all(f"| {strategy} " in table for strategy in known_strategies())
+    assert table.count("| centering ") == table.count("| lir ") == len(known_strategies())
+    assert "\\toprule" in (smoke[0].comparison / "results.tex").read_text()
+    differences = pd.read_csv(smoke[0].comparison / "differences.csv")
+    assert len(differences) == 4 * 7 * 6 / 2 and (differences["p_holm"] >= differences["p"]).all()
+    assert (differences["low"] <= differences["difference"]).all() and (differences["difference"] <= differences["high"]).all()
+
+
+def test_intervals_hold_the_figures_of_metrics_json(smoke):
+    runs = smoke[0].finished_runs()
+    table = comparison.intervals(runs, draws=50).set_index(["strategy", "measure"])
+    for run in runs:
+        metrics = run.metrics()
+        for setting in metrics["settings"]:
+            assert table.loc[(run.params.strategy, setting), "mean"] == pytest.approx(metrics["settings"][setting]["map"])
+        assert table.loc[(run.params.strategy, "rank distance"), "mean"] == pytest.approx(metrics["bias"]["rank_distance"])
 
 
 def test_a_second_run_repeats_nothing(smoke):
