@@ -83,9 +83,9 @@ def _run(options: argparse.Namespace) -> int:
 
     outcomes = run_study(params, report)
     study = Study(params)
-    table = study.comparison / "results.md"
     if outcomes[-1].good:
-        print(f"\n{table.read_text(encoding='utf-8')}")
+        for table in ("results.md", "intervals.md"):
+            print(f"\n{(study.comparison / table).read_text(encoding='utf-8')}")
     print(f"Executed notebooks and figures: {study.folder} (compared in {study.comparison})")
     bad = [outcome for outcome in outcomes if not outcome.good]
     for outcome in bad:

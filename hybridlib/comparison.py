@@ -108,10 +108,20 @@ def plane(table: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
-def write_tables(table: pd.DataFrame, folder: Path) -> None:
-    """Write results.md (Markdown) and results.tex (LaTeX) of a table of texts."""
-    write_text(folder / "results.md", table.to_markdown(index=False, disable_numparse=True) + "\n")
-    write_text(folder / "results.tex", table.style.hide(axis="index").to_latex(hrules=True).replace("_", "\\_"))
+def interval_table(table: pd.DataFrame) -> pd.DataFrame:
+    """:func:`intervals` for a reader: one row per encoder and strategy, a column per measure, ``mean [low, high]``."""
+    digits = table["measure"].map({"rank distance": "{0:.1f} [{1:.1f}, {2:.1f}]"}).fillna("{0:.3f} [{1:.3f}, {2:.3f}]")
+    written = [form.format(*row) for form, row in zip(digits, table[["mean", "low", "high"]].itertuples(index=False))]
+    names = table["measure"].where(table["measure"] == "rank distance", table["measure"] + " mAP")
+    wide = table.assign(measure=names, text=written).pivot(index=["encoder", "strategy", "seeds"], columns="measure", values="text")
+    order = table[["encoder", "strategy", "seeds"]].drop_duplicates()
+    return wide.loc[list(order.itertuples(index=False, name=None)), names.unique()].reset_index().rename_axis(columns=None)
+
+
+def write_tables(table: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write ``name.md`` (Markdown) and ``name.tex`` (LaTeX) of a table of texts."""
+    write_text(folder / f"{name}.md", table.to_markdown(index=False, disable_numparse=True) + "\n")
+    write_text(folder / f"{name}.tex", table.style.hide(axis="index").to_latex(hrules=True).replace("_", "\\_"))
 
 
 def one_query(runs: Sequence[Study], query: int) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def test_comparison_shows_every_strategy(smoke):
     assert all(f"| {strategy} " in table for strategy in known_strategies())
     assert table.count("| centering ") == table.count("| lir ") == len(known_strategies())
     assert "\\toprule" in (smoke[0].comparison / "results.tex").read_text()
+    assert "] |" in (smoke[0].comparison / "intervals.md").read_text()
     differences = pd.read_csv(smoke[0].comparison / "differences.csv")
     assert len(differences) == 4 * 7 * 6 / 2 and (differences["p_holm"] >= differences["p"]).all()
     assert (differences["low"] <= differences["difference"]).all() and (differences["difference"] <= differences["high"]).all()
