@@ -19,7 +19,7 @@ demo: env  ## run the quickstart study and print its comparison table
 	$(BIN)/hybridlib run params/quickstart.yaml
 
 test: env  ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml

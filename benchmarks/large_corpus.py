@@ -5,7 +5,7 @@
 
 Random unit vectors: the passages as float16 on disk (read through the page cache, which holds them after the first
 pass), the queries as float32. faiss holds the same passages as float32 in memory. Both run in one process, in turn,
-on as many threads, and their results are compared before any time is reported. The default takes about three
+on as many threads, and their results are compared before any time is reported. The default takes about five
 minutes, 1 GB of disk and 4 GB of memory (nearly all of it faiss's).
 """
 

@@ -159,7 +159,7 @@ def test_a_failed_run_does_not_stop_the_others(tmp_path, capsys):
 @pytest.mark.parametrize("ending", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
 def test_a_notebook_that_ends_without_its_marker_has_failed(tmp_path, monkeypatch, ending):
     source = tmp_path / "01_data_prep.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(ending)], metadata={"kernelspec": {"name": "python3", "language": "python"}}), source)
+    nbformat.write(new_notebook(cells=[new_code_cell(ending)], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), source)
     monkeypatch.setattr(pipeline, "_notebook", lambda step: source)
     outcome = pipeline.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
     assert outcome.state == "failed" and outcome.reason
@@ -194,10 +194,18 @@ def test_run_name_takes_the_folder_or_hub_name():
 
 def test_evaluate_writes_what_the_notebook_writes(smoke, tmp_path, capsys):
     run = smoke[0].cells()[-1]
-    assert main(["evaluate", str(run.run / "model"), "--corpus", "facts", "--languages", "ar", "de", "en", "zh", "--max-length", "64", "--out", str(tmp_path)]) == 0
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    corpus = run.evaluation_corpus()
+    asked = corpus.queries.merge(corpus.candidates.assign(question_id=corpus.candidates["group"] + "/0"), on=["lang", "question_id"])
+    pairs = pd.DataFrame({"pair_id": asked["question_id"], "lang": asked["lang"], "question": asked["text_x"], "passage": asked["text_y"], "passage_id": asked["group"]})
+    pairs.to_json(tmp_path / "pairs.jsonl", orient="records", lines=True, force_ascii=False)
+    options = ["--max-length", "64", "--corrections", "centering", "--trec", "--trec-depth", "5", "--out", str(tmp_path / "out")]
+    assert main(["evaluate", str(run.run / "model"), "--corpus", "pairs", "--corpus-path", str(tmp_path / "pairs.jsonl"), *options]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     expected = run.metrics()
     assert metrics["settings"]["multilingual"]["map"] == pytest.approx(expected["settings"]["multilingual"]["map"], abs=1e-6)
+    corrected = [part["corrections"]["centering"]["settings"]["multilingual"]["map"] for part in (metrics, expected)]
+    assert corrected[0] == pytest.approx(corrected[1], abs=1e-6)
+    assert len(list((tmp_path / "out" / "trec").glob("*.run"))) == 4 + 12 + 4
     assert set(expected) - {"strategy", "seed"} <= set(metrics)
     assert "multilingual mAP" in capsys.readouterr().out
 
