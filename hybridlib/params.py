@@ -74,7 +74,7 @@ class Params(BaseModel):
 
     # training
     alpha: float = _param(0.5, "training", "`hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)", "probability", ge=0, le=1)
-    steps: int = _param(500, "training", "optimizer steps", "batches", ge=1)
+    steps: int = _param(700, "training", "optimizer steps", "batches", ge=1)
     batch_size: int = _param(256, "training", "pairs per batch, over all processes", "pairs", ge=2)
     learning_rate: float = _param(3e-3, "training", "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1)
     weight_decay: float = _param(0.01, "training", "AdamW weight decay on matrices (not on biases and norms)", ge=0, lt=1)
@@ -84,7 +84,7 @@ class Params(BaseModel):
     dropout: float | None = _param(None, "training", "dropout of the encoder; null takes what its config says (the built-in one: 0)", "probability", ge=0, lt=1)
     freeze_embeddings: bool = _param(False, "training", "leave the token embeddings as they are")
     precision: Literal["fp32", "bf16", "fp16"] = _param("fp32", "training", "number format of the forward pass")
-    validate_every: int = _param(125, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
+    validate_every: int = _param(140, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
 
     # evaluation and bias
     encode_tokens: int = _param(8192, "evaluation", "budget of a micro-batch while encoding; changes speed and memory, not the vectors", "tokens", ge=16)

@@ -106,7 +106,7 @@ def test_notebook_parameters_are_the_defaults(file):
 
 
 def test_the_quickstart_is_the_default():
-    assert Params.load(ROOT / "params" / "quickstart.yaml") == Params()
+    assert Params.load(ROOT / "params" / "quickstart.yaml") == Params(jobs=2)
 
 
 def test_params_and_strategies_are_listed(capsys):
