@@ -115,8 +115,11 @@ def test_micro_batches_hold_every_row_once_within_the_budget(budget, rng):
     longest = [max(lengths[row] for row in rows) for rows in batches]
     assert all(len(rows) == 1 or len(rows) * most <= budget for rows, most in zip(batches, longest))
     assert longest == sorted(longest, reverse=True)
-    for rows, following in zip(batches, batches[1:]):  # no batch could have taken one more
-        assert (len(rows) + 1) * lengths[rows[0]] > budget
+    for rows, following in zip(batches, batches[1:]):  # one more would have broken the budget, or made a twentieth of it padding
+        used, most = sum(lengths[row] for row in rows), lengths[rows[0]]
+        padded = len(rows) >= 16 and used + lengths[following[0]] < 0.95 * (len(rows) + 1) * most
+        assert (len(rows) + 1) * most > budget or padded
+        assert len(rows) <= 16 or used >= 0.95 * len(rows) * most
         assert min(lengths[row] for row in rows) >= max(lengths[row] for row in following)
 
 
