@@ -31,18 +31,28 @@ UNTRAINED = "untrained"
 class Batch:
     """Rows of the training table: question of ``questions[i]`` with passage of ``passages[i]``, ``[batch]`` each.
 
-    ``regime`` is how the batch was drawn (``x-x-mono`` or ``x-y`` inside a hybrid run).
+    ``regime`` is how the batch was drawn (``x-x-mono`` or ``x-y`` inside a hybrid run). A strategy that changes texts
+    (code-switching) puts the changed ones into ``question_texts`` and ``passage_texts``; None leaves the table's.
     """
 
     regime: str
     questions: np.ndarray
     passages: np.ndarray
+    question_texts: np.ndarray | None = None
+    passage_texts: np.ndarray | None = None
 
     def slice(self, rank: int, world: int) -> Batch:
         """The rows of one of ``world`` processes; the processes' slices in order are the batch."""
         edges = np.linspace(0, len(self.questions), world + 1).astype(int)
         rows = np.s_[edges[rank] : edges[rank + 1]]
-        return Batch(self.regime, self.questions[rows], self.passages[rows])
+        texts = (None if part is None else part[rows] for part in (self.question_texts, self.passage_texts))
+        return Batch(self.regime, self.questions[rows], self.passages[rows], *texts)
+
+    def texts(self, pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
+        """The questions and the passages of the batch."""
+        questions = pairs["question"].to_numpy()[self.questions] if self.question_texts is None else self.question_texts
+        passages = pairs["passage"].to_numpy()[self.passages] if self.passage_texts is None else self.passage_texts
+        return list(questions), list(passages)
 
 
 class PairTable:
