@@ -67,14 +67,19 @@ class DualEncoder(nn.Module):
         attention_mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
         return {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
 
-    def forward(self, token_ids: list[list[int]], token_budget: int = 8192) -> Tensor:
+    def forward(self, token_ids: list[list[int]], token_budget: int = 8192, seed: int | None = None) -> Tensor:
         """Unit vectors ``[texts, dimension]``, float32, in the order given.
 
         Texts go through in length order, in micro-batches of at most ``token_budget`` tokens, padding included:
-        that saves padding and changes the vectors by no more than rounding.
+        that saves padding and changes the vectors by no more than rounding. With a ``seed``, the dropout of
+        micro-batch n is that of ``seed + n``, whatever was drawn before.
         """
         batches = micro_batches([len(ids) for ids in token_ids], token_budget)
-        vectors = [self._embed(**self.pad([token_ids[row] for row in rows])) for rows in batches]
+        vectors = []
+        for number, rows in enumerate(batches):
+            if seed is not None:
+                torch.manual_seed(seed + number)
+            vectors.append(self._embed(**self.pad([token_ids[row] for row in rows])))
         back = np.argsort(np.concatenate(batches))
         return torch.cat(vectors)[torch.from_numpy(back).to(self.device)]
 

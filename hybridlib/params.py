@@ -79,12 +79,24 @@ class Params(BaseModel):
     learning_rate: float = _param(3e-3, "training", "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1)
     weight_decay: float = _param(0.01, "training", "AdamW weight decay on matrices (not on biases and norms)", ge=0, lt=1)
     warmup_fraction: float = _param(0.1, "training", "share of the steps with rising learning rate; then it falls linearly to 0", "of steps", ge=0, lt=1)
+    schedule: Literal["linear", "cosine", "constant"] = _param("linear", "training", "learning rate after the warm-up: down to 0 in a line or a cosine, or as it is")
     temperature: float = _param(0.05, "training", "InfoNCE temperature (the paper prints none)", gt=0, le=10)
+    learn_temperature: bool = _param(False, "training", "train the temperature too, from `temperature` on, never below 0.01")
+    bidirectional: bool = _param(False, "training", "mean of the losses query to passage and passage to query, instead of the first alone")
+    cached_gradients: bool = _param(False, "training", "encode each batch twice, in micro-batches: a large batch in the memory of a small one (GradCache)")
+    train_tokens: int = _param(2048, "training", "budget of a micro-batch in training; changes speed and, with cached_gradients, memory, not the loss", "tokens", ge=16)
     max_grad_norm: float = _param(1.0, "training", "gradients are clipped to this norm", gt=0)
     dropout: float | None = _param(None, "training", "dropout of the encoder; null takes what its config says (the built-in one: 0)", "probability", ge=0, lt=1)
     freeze_embeddings: bool = _param(False, "training", "leave the token embeddings as they are")
+    freeze_layers: int = _param(0, "training", "leave the first so many transformer layers as they are", "layers", ge=0)
     precision: Literal["fp32", "bf16", "fp16"] = _param("fp32", "training", "number format of the forward pass")
     validate_every: int = _param(140, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
+    keep_best: bool = _param(False, "training", "keep the weights with the best validation (mean mAP of the three settings), instead of the last")
+    patience: int | None = _param(None, "training", "stop after so many validations without a better one; null: never", "validations", ge=1)
+    checkpoint_every: int | None = _param(None, "study", "write a checkpoint every so many steps; null: never", "steps", ge=1)
+    keep_checkpoints: int = _param(2, "study", "checkpoints to keep while training; a finished run needs none", ge=1)
+    resume: Literal["same", "changed", "never"] = _param("same", "study", "go on from the newest checkpoint: only with the same parameters and data, also with changed ones, or begin anew")
+    trackers: list[str] = _param([], "study", "Accelerate trackers to log to beside training.jsonl, for example `tensorboard`")
 
     # evaluation and bias
     encode_tokens: int = _param(8192, "evaluation", "budget of a micro-batch while encoding; changes speed and memory, not the vectors", "tokens", ge=16)
@@ -108,7 +120,7 @@ class Params(BaseModel):
                 return value
         return value
 
-    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds", "corrections")
+    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds", "corrections", "trackers")
     @classmethod
     def _no_repeats(cls, value: list[Any] | None) -> list[Any] | None:
         if value is not None and len(set(value)) < len(value):

@@ -204,8 +204,8 @@ class Study:
     def validation_corpus(self) -> corpora.RetrievalCorpus:
         return corpora.RetrievalCorpus.load(self.data / "validation")
 
-    def starting_encoder(self) -> DualEncoder:
-        """The encoder before training: made here (built-in), or loaded."""
+    def starting_encoder(self, make: bool = True) -> DualEncoder:
+        """The encoder before training: made here (built-in; unless another process of this run did), or loaded."""
         params = self.params
         source = params.encoder
         if source == BUILT_IN:
@@ -214,8 +214,9 @@ class Study:
             from hybridlib.encoder import make_encoder
 
             source = str(self.run / "initial")
-            shutil.rmtree(source, ignore_errors=True)
-            make_encoder(AutoTokenizer.from_pretrained(self.data / "tokenizer"), Path(source), params.seed, params.hidden_size, params.layers, params.attention_heads, params.max_length)
+            if make:
+                shutil.rmtree(source, ignore_errors=True)
+                make_encoder(AutoTokenizer.from_pretrained(self.data / "tokenizer"), Path(source), params.seed, params.hidden_size, params.layers, params.attention_heads, params.max_length)
         elif resolve(source).is_dir():
             source = str(resolve(source))
         return load_encoder(params, source)

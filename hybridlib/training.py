@@ -1,129 +1,297 @@
-"""The training loop: one function, the same under a notebook, the command line and ``accelerate launch``."""
+"""The training loop: one function, the same under a notebook, the command line and ``accelerate launch``.
+
+Everything random in a step (the batch, dropout) is a function of the seed and the step. So resuming is starting at
+a later step with the weights and the optimizer's state, and looking at the validation data changes nothing.
+
+Several GPUs: ``accelerate launch -m hybridlib.training --params FILE``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import math
+import shutil
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from hybridlib import evaluation, retrieval
+from hybridlib import checkpoints, evaluation, retrieval
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.encoder import DualEncoder
 from hybridlib.errors import InputError
-from hybridlib.losses import gather_with_gradient, info_nce
-from hybridlib.params import Params
+from hybridlib.gradients import Embedding
+from hybridlib.losses import NOBODY, ContrastiveLoss
+from hybridlib.params import Params, parse_override
 from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
 
 logger = logging.getLogger(__name__)
-_TRAINING_TOKENS = 2048  # micro-batches of one step, in length order: less padding, same loss
-
-
-@dataclass
-class _Progress:
-    """The log of a run: one record per step, written as JSON lines when the run ends."""
-
-    records: list[dict[str, Any]]
-
-    def add(self, **record: Any) -> None:
-        self.records.append(record)
-
-    def write(self, file: Path) -> None:
-        file.write_text("".join(json.dumps(record) + "\n" for record in self.records), encoding="utf-8")
+_CHECKPOINTS = "checkpoints"
 
 
 def train(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, validation: RetrievalCorpus, folder: Path) -> pd.DataFrame:
     """Train ``encoder`` in place; write ``folder/model`` and ``folder/training.jsonl``.
 
+    A run that was killed goes on from its newest checkpoint in ``folder/checkpoints`` (``checkpoint_every``), and
+    ends with the same weights as one that was not, to the bit in one process on a CPU. A finished run keeps no checkpoints.
+
     Args:
         params: strategy, batch size, steps, learning rate and the rest; see ``hybridlib params``.
         encoder: changed in place, and left on the device it was trained on.
-        pairs: the training table (corpora.PAIR_COLUMNS).
+        pairs: the training table (corpora.PAIR_COLUMNS; where it has a column ``negative``, explicit negatives).
         validation: its mAP is measured before the first step, every ``validate_every`` steps and at the end.
 
     Returns:
-        One row per step: step, loss, regime, learning_rate, pairs_per_second; and, where validated,
-        ``validation <setting> mAP``. With the strategy ``untrained`` only step 0.
+        One row per step: step, loss, regime, learning_rate, temperature, pairs_per_second, tokens_per_second; and,
+        where validated, ``validation <setting> mAP``. With the strategy ``untrained`` only step 0.
 
     Raises:
-        InputError: the pairs cannot fill a batch, or the processes cannot share one evenly.
+        InputError: the pairs cannot fill a batch, the processes cannot share one evenly, or a checkpoint is of
+            other parameters or data.
         FloatingPointError: the loss became infinite or not a number.
     """
-    accelerator = Accelerator(mixed_precision="no" if params.precision == "fp32" else params.precision)
+    accelerator = _accelerator(params, folder)
+    try:
+        run = _Run(params, accelerator, encoder, pairs, validation, folder)
+        run.resume()
+        while not run.is_finished:
+            run.advance()
+        run.finish()
+        return pd.DataFrame(run.state.records)
+    finally:
+        accelerator.unwrap_model(encoder, keep_fp32_wrapper=False)
+        for tracker in accelerator.trackers:
+            tracker.finish()
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds beside the weights and the optimizer."""
+
+    step: int = 0
+    records: list[dict[str, Any]] = field(default_factory=list)
+    best: float = -math.inf
+    without_better: int = 0
+
+
+class _Run:
+    """A run in progress: its model, optimizer, log and checkpoints."""
+
+    def __init__(self, params: Params, accelerator: Accelerator, encoder: DualEncoder, pairs: pd.DataFrame, validation: RetrievalCorpus, folder: Path) -> None:
+        self.params, self.accelerator, self.encoder, self.folder = params, accelerator, encoder, folder
+        self.pairs, self.validation, self.table, self.state = pairs, validation, PairTable(pairs), _State()
+        self.steps = 0 if params.strategy == UNTRAINED else params.steps
+        if self.steps:
+            _freeze(encoder, params)
+        self.loss = ContrastiveLoss(params.temperature, params.learn_temperature, params.bidirectional).to(accelerator.device)
+        optimizer = torch.optim.AdamW(_parameter_groups(encoder, self.loss, params), lr=params.learning_rate, fused=accelerator.device.type in ("cpu", "cuda"))
+        self.model, self.optimizer = accelerator.prepare(encoder, optimizer)
+        self.groups, self.negative_groups = _content_ids(pairs)
+        self.bar = tqdm(total=self.steps, desc=params.strategy, unit="step", disable=not accelerator.is_main_process or not self.steps, mininterval=2)
+
+    @property
+    def is_finished(self) -> bool:
+        out_of_patience = self.params.patience is not None and self.state.without_better >= self.params.patience
+        return bool(self.state.records) and (self.state.step >= self.steps or out_of_patience)
+
+    # ------------------------------------------------------------------------------------------------ one step
+
+    def advance(self) -> None:
+        """The next step, its validation, its record and its checkpoint. Step 0 is the validation before training."""
+        state, params = self.state, self.params
+        if not state.records:
+            self._record({"step": 0, **self._validate()})
+            return
+        state.step += 1
+        record = self._step(state.step)
+        if state.step % params.validate_every == 0 or state.step == self.steps:
+            record.update(self._validate())
+            self._note_best(record)
+        self._record(record)
+        if params.checkpoint_every and state.step % params.checkpoint_every == 0 and not self.is_finished:
+            self._checkpoint()
+
+    def _step(self, step: int) -> dict[str, Any]:
+        """One optimizer step on this process's slice of the batch; the record of the whole batch."""
+        params, accelerator = self.params, self.accelerator
+        started, rate = time.perf_counter(), params.learning_rate * _rate_factor(params, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = draw_batch(params.strategy, self.table, params.seed, step, params.batch_size, params.alpha)
+        self.model.train()
+        tokens = self._tokens(batch)
+        seed = int(np.random.SeedSequence((params.seed, step, accelerator.process_index)).generate_state(1, np.uint64)[0] >> np.uint64(2))
+        embedding = Embedding(accelerator, self.model, [ids for part in tokens for ids in part], params.train_tokens, seed, params.cached_gradients)
+        loss = self._loss_of(batch, embedding.vectors.split([len(part) for part in tokens]))
+        accelerator.backward(loss)
+        embedding.backward()
+        self._share_temperature_gradient()
+        accelerator.clip_grad_norm_([*self.model.parameters(), *self.loss.parameters()], params.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        count = sum(len(ids) for part in tokens for ids in part)
+        value, total = accelerator.reduce(torch.stack([loss.detach(), torch.tensor(float(count), device=loss.device)]), "mean").tolist()
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss became {value}: lower learning_rate ({params.learning_rate}) or raise temperature ({params.temperature})")
+        seconds = time.perf_counter() - started
+        speed = {"pairs_per_second": params.batch_size / seconds, "tokens_per_second": total * accelerator.num_processes / seconds}
+        self.bar.set_postfix_str(f"loss {value:.3f}, {speed['pairs_per_second']:.0f} pairs/s, {speed['tokens_per_second']:.0f} tokens/s", refresh=False)
+        self.bar.update()
+        return {"step": step, "loss": value, "regime": batch.regime, "learning_rate": rate, "temperature": float(torch.as_tensor(self.loss.temperature).detach()), **speed}
+
+    def _tokens(self, batch: Batch) -> list[list[list[int]]]:
+        """Token ids of this process's questions, passages and, where the batch has any, explicit negatives."""
+        mine = batch.slice(self.accelerator.process_index, self.accelerator.num_processes)
+        questions, passages = mine.texts(self.pairs)
+        tokens = [self.encoder.tokenize(questions, "query"), self.encoder.tokenize(passages, "passage")]
+        if (self.negative_groups[batch.passages] != NOBODY).any():
+            tokens.append(self.encoder.tokenize(self.pairs["negative"].to_numpy()[mine.passages], "passage"))
+        return tokens
+
+    def _loss_of(self, batch: Batch, vectors: tuple[Tensor, ...]) -> Tensor:
+        groups = [ids.to(vectors[0].device) for ids in (self.groups[batch.questions], self.groups[batch.passages], self.negative_groups[batch.passages])]
+        negatives = vectors[2:] and (vectors[2], groups[2])
+        return self.loss(vectors[0], vectors[1], tuple(groups[:2]), *negatives)
+
+    def _share_temperature_gradient(self) -> None:
+        """What DDP does for the encoder's parameters."""
+        gradient = self.loss.log_temperature.grad
+        if gradient is not None:
+            gradient.copy_(self.accelerator.reduce(gradient, "mean"))
+
+    # ------------------------------------------------------------------------------------------ validation and log
+
+    def _validate(self) -> dict[str, float]:
+        """Validation mAP in each setting (every process computes the same)."""
+        params = self.params
+        vectors = retrieval.encode_corpus(self.encoder, self.validation, params.encode_tokens, progress=False)
+        settings = evaluation.summarise(retrieval.rank(*vectors, self.validation, params.top_k, params.score_block), self.validation, params.top_k)["settings"]
+        return {f"validation {setting} mAP": float(values["map"]) for setting, values in settings.items()}
+
+    def _note_best(self, record: dict[str, Any]) -> None:
+        """Whether this validation is the best so far; the main process's word counts."""
+        mean = np.mean([value for name, value in record.items() if name.startswith("validation ")])
+        score = broadcast(torch.tensor(mean, dtype=torch.float64, device=self.accelerator.device)).item()
+        if score <= self.state.best:
+            self.state.without_better += 1
+            return
+        self.state.best, self.state.without_better = score, 0
+        if self.params.keep_best and self.accelerator.is_main_process:
+            checkpoints.save(self.folder / _CHECKPOINTS / "best.pt", {"model": self.encoder.state_dict()})
+
+    def _record(self, record: dict[str, Any]) -> None:
+        self.state.records.append(record)
+        self.accelerator.log({name: value for name, value in record.items() if isinstance(value, float)}, step=record["step"])
+        if self.accelerator.is_main_process:
+            with (self.folder / "training.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record) + "\n")
+
+    # ------------------------------------------------------------------------------------------------- checkpoints
+
+    def resume(self) -> None:
+        """Begin: from the newest checkpoint where there is one that may be used, else from step 0."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found = None if self.params.resume == "never" or not self.steps else checkpoints.latest(self.folder / _CHECKPOINTS)
+        if found:
+            self._load(*found)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            if not found:
+                shutil.rmtree(self.folder / _CHECKPOINTS, ignore_errors=True)
+            (self.folder / "training.jsonl").write_text("".join(json.dumps(record) + "\n" for record in self.state.records), encoding="utf-8")
+        self.bar.update(self.state.step)
+
+    def _load(self, file: Path, said: dict[str, Any]) -> None:
+        now = self._identity()
+        changed = sorted(name for name in now.keys() | said["identity"].keys() if now.get(name) != said["identity"].get(name))
+        if changed and self.params.resume != "changed":
+            differences = ", ".join(f"{name} ({said['identity'].get(name)} then, {now.get(name)} now)" for name in changed)
+            raise InputError(f"{file}: is of a run with other {differences}; set resume to `changed` to go on from it all the same, or to `never` to begin anew")
+        self.encoder.load_state_dict(said["model"])
+        self.optimizer.load_state_dict(said["optimizer"])
+        self.loss.load_state_dict(said["loss"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(said["scaler"])
+        self.state = _State(**said["state"])
+        logger.info("going on from %s", file)
+
+    def _checkpoint(self) -> None:
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            state = {"identity": self._identity(), "model": self.encoder.state_dict(), "optimizer": self.optimizer.state_dict(), "loss": self.loss.state_dict()}
+            state |= {"scaler": scaler and scaler.state_dict(), "state": vars(self.state)}
+            checkpoints.save_step(self.folder / _CHECKPOINTS, self.state.step, state, self.params.keep_checkpoints)
+        self.accelerator.wait_for_everyone()
+
+    def _identity(self) -> dict[str, str]:
+        """What must be the same for a resumed run to be the run that was interrupted."""
+        names = [name for name, info in Params.model_fields.items() if info.json_schema_extra["step"] == "training"]
+        data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(self.pairs).to_numpy())
+        return {**{name: str(getattr(self.params, name)) for name in names}, "training pairs": f"{data:016x}"}
+
+    def finish(self) -> None:
+        """Write the model, the best one if that is wanted, and forget the checkpoints."""
+        self.bar.close()
+        best = self.folder / _CHECKPOINTS / "best.pt"
+        self.accelerator.wait_for_everyone()
+        if best.exists() and self.params.keep_best:
+            self.encoder.load_state_dict(checkpoints.load(best)["model"])
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self.encoder.save(self.folder / "model")
+            shutil.rmtree(self.folder / _CHECKPOINTS, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+
+def _accelerator(params: Params, folder: Path) -> Accelerator:
+    AcceleratorState._reset_state()  # an earlier run in this kernel may have had another precision
+    mixed = "no" if params.precision == "fp32" else params.precision
+    try:
+        accelerator = Accelerator(mixed_precision=mixed, log_with=params.trackers or None, project_dir=folder / "trackers")
+    except ValueError as error:
+        raise InputError(f"precision ({params.precision}) or trackers ({', '.join(params.trackers) or 'none'}) cannot be had here: {error}") from None
+    missing = set(params.trackers) - {str(getattr(tracker, "value", tracker)) for tracker in accelerator.log_with}
+    if missing:
+        raise InputError(f"trackers: {', '.join(sorted(missing))} is not installed; install it with pip, or take it out of trackers")
     if params.batch_size % accelerator.num_processes:
         raise InputError(f"batch_size ({params.batch_size}) must be a multiple of the number of processes ({accelerator.num_processes}): each takes as many rows")
-    set_seed(params.seed)
-    table, log = PairTable(pairs), _Progress([])
-    steps = 0 if params.strategy == UNTRAINED else params.steps
-    if steps:
-        _freeze(encoder, params)
-    optimizer = torch.optim.AdamW(_parameter_groups(encoder, params.weight_decay), lr=params.learning_rate, fused=_can_fuse(accelerator))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_then_linear(params))
-    model, optimizer = accelerator.prepare(encoder, optimizer)
-    groups = _content_ids(pairs)
-    validate = _validator(accelerator, model, validation, params)
-    log.add(step=0, **validate())
-    bar = tqdm(range(1, steps + 1), desc=params.strategy, unit="step", disable=not accelerator.is_main_process or not steps, mininterval=2)
-    for step in bar:
-        started = time.perf_counter()
-        batch = draw_batch(params.strategy, table, params.seed, step, params.batch_size, params.alpha)
-        loss = _step(accelerator, model, optimizer, batch, pairs, groups, params)
-        record = {"step": step, "loss": loss, "regime": batch.regime, "learning_rate": schedule.get_last_lr()[0], "pairs_per_second": params.batch_size / (time.perf_counter() - started)}
-        schedule.step()
-        if step % params.validate_every == 0 or step == steps:
-            record.update(validate())
-        log.add(**record)
-        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        accelerator.unwrap_model(model).save(folder / "model")
-        log.write(folder / "training.jsonl")
-    return pd.DataFrame(log.records)
+    if params.trackers:
+        plain = {name: value for name, value in params.plain().items() if isinstance(value, (bool, int, float, str))}
+        accelerator.init_trackers(params.study, config=plain)
+    return accelerator
 
 
-def _step(accelerator: Accelerator, model: nn.Module, optimizer: Any, batch: Batch, pairs: pd.DataFrame, groups: Tensor, params: Params) -> float:
-    """One optimizer step on this process's slice of the batch; the loss of the whole batch."""
-    encoder = accelerator.unwrap_model(model)
-    model.train()
-    mine = batch.slice(accelerator.process_index, accelerator.num_processes)
-    tokens = encoder.tokenize(pairs["question"].iloc[mine.questions], "query") + encoder.tokenize(pairs["passage"].iloc[mine.passages], "passage")
-    with accelerator.autocast():
-        vectors = model(tokens, _TRAINING_TOKENS)
-    queries, passages = vectors.float().split(len(mine.questions))
-    positives = torch.arange(len(queries), device=queries.device) + accelerator.process_index * len(queries)
-    local = groups[mine.questions].to(queries.device), groups[batch.passages].to(queries.device)
-    loss = info_nce(queries, gather_with_gradient(passages), *local, positives, params.temperature)
-    accelerator.backward(loss)
-    accelerator.clip_grad_norm_(model.parameters(), params.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
-    value = accelerator.reduce(loss.detach(), "mean").item()
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss became {value}: lower learning_rate ({params.learning_rate}) or raise temperature ({params.temperature})")
-    return value
+def _content_ids(pairs: pd.DataFrame) -> tuple[Tensor, Tensor]:
+    """A number per row that says which passage content it holds, and one for its explicit negative.
+
+    A negative whose text is some row's passage has that passage's number; where a row has none, it is NOBODY's.
+    """
+    groups, names = pd.factorize(pairs["passage_id"])
+    if "negative" not in pairs:
+        return torch.from_numpy(groups.copy()), torch.full((len(pairs),), NOBODY)
+    known = dict(zip(pairs["passage"], groups))
+    texts, unique = pd.factorize(pairs["negative"])
+    number = np.array([NOBODY if not text.strip() else known.get(text, len(names) + place) for place, text in enumerate(unique)])
+    return torch.from_numpy(groups.copy()), torch.from_numpy(number[texts])
 
 
-def _content_ids(pairs: pd.DataFrame) -> Tensor:
-    """A number per row that says which passage content it holds."""
-    return torch.from_numpy(pd.factorize(pairs["passage_id"])[0].copy())
-
-
-def _parameter_groups(encoder: DualEncoder, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: not on biases and norms."""
-    trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+def _parameter_groups(encoder: DualEncoder, loss: ContrastiveLoss, params: Params) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: not on biases, norms and the temperature."""
+    trained = [parameter for module in (encoder, loss) for parameter in module.parameters() if parameter.requires_grad]
     return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": params.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
 
@@ -135,26 +303,42 @@ def _freeze(encoder: DualEncoder, params: Params) -> None:
         logger.info("frozen: token embeddings (%.1f M parameters)", embeddings.weight.numel() / 1e6)
 
 
-def _can_fuse(accelerator: Accelerator) -> bool:
-    return accelerator.device.type in ("cpu", "cuda")
-
-
-def _warmup_then_linear(params: Params) -> Callable[[int], float]:
-    """Learning-rate factor by step: up to 1 over the warm-up, then down to 0."""
+def _rate_factor(params: Params, step: int) -> float:
+    """Learning-rate factor of a step (from 1): up to 1 over the warm-up, then down to 0, or as it is."""
     warmup = round(params.steps * params.warmup_fraction)
+    if step <= warmup:
+        return step / (warmup + 1)
+    done = (step - 1 - warmup) / max(1, params.steps - warmup)
+    return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}[params.schedule]
 
-    def factor(step: int) -> float:
-        return (step + 1) / (warmup + 1) if step < warmup else (params.steps - step) / max(1, params.steps - warmup)
 
-    return factor
+def main(arguments: list[str] | None = None) -> int:
+    """Train one run of a study: what 02_hybrid_training does, for ``accelerate launch``."""
+    from accelerate import PartialState
+
+    from hybridlib.study import Study
+
+    example = "example: accelerate launch -m hybridlib.training --params params/quickstart.yaml -p strategy x-y"
+    parser = argparse.ArgumentParser(prog="hybridlib.training", description="Train one run of a study; 03 to 05 then find it finished.", epilog=example)
+    parser.add_argument("--params", type=Path, required=True, help="the study's parameter file")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        study = Study(Params.load(options.params, {name: parse_override(value) for name, value in options.p}))
+        processes = PartialState()
+        with processes.main_process_first():  # it writes the data and the built-in encoder that the others read
+            if processes.is_main_process:
+                study.begin("training")
+            encoder = study.starting_encoder(make=processes.is_main_process)
+        log = train(study.params, encoder, pd.read_parquet(study.data / "train.parquet"), study.validation_corpus(), study.run)
+        if processes.is_main_process:
+            study.finish("training", steps=len(log) - 1)
+        return 0
+    except InputError as error:
+        sys.stderr.write(f"hybridlib: {error}\n")
+        return 2
 
 
-def _validator(accelerator: Accelerator, model: nn.Module, corpus: RetrievalCorpus, params: Params) -> Callable[[], dict[str, float]]:
-    """A function that measures validation mAP in each setting (every process computes the same)."""
-
-    def validate() -> dict[str, float]:
-        vectors = retrieval.encode_corpus(accelerator.unwrap_model(model), corpus, params.encode_tokens, progress=False)
-        settings = evaluation.summarise(retrieval.rank(*vectors, corpus, params.top_k, params.score_block), corpus, params.top_k)["settings"]
-        return {f"validation {setting} mAP": values["map"] for setting, values in settings.items()}
-
-    return validate
+if __name__ == "__main__":
+    sys.exit(main())

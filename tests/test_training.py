@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 import torch
 import torch.multiprocessing as mp
+from accelerate import Accelerator
 
+from hybridlib import evaluation, retrieval, training
 from hybridlib.corpora import RetrievalCorpus, corpus_from_pairs
 from hybridlib.encoder import DualEncoder
 from hybridlib.errors import InputError
@@ -58,7 +60,7 @@ def run(data, tiny_encoder, tmp_path_factory) -> tuple[DualEncoder, pd.DataFrame
 def test_the_log_holds_one_row_per_step(run, data):
     _, log, folder = run
     assert log["step"].tolist() == list(range(STEPS + 1))
-    assert set(log) == {"step", "loss", "regime", "learning_rate", "pairs_per_second", *(f"validation {setting} mAP" for setting in SETTINGS)}
+    assert set(log) == {"step", "loss", "regime", "learning_rate", "temperature", "pairs_per_second", "tokens_per_second", *(f"validation {setting} mAP" for setting in SETTINGS)}
     first, steps = log.iloc[0], log.iloc[1:]
     assert first[["loss", "regime", "learning_rate", "pairs_per_second"]].isna().all()
     assert np.isfinite(steps["loss"].astype(float)).all() and (steps["pairs_per_second"] > 0).all()
@@ -75,7 +77,7 @@ def test_training_jsonl_is_the_log(run):
     _, log, folder = run
     records = [json.loads(line) for line in (folder / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     pd.testing.assert_frame_equal(pd.DataFrame(records), log, check_dtype=False)
-    assert "loss" not in records[0] and set(records[1]) == {"step", "loss", "regime", "learning_rate", "pairs_per_second"}
+    assert "loss" not in records[0] and set(records[1]) == {"step", "loss", "regime", "learning_rate", "temperature", "pairs_per_second", "tokens_per_second"}
 
 
 def test_the_model_folder_holds_the_trained_encoder(run, tiny_encoder):
@@ -186,6 +188,12 @@ def test_every_strategy_trains(strategy, data, tiny_encoder, tmp_path):
 # ------------------------------------------------------------------------------------------------- two processes
 
 
+VARIANTS: dict[str, dict[str, object]] = {
+    "plain": {},
+    "everything": {"cached_gradients": True, "train_tokens": 128, "bidirectional": True, "learn_temperature": True, "checkpoint_every": 4},
+}
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -199,28 +207,161 @@ def one_of_two(rank: int, port: int, source: str, inputs: str, folder: str) -> N
     given, validation = pd.read_parquet(Path(inputs) / "pairs.parquet"), RetrievalCorpus.load(Path(inputs) / "validation")
     with pytest.raises(InputError, match="batch_size"):
         train(tiny_params(batch_size=15), fresh(Path(source)), given, validation, Path(folder))
-    encoder = fresh(Path(source))
-    log = train(tiny_params(), encoder, given, validation, Path(folder))
-    log.to_parquet(Path(folder) / f"log{rank}.parquet")
-    torch.save(weights(encoder), Path(folder) / f"weights{rank}.pt")
+    for name, changes in VARIANTS.items():
+        encoder = fresh(Path(source))
+        log = train(tiny_params(**changes), encoder, given, validation, Path(folder) / name)
+        log.to_parquet(Path(folder) / f"{name}-log{rank}.parquet")
+        torch.save(weights(encoder), Path(folder) / f"{name}-weights{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_train_as_one_does(run, data, tiny_encoder, tmp_path):
-    pairs, validation = data
-    pairs.to_parquet(tmp_path / "pairs.parquet")
-    validation.save(tmp_path / "validation")
-    mp.spawn(one_of_two, args=(free_port(), str(tiny_encoder), str(tmp_path), str(tmp_path)), nprocs=2)
-    encoder, log, _ = run
+@pytest.fixture(scope="module")
+def two_processes(data, tiny_encoder, tmp_path_factory) -> Path:
+    """The folder in which two processes have trained every variant."""
+    folder = tmp_path_factory.mktemp("two")
+    data[0].to_parquet(folder / "pairs.parquet")
+    data[1].save(folder / "validation")
+    mp.spawn(one_of_two, args=(free_port(), str(tiny_encoder), str(folder), str(folder)), nprocs=2)
+    return folder
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_processes_train_as_one_does(name, two_processes, data, tiny_encoder, tmp_path):
+    encoder = fresh(tiny_encoder)
+    log = train(tiny_params(**VARIANTS[name]), encoder, *data, tmp_path)
     expected = weights(encoder)
     for rank in range(2):
-        shared = pd.read_parquet(tmp_path / f"log{rank}.parquet")
+        shared = pd.read_parquet(two_processes / f"{name}-log{rank}.parquet")
         assert shared["loss"][1:].tolist() == pytest.approx(log["loss"][1:].tolist(), abs=1e-5)
+        assert shared["temperature"][1:].tolist() == pytest.approx(log["temperature"][1:].tolist(), abs=1e-6)
         assert shared["regime"].tolist()[1:] == log["regime"].tolist()[1:]
         for setting in SETTINGS:
             assert shared[f"validation {setting} mAP"].dropna().tolist() == pytest.approx(log[f"validation {setting} mAP"].dropna().tolist(), abs=1e-2)
-        found = torch.load(tmp_path / f"weights{rank}.pt")
+        found = torch.load(two_processes / f"{name}-weights{rank}.pt")
         assert found.keys() == expected.keys()
         assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-4
-    assert equal(weights(fresh(tmp_path / "model")), torch.load(tmp_path / "weights0.pt"))
-    assert len((tmp_path / "training.jsonl").read_text().splitlines()) == STEPS + 1
+    assert equal(weights(fresh(two_processes / name / "model")), torch.load(two_processes / f"{name}-weights0.pt"))
+    assert len((two_processes / name / "training.jsonl").read_text().splitlines()) == STEPS + 1
+
+
+def test_the_variants_differ(two_processes):
+    """Else the comparison above would say less than it seems to."""
+    plain = torch.load(two_processes / "plain-weights0.pt")
+    assert not equal(plain, torch.load(two_processes / "everything-weights0.pt"))
+
+
+# ---------------------------------------------------------------------------------------------- cached gradients
+
+
+def gradients(data, source: Path, **changes: object) -> tuple[dict[str, torch.Tensor], float]:
+    """Gradients and loss of the first step, dropout on: what a step with learning rate 1 and plain SGD would move."""
+    encoder, params = fresh(source, dropout=0.2), tiny_params(strategy="x-y", batch_size=64, **changes)
+    run = training._Run(params, Accelerator(), encoder, *data, Path("."))
+    held: dict[str, torch.Tensor] = {}
+    run.optimizer.step = lambda: held.update({name: p.grad.clone() for name, p in encoder.named_parameters()})
+    return held, run._step(1)["loss"]
+
+
+def test_cached_gradients_are_those_of_the_plain_batch(data, tiny_encoder):
+    plain, loss = gradients(data, tiny_encoder, train_tokens=256, max_grad_norm=1e9)
+    cached, same = gradients(data, tiny_encoder, train_tokens=256, max_grad_norm=1e9, cached_gradients=True)
+    assert same == pytest.approx(loss, abs=1e-6) and plain.keys() == cached.keys()
+    assert max(value.abs().max().item() for value in plain.values()) > 1e-3
+    assert max((plain[name] - cached[name]).abs().max().item() for name in plain) < 1e-5
+
+
+def test_micro_batches_leave_the_loss_as_it_is(data, tiny_encoder, tmp_path):
+    losses = [train(tiny_params(strategy="x-y", steps=1, train_tokens=tokens), fresh(tiny_encoder), *data, tmp_path)["loss"].iloc[1] for tokens in (64, 100_000)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_dropout_is_at_work(data, tiny_encoder, tmp_path):
+    losses = [train(tiny_params(steps=1), fresh(tiny_encoder, dropout), *data, tmp_path)["loss"].iloc[1] for dropout in (0.0, 0.3)]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+# ---------------------------------------------------------------------------------------------------- the options
+
+
+@pytest.mark.parametrize(("schedule", "expected"), [("linear", [0.5, 1, 0.75, 0.5]), ("cosine", [0.5, 1, (1 + 2**-0.5) / 2, 0.5]), ("constant", [0.5, 1, 1, 1])])
+def test_schedules(schedule, expected):
+    params = tiny_params(schedule=schedule, steps=5, warmup_fraction=0.2)
+    assert [training._rate_factor(params, step) for step in range(1, 5)] == pytest.approx(expected)
+
+
+def test_the_temperature_can_be_learned(data, tiny_encoder, tmp_path):
+    log = train(tiny_params(learn_temperature=True, learning_rate=2e-2), fresh(tiny_encoder), *data, tmp_path)
+    assert log["temperature"].iloc[1] != pytest.approx(log["temperature"].iloc[-1], rel=1e-3)
+    assert (log["temperature"].dropna() >= 0.0099).all()
+
+
+def test_the_best_weights_are_kept_and_patience_ends_the_run(data, tiny_encoder, tmp_path):
+    """With a learning rate that wrecks the encoder: it gets worse from the first validation on."""
+    changes = {"learning_rate": 0.3, "steps": 40, "validate_every": 1, "keep_best": True, "patience": 3, "warmup_fraction": 0}
+    log = train(tiny_params(**changes), encoder := fresh(tiny_encoder), *data, tmp_path)
+    means = log[[f"validation {setting} mAP" for setting in SETTINGS]].mean(axis=1)
+    best = means.iloc[1:].idxmax()
+    assert len(log) < 40 and log["step"].iloc[-1] == best + 3
+    stopped = fresh(tiny_encoder)
+    train(tiny_params(**changes | {"keep_best": False, "patience": None, "steps": 40}), stopped, *data, tmp_path / "other")
+    assert equal(weights(fresh(tmp_path / "model")), weights(encoder)) and not equal(weights(encoder), weights(stopped))
+    settings = evaluation.summarise(retrieval.rank(*retrieval.encode_corpus(encoder, data[1], progress=False), data[1], 10), data[1], 10)["settings"]
+    assert np.mean([settings[setting]["map"] for setting in SETTINGS]) == pytest.approx(means[best], abs=1e-6)
+
+
+def test_tensorboard_gets_the_figures(data, tiny_encoder, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = train(tiny_params(steps=3, trackers=["tensorboard"]), fresh(tiny_encoder), *data, tmp_path)
+    (events,) = {file.parent for file in (tmp_path / "trackers").rglob("events*") if EventAccumulator(str(file)).Reload().Tags()["scalars"]}
+    read = EventAccumulator(str(events)).Reload()
+    assert [event.value for event in read.Scalars("loss")] == pytest.approx(log["loss"].dropna().tolist(), rel=1e-6)
+
+
+def test_an_unknown_tracker_is_refused(data, tiny_encoder, tmp_path):
+    with pytest.raises(InputError, match="trackers"):
+        train(tiny_params(trackers=["no-such-tracker"]), fresh(tiny_encoder), *data, tmp_path)
+
+
+def test_one_kernel_trains_in_one_precision_after_another(data, tiny_encoder, tmp_path):
+    losses = {}
+    for precision in ("fp32", "bf16", "fp32"):
+        encoder = fresh(tiny_encoder)
+        losses[precision] = train(tiny_params(steps=2, precision=precision), encoder, *data, tmp_path)["loss"].iloc[2]
+        assert {value.dtype for value in weights(encoder).values()} == {torch.float32}
+    assert losses["fp32"] != losses["bf16"] and losses["fp32"] == pytest.approx(losses["bf16"], rel=0.05)
+
+
+def test_both_directions(data, tiny_encoder, tmp_path):
+    """Computed here from the vectors (150 facts, so there are none to mask)."""
+    params, pairs, encoder = tiny_params(steps=1, strategy="x-y", bidirectional=True), data[0], fresh(tiny_encoder)
+    batch = draw_batch("x-y", PairTable(pairs), params.seed, 1, params.batch_size)
+    scores = encoder.encode(pairs["question"].iloc[batch.questions], "query") @ encoder.encode(pairs["passage"].iloc[batch.passages], "passage").T / params.temperature
+    expected = np.mean([np.mean(np.log(np.exp(s).sum(1)) - np.diag(s)) for s in (scores, scores.T)])
+    assert train(params, encoder, *data, tmp_path)["loss"].iloc[1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_explicit_negatives_join_the_batch(data, tiny_encoder, tmp_path):
+    """Every other row has one; it is in the sum of every query, but for those that ask for that very text."""
+    params, encoder = tiny_params(steps=1, strategy="x-x-mono"), fresh(tiny_encoder)
+    pairs = data[0].copy()
+    pairs["negative"] = [text if row % 2 else "" for row, text in enumerate(pairs["passage"].to_numpy()[::-1])]
+    batch = draw_batch("x-x-mono", PairTable(pairs), params.seed, 1, params.batch_size)
+    passages, texts = pairs["passage"].iloc[batch.passages].tolist(), pairs["negative"].iloc[batch.passages].tolist()
+    given = [text for text in texts if text]
+    scores = encoder.encode(pairs["question"].iloc[batch.questions], "query") @ encoder.encode(passages + given, "passage").T / params.temperature
+    content = dict(zip(data[0]["passage"], data[0]["passage_id"]))
+    own = pairs["passage_id"].iloc[batch.questions].tolist()
+    for row, column in np.ndindex(scores.shape):
+        if row != column and content[(passages + given)[column]] == own[row]:
+            scores[row, column] = -np.inf
+    expected = np.mean(np.log(np.exp(scores).sum(1)) - np.diag(scores))
+    assert 0 < len(given) < len(texts)
+    assert train(params, encoder, pairs, data[1], tmp_path)["loss"].iloc[1] == pytest.approx(expected, rel=1e-4)
+    assert train(params, fresh(tiny_encoder), *data, tmp_path)["loss"].iloc[1] < expected - 0.01
+
+
+def test_the_progress_bar_says_how_fast(data, tiny_encoder, tmp_path, capsys):
+    train(tiny_params(steps=2), fresh(tiny_encoder), *data, tmp_path)
+    shown = capsys.readouterr().err
+    assert "pairs/s" in shown and "tokens/s" in shown and "loss" in shown
