@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from accelerate import PartialState
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
+from hybridlib.processes import processes
 from hybridlib.retrieval import top_of
 
 if TYPE_CHECKING:  # importing transformers takes seconds that a search need not spend
@@ -332,7 +332,7 @@ def _batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
 def _processes() -> tuple[int, int]:
     """This process's number, and how many there are; connects those of ``accelerate launch`` if nobody has yet."""
     if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        PartialState()
+        processes()
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 

@@ -184,7 +184,7 @@ class Study:
         manifest = self.place(step) / "run.json"
         known = read_json(manifest) if manifest.exists() else {}
         steps = {**known.get("steps", {}), step: record}
-        write_json(manifest, {"run": run_name(self.params), "seed": self.params.seed, "inputs": self._depends_on("data"), **environment(), "steps": steps})
+        write_json(manifest, {"run": run_name(self.params), "seed": self.params.seed, "processes": int(os.environ.get("WORLD_SIZE", 1)), "inputs": self._depends_on("data"), **environment(), "steps": steps})
         write_json(self.marker(step), record)
         return record
 

@@ -25,7 +25,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from hybridlib import checkpoints, evaluation, retrieval
@@ -35,6 +35,7 @@ from hybridlib.errors import InputError
 from hybridlib.gradients import Embedding
 from hybridlib.losses import NOBODY, ContrastiveLoss
 from hybridlib.params import Params, parse_override
+from hybridlib.processes import processes
 from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
 
 logger = logging.getLogger(__name__)
@@ -257,6 +258,7 @@ class _Run:
 
 def _accelerator(params: Params, folder: Path) -> Accelerator:
     AcceleratorState._reset_state()  # an earlier run in this kernel may have had another precision
+    processes()  # before Accelerate looks around by itself: it would take each process for the only one where there is no GPU
     mixed = "no" if params.precision == "fp32" else params.precision
     try:
         accelerator = Accelerator(mixed_precision=mixed, log_with=params.trackers or None, project_dir=folder / "trackers")
@@ -314,8 +316,6 @@ def _rate_factor(params: Params, step: int) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train one run of a study: what 02_hybrid_training does, for ``accelerate launch``."""
-    from accelerate import PartialState
-
     from hybridlib.study import Study
 
     example = "example: accelerate launch -m hybridlib.training --params params/quickstart.yaml -p strategy x-y"
@@ -326,13 +326,13 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         study = Study(Params.load(options.params, {name: parse_override(value) for name, value in options.p}))
-        processes = PartialState()
-        with processes.main_process_first():  # it writes the data and the built-in encoder that the others read
-            if processes.is_main_process:
+        main_process = processes().is_main_process
+        with processes().main_process_first():  # it writes the data and the built-in encoder that the others read
+            if main_process:
                 study.begin("training")
-            encoder = study.starting_encoder(make=processes.is_main_process)
+            encoder = study.starting_encoder(make=main_process)
         log = train(study.params, encoder, pd.read_parquet(study.data / "train.parquet"), study.validation_corpus(), study.run)
-        if processes.is_main_process:
+        if main_process:
             study.finish("training", steps=len(log) - 1)
         return 0
     except InputError as error:
