@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from hybridlib.files import read_json, resolve, write_json
 if TYPE_CHECKING:
     from hybridlib.params import Params
 
+logger = logging.getLogger(__name__)
 PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
 TRAIN_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r")
 EVAL_CORPORA = (*TRAIN_CORPORA, "folder", "miracl")
@@ -200,6 +202,15 @@ def _read_lareqa(file: Path, lang: str, candidate_text: str) -> tuple[list[tuple
     return queries, candidates
 
 
+def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
+    """Article number of each question id of a LAReQA folder: articles that share a question are one, in whatever languages."""
+    rows = [(f"{lang}:{title}", str(qa["id"])) for lang in languages for _, paragraph, title in _paragraphs(Path(folder) / f"{lang}.json") for qa in paragraph["qas"]]
+    titles, questions = (pd.factorize(np.array(column)) for column in zip(*rows))
+    count = len(titles[1])
+    graph = coo_matrix((np.ones(len(rows)), (titles[0], count + questions[0])), shape=(count + len(questions[1]),) * 2)
+    return dict(zip(questions[1], connected_components(graph, directed=False)[1][count:].tolist()))
+
+
 def _paragraphs(file: Path) -> Iterable[tuple[int, dict, str]]:
     """The paragraphs of a SQuAD JSON file, numbered through."""
     try:
@@ -352,7 +363,8 @@ class StudyData:
 def prepare(params: Params) -> StudyData:
     """Load and split what ``params`` names.
 
-    Nothing of the evaluation corpus is in training; validation passages are never trained on.
+    Nothing of the evaluation corpus is in training (:func:`apart_from`); validation passages, and with a LAReQA set
+    validation articles, are never trained on.
     """
     if params.train_corpus == "facts":
         splits = facts.split_facts(facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction)
@@ -360,7 +372,32 @@ def prepare(params: Params) -> StudyData:
         held_out = facts.phrase(splits["validation"], params.languages, params.data_seed, 1)
     else:
         train, held_out = _split_pairs(_training_pairs(params), params)
-    return StudyData(train, corpus_from_pairs("validation", held_out), evaluation_corpus(params))
+    evaluation = evaluation_corpus(params)
+    return StudyData(apart_from(train, evaluation), corpus_from_pairs("validation", held_out), evaluation)
+
+
+def apart_from(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
+    """The training pairs without those whose question, or whose passage, the evaluation corpus holds in the same language.
+
+    Equal text is what counts, at least 20 characters of it: a short phrase says nothing of where it comes from.
+
+    Raises:
+        InputError: more than a hundredth of the pairs would go: the two are not different sets.
+    """
+    evaluated = {side: set(zip(frame["lang"], frame["text"].str.strip())) for side, frame in (("question", evaluation.queries), ("passage", evaluation.candidates))}
+    shared = np.zeros(len(pairs), dtype=bool)
+    for side, known in evaluated.items():
+        texts = pairs[side].str.strip()
+        shared |= np.fromiter((len(text) >= 20 and (lang, text) in known for lang, text in zip(pairs["lang"], texts)), dtype=bool, count=len(pairs))
+    if shared.mean() > 0.01:
+        first = pairs[shared].iloc[0]
+        raise InputError(
+            f"train_corpus and eval_corpus ({evaluation.name}) are not different sets: {shared.sum():,} of {len(pairs):,} training pairs have a question or a passage that is evaluated on, "
+            f"the first with pair_id {first['pair_id']!r} ({first['lang']}): train on another set"
+        )
+    if shared.any():
+        logger.warning("%d of %d training pairs left out: %s holds their question or passage", shared.sum(), len(pairs), evaluation.name)
+    return pairs[~shared].reset_index(drop=True)
 
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
@@ -389,15 +426,16 @@ def _training_pairs(params: Params) -> pd.DataFrame:
         if missing:
             raise InputError(f"{path}: no pairs in {', '.join(missing)}; change languages to those it has: {', '.join(sorted(set(pairs['lang'])))}")
         return pairs[pairs["lang"].isin(params.languages)]
-    return pairs_from_lareqa(load_lareqa(path, params.train_corpus, params.languages))
+    pairs = pairs_from_lareqa(load_lareqa(path, params.train_corpus, params.languages))
+    return pairs.assign(article=pairs["pair_id"].map(articles(path, params.languages)))
 
 
 def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation pairs, divided by passage_id: the same passage never stands on both sides."""
-    passages = np.sort(pairs["passage_id"].unique())
-    held = max(1, round(len(passages) * params.validation_fraction))
-    chosen = np.random.default_rng(params.data_seed).choice(passages, held, replace=False)
-    inside = pairs["passage_id"].isin(chosen)
+    """Training and validation pairs, divided by article where that is known, else by passage: none stands on both sides."""
+    unit = pairs["article"] if "article" in pairs else pairs["passage_id"]
+    units, pairs = np.sort(unit.unique()), pairs.drop(columns="article", errors="ignore")
+    held = max(1, round(len(units) * params.validation_fraction))
+    inside = unit.isin(np.random.default_rng(params.data_seed).choice(units, held, replace=False))
     return pairs[~inside].reset_index(drop=True), pairs[inside].reset_index(drop=True)
 
 
