@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
-TRAIN_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r")
-EVAL_CORPORA = (*TRAIN_CORPORA, "folder", "miracl")
+HUB_SETS = ("mmarco", "miracl-train", "mr-tydi", "mfaq")
+TRAIN_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r", "squad", "parallel", *HUB_SETS)
+EVAL_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r", "folder", "miracl")
 LAREQA_LANGUAGES = {
     "xquad-r": ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
     "mlqa-r": ("ar", "de", "en", "es", "hi", "vi", "zh"),
@@ -106,11 +107,13 @@ class RetrievalCorpus:
     def build(cls, name: str, queries: pd.DataFrame, candidates: pd.DataFrame, relevance: pd.DataFrame, candidate_text: str = "passage") -> RetrievalCorpus:
         """Sort, number and check. ``relevance``: columns query_id, candidate_id, grade.
 
-        The order of the rows given does not matter: candidates are numbered by (lang, candidate_id).
+        The order of the rows given does not matter: candidates are numbered by (lang, candidate_id). Pairs with a
+        grade of 0 or less are judged not relevant, and left out.
 
         Raises:
             InputError: a repeated id, an empty text, or relevance that names an unknown id; it says which.
         """
+        relevance = relevance[relevance["grade"] > 0]
         queries = queries.sort_values(["lang", "query_id"], ignore_index=True)
         candidates = candidates.sort_values(["lang", "candidate_id"], ignore_index=True)
         _check_texts(name, queries, "query_id", "text")
@@ -203,12 +206,22 @@ def _read_lareqa(file: Path, lang: str, candidate_text: str) -> tuple[list[tuple
 
 
 def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
-    """Article number of each question id of a LAReQA folder: articles that share a question are one, in whatever languages."""
+    """Article number of each question id of a LAReQA folder: articles that share a question are one, in whatever languages.
+
+    Args:
+        languages: whose files to read; with those of languages that are not trained on, articles of two languages
+            are found to be one although none of their questions is in both.
+    """
     rows = [(f"{lang}:{title}", str(qa["id"])) for lang in languages for _, paragraph, title in _paragraphs(Path(folder) / f"{lang}.json") for qa in paragraph["qas"]]
-    titles, questions = (pd.factorize(np.array(column)) for column in zip(*rows))
-    count = len(titles[1])
-    graph = coo_matrix((np.ones(len(rows)), (titles[0], count + questions[0])), shape=(count + len(questions[1]),) * 2)
-    return dict(zip(questions[1], connected_components(graph, directed=False)[1][count:].tolist()))
+    titles, questions = (np.array(column) for column in zip(*rows))
+    return dict(zip(questions, connected(titles, questions).tolist()))
+
+
+def connected(nodes: Iterable[str], links: Iterable[str]) -> np.ndarray:
+    """A number per row, the same for rows that are tied together by equal nodes or equal links, ``[rows]``."""
+    (left, nodes), (right, links) = (pd.factorize(np.asarray(list(part), dtype=object)) for part in (nodes, links))
+    graph = coo_matrix((np.ones(len(left)), (left, len(nodes) + right)), shape=(len(nodes) + len(links),) * 2)
+    return connected_components(graph, directed=False)[1][left]
 
 
 def _paragraphs(file: Path) -> Iterable[tuple[int, dict, str]]:
@@ -263,7 +276,8 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
     """Read training pairs from a JSONL, CSV or parquet file.
 
     Columns: pair_id, lang, question, passage; passage_id (default: pair_id) and dataset (default: the file's
-    name) may be left out.
+    name) may be left out. A column ``negative``, if there is one, holds a passage that does not answer the question,
+    and nothing where none is known.
 
     Raises:
         InputError: a missing file or column, an empty text, or a (pair_id, lang) that stands twice; which one.
@@ -274,8 +288,10 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
     missing = [column for column in PAIR_COLUMNS if column not in frame]
     if missing:
         raise InputError(f"{file}: no column {', '.join(missing)}; training pairs have {', '.join(PAIR_COLUMNS)}")
-    frame = frame[PAIR_COLUMNS].astype(str)
-    return check_pairs(frame, str(file))
+    pairs = frame[PAIR_COLUMNS].astype(str)
+    if "negative" in frame:
+        pairs["negative"] = frame["negative"].astype(object).where(frame["negative"].notna(), "").astype(str)
+    return check_pairs(pairs, str(file))
 
 
 def load_parallel(path: str | Path, languages: Iterable[str]) -> pd.DataFrame:
@@ -361,43 +377,108 @@ class StudyData:
 
 
 def prepare(params: Params) -> StudyData:
-    """Load and split what ``params`` names.
+    """Load and split what ``params`` names: one training set, or several in one table.
 
-    Nothing of the evaluation corpus is in training (:func:`apart_from`); validation passages, and with a LAReQA set
-    validation articles, are never trained on.
+    Nothing of the evaluation corpus is in training (:func:`apart_from`); validation passages, and where a set has
+    articles validation articles, are never trained on. With several sets, pair_id and passage_id begin with the
+    set's name, and each set gives its share to the validation.
+
+    Raises:
+        InputError: a set cannot be read or split, has none of the languages or is the evaluation corpus too; two
+            sets have one name; a language is in no set.
     """
-    if params.train_corpus == "facts":
-        splits = facts.split_facts(facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction)
-        train = facts.phrase(splits["train"], params.languages, params.data_seed, params.variants)
-        held_out = facts.phrase(splits["validation"], params.languages, params.data_seed, 1)
-    else:
-        train, held_out = _split_pairs(_training_pairs(params), params)
     evaluation = evaluation_corpus(params)
-    return StudyData(apart_from(train, evaluation), corpus_from_pairs("validation", held_out), evaluation)
+    parts = [_one_set(params, corpus, path, evaluation) for corpus, path in params.training_sets]
+    if len(parts) > 1:
+        _check_names(parts)
+    train, held_out = (_together(frames) for frames in zip(*parts))
+    missing = sorted(set(params.languages) - set(train["lang"]))
+    if missing:
+        raise InputError(f"no training pairs in {', '.join(missing)}; change languages to those there are: {', '.join(sorted(set(train['lang'])))}")
+    return StudyData(train, corpus_from_pairs("validation", held_out), evaluation)
+
+
+def _one_set(params: Params, corpus: str, path: Path | None, evaluation: RetrievalCorpus) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and validation pairs of one set, apart from the evaluation corpus."""
+    _check_not_evaluated(params, corpus, path)
+    if corpus == "facts":
+        languages = _wanted_languages("facts", facts.LANGUAGES, params)
+        splits = facts.split_facts(facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction)
+        train = facts.phrase(splits["train"], languages, params.data_seed, params.variants)
+        held_out = facts.phrase(splits["validation"], languages, params.data_seed, 1)
+    else:
+        train, held_out = _split_pairs(_training_pairs(params, corpus, path), params)
+    return apart_from(train, evaluation), held_out
+
+
+def _together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The pairs of several sets under each other, ids told apart by the set's name; of one set, as they are."""
+    frames = list(frames)
+    if len(frames) == 1:
+        return frames[0]
+    named = [frame.assign(**{column: frame["dataset"] + "/" + frame[column] for column in ("pair_id", "passage_id")}) for frame in frames]
+    pairs = pd.concat(named, ignore_index=True)
+    return pairs.assign(negative=pairs["negative"].fillna("")) if "negative" in pairs else pairs
+
+
+def _check_names(parts: list[tuple[pd.DataFrame, pd.DataFrame]]) -> None:
+    names = [name for train, _ in parts for name in train["dataset"].unique()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"train_corpus: two sets are called {twice[0]!r}, and pairs are told apart by that name; rename the file or folder of one (or change its column dataset)")
+
+
+def _check_not_evaluated(params: Params, corpus: str, path: Path | None) -> None:
+    """Refuses the evaluation corpus itself; the facts are split into training and test."""
+    if corpus == params.eval_corpus and corpus != "facts" and (corpus in LAREQA_LANGUAGES or resolve(path) == resolve(params.eval_corpus_path)):
+        raise InputError(f"train_corpus and eval_corpus are both {corpus!r} ({path}): what is trained on cannot be evaluated on; choose another set for one of them")
 
 
 def apart_from(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
-    """The training pairs without those whose question, or whose passage, the evaluation corpus holds in the same language.
+    """The training pairs without those whose question, or whose passage, the evaluation corpus holds too.
 
-    Equal text is what counts, at least 20 characters of it: a short phrase says nothing of where it comes from.
+    Equal text in the same language is what counts, at least 20 characters of it (10 in scripts without spaces): a
+    short phrase says nothing of where it comes from. So does an equal question id, in whatever language, unless it
+    is a number or shorter than 8 characters.
 
     Raises:
-        InputError: more than a hundredth of the pairs would go: the two are not different sets.
+        InputError: more than a hundredth of the pairs would go: the two are not different sets. It names the first.
     """
-    evaluated = {side: set(zip(frame["lang"], frame["text"].str.strip())) for side, frame in (("question", evaluation.queries), ("passage", evaluation.candidates))}
-    shared = np.zeros(len(pairs), dtype=bool)
-    for side, known in evaluated.items():
-        texts = pairs[side].str.strip()
-        shared |= np.fromiter((len(text) >= 20 and (lang, text) in known for lang, text in zip(pairs["lang"], texts)), dtype=bool, count=len(pairs))
-    if shared.mean() > 0.01:
-        first = pairs[shared].iloc[0]
-        raise InputError(
-            f"train_corpus and eval_corpus ({evaluation.name}) are not different sets: {shared.sum():,} of {len(pairs):,} training pairs have a question or a passage that is evaluated on, "
-            f"the first with pair_id {first['pair_id']!r} ({first['lang']}): train on another set"
-        )
-    if shared.any():
-        logger.warning("%d of %d training pairs left out: %s holds their question or passage", shared.sum(), len(pairs), evaluation.name)
-    return pairs[~shared].reset_index(drop=True)
+    shared = overlaps(pairs, evaluation)
+    if shared.any(axis=None) and shared.any(axis=1).mean() > 0.01:
+        raise InputError(_what_overlaps(pairs, shared, evaluation.name))
+    gone = shared.any(axis=1)
+    if gone.any():
+        logger.warning("%d of %d training pairs left out: %s holds their question or passage", gone.sum(), len(pairs), evaluation.name)
+    return pairs[~gone].reset_index(drop=True)
+
+
+def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
+    """What each training pair shares with the evaluation corpus, by the rules of :func:`apart_from`.
+
+    Returns:
+        Boolean columns question, passage and pair_id, one row per pair.
+    """
+    held = {"question": evaluation.queries, "passage": evaluation.candidates}
+    known = {column: set(zip(frame["lang"], frame["text"].str.strip())) for column, frame in held.items()}
+    shared = {column: [_telling(lang, text) and (lang, text) in texts for lang, text in zip(pairs["lang"], pairs[column].str.strip())] for column, texts in known.items()}
+    ids = {name for name in evaluation.queries["question_id"].unique() if len(name) >= 8 and not name.isdigit()}
+    return pd.DataFrame({**shared, "pair_id": pairs["pair_id"].isin(ids).to_numpy()}, index=pairs.index)
+
+
+def _telling(lang: str, text: str) -> bool:
+    """Whether a text is long enough to stand in two corpora by its origin alone, not by chance."""
+    return len(text) >= (10 if lang in ("zh", "ja") else 20)
+
+
+def _what_overlaps(pairs: pd.DataFrame, shared: pd.DataFrame, name: str) -> str:
+    counts = ", ".join(f"{shared[column].sum():,} by their {'question id' if column == 'pair_id' else column}" for column in shared if shared[column].any())
+    column = next(column for column in shared if shared[column].any())
+    first = pairs[shared[column]].iloc[0]
+    return (
+        f"train_corpus and eval_corpus ({name}) are not different sets: {shared.any(axis=1).sum():,} of {len(pairs):,} training pairs of {first['dataset']!r} are evaluated on ({counts}), "
+        f"for example pair_id {first['pair_id']!r} ({first['lang']}), {first[column][:80]!r}: train on another set, or take what they share out of one of them"
+    )
 
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
@@ -417,23 +498,41 @@ def evaluation_corpus(params: Params) -> RetrievalCorpus:
     return load_lareqa(path, params.eval_corpus, params.eval_languages, params.candidate_text)
 
 
-def _training_pairs(params: Params) -> pd.DataFrame:
-    """All training pairs in the wanted languages, of a corpus other than the facts."""
-    path = resolve(params.train_corpus_path)
-    if params.train_corpus == "pairs":
-        pairs = load_pairs(path)
-        missing = sorted(set(params.languages) - set(pairs["lang"]))
-        if missing:
-            raise InputError(f"{path}: no pairs in {', '.join(missing)}; change languages to those it has: {', '.join(sorted(set(pairs['lang'])))}")
-        return pairs[pairs["lang"].isin(params.languages)]
-    pairs = pairs_from_lareqa(load_lareqa(path, params.train_corpus, params.languages))
-    return pairs.assign(article=pairs["pair_id"].map(articles(path, params.languages)))
+def _training_pairs(params: Params, corpus: str, path: Path | None) -> pd.DataFrame:
+    """All training pairs in the wanted languages, of a corpus other than the facts; a column ``article`` where it has articles."""
+    from hybridlib import training_sets
+
+    place = resolve(path)
+    if corpus == "pairs":
+        pairs = load_pairs(place)
+        return pairs[pairs["lang"].isin(_wanted_languages(str(place), pairs["lang"].unique(), params))]
+    if corpus in LAREQA_LANGUAGES:
+        languages = params.languages if len(params.training_sets) == 1 else _wanted_languages(str(place), LAREQA_LANGUAGES[corpus], params)
+        pairs = pairs_from_lareqa(load_lareqa(place, corpus, languages))
+        there = [lang for lang in LAREQA_LANGUAGES[corpus] if lang in languages or (place / f"{lang}.json").is_file()]
+        return pairs.assign(article=pairs["pair_id"].map(articles(place, there)))
+    found = training_sets.find(corpus, place if place.exists() else str(path))
+    languages = _wanted_languages(str(path), found.languages, params)
+    return found.load(languages)
+
+
+def _wanted_languages(where: str, there: Iterable[str], params: Params) -> list[str]:
+    """The languages to take from a set: all of ``params``, which one of several sets need not have all."""
+    there = sorted(there)
+    missing = sorted(set(params.languages) - set(there))
+    found = [lang for lang in params.languages if lang in there]
+    if not found or (missing and len(params.training_sets) == 1):
+        raise InputError(f"{where}: no pairs in {', '.join(missing)}; change languages to those it has: {', '.join(there)}")
+    return found
 
 
 def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and validation pairs, divided by article where that is known, else by passage: none stands on both sides."""
     unit = pairs["article"] if "article" in pairs else pairs["passage_id"]
+    kind = unit.name
     units, pairs = np.sort(unit.unique()), pairs.drop(columns="article", errors="ignore")
+    if len(units) < 2:
+        raise InputError(f"{pairs['dataset'].iloc[0]}: the training pairs are all of one {kind}, so none can be kept for validation; give a larger set")
     held = max(1, round(len(units) * params.validation_fraction))
     inside = unit.isin(np.random.default_rng(params.data_seed).choice(units, held, replace=False))
     return pairs[~inside].reset_index(drop=True), pairs[inside].reset_index(drop=True)

@@ -13,6 +13,7 @@ the cities), subjects that share a name in some language, and answers that can b
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from babel.core import get_global
 
 from hybridlib.errors import InputError
 from hybridlib.phrasings import PHRASINGS
+
+log = logging.getLogger(__name__)
 
 LANGUAGES: tuple[str, ...] = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
@@ -71,21 +74,35 @@ def split_facts(
 
     The subject and the object of every held-out fact occur in training facts too, and so does its relation: what is
     held out is the statement, not the words. A fact for which that is impossible stays in train, so large fractions
-    may not be reached. Depends on ``seed`` and the set of facts, not on their order.
+    may not be reached: each of the two can have up to half of what can be held out, whatever the other one has (a
+    warning says how much that is). Depends on ``seed`` and the set of facts, not on their order.
     """
     if validation < 0 or test < 0 or not validation + test < 1:
         raise InputError(f"validation={validation} and test={test} must be 0 or more and leave a part to train on")
-    wanted = {"validation": round(validation * len(facts)), "test": round(test * len(facts))}
-    left = Counter(part for fact in facts for part in _parts(fact))
+    asked = {"validation": round(validation * len(facts)), "test": round(test * len(facts))}
+    spare = _spare_facts(facts, seed)
+    wanted = {split: min(count, len(spare) // 2) for split, count in asked.items()}
+    for split in wanted:
+        if wanted[split] < asked[split]:
+            log.warning("facts: %d of %d can be held out, half of them for %s: it has %d instead of %d", len(spare), len(facts), split, wanted[split], asked[split])
     place: dict[str, str] = {}
-    for fact in sorted(facts, key=lambda fact: (_hash(seed, "split", fact.fact_id), fact.fact_id)):
+    for fact in spare[: sum(wanted.values())]:
         neediest = max(wanted, key=wanted.__getitem__)
-        if wanted[neediest] and all(left[part] > 1 for part in _parts(fact)):
-            place[fact.fact_id] = neediest
-            wanted[neediest] -= 1
-            left.subtract(_parts(fact))
+        place[fact.fact_id] = neediest
+        wanted[neediest] -= 1
     splits = ("train", "validation", "test")
     return {split: [fact for fact in facts if place.get(fact.fact_id, "train") == split] for split in splits}
+
+
+def _spare_facts(facts: Sequence[Fact], seed: int) -> list[Fact]:
+    """All facts that can be held out together: their parts occur in the facts that remain; in the random order of ``seed``."""
+    left = Counter(part for fact in facts for part in _parts(fact))
+    spare: list[Fact] = []
+    for fact in sorted(facts, key=lambda fact: (_hash(seed, "split", fact.fact_id), fact.fact_id)):
+        if all(left[part] > 1 for part in _parts(fact)):
+            spare.append(fact)
+            left.subtract(_parts(fact))
+    return spare
 
 
 def phrase(facts: Iterable[Fact], languages: Iterable[str], seed: int, variants: int = 1) -> pd.DataFrame:

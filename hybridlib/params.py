@@ -48,14 +48,14 @@ class Params(BaseModel):
     seed: int = _param(0, "training", "seed of initialisation, batches and dropout", ge=0, lt=2**31)
 
     # data
-    train_corpus: str = _param("facts", "train-data", "training pairs: `facts` (built in), `pairs` (a JSONL, CSV or parquet file), `xquad-r` or `mlqa-r` (a folder of LAReQA JSON)")
-    train_corpus_path: Path | None = _param(None, "train-data", "file or folder of the training pairs; none for `facts`")
+    train_corpus: str | list[str] = _param("facts", "train-data", "training pairs: `facts` (built in), `pairs` (a table), `xquad-r` or another kind of docs/training_data.md; or a list of several")
+    train_corpus_path: Path | None | list[Path | None] = _param(None, "train-data", "file or folder of the training pairs, null for `facts`; a list as long as train_corpus if that is one")
     eval_corpus: str = _param("facts", "eval-data", "evaluation corpus: `facts`, `pairs`, `xquad-r`, `mlqa-r`, `folder` (one's own queries, passages and qrels) or `miracl`; docs/corpora.md")
     eval_corpus_path: Path | None = _param(None, "eval-data", "file or folder of the evaluation corpus (`miracl`: or its hub id); none for `facts`")
     candidate_text: Literal["sentence", "context"] = _param("sentence", "eval-data", "LAReQA candidates: the sentence alone, or the sentence followed by its paragraph")
     languages: list[str] = _param(XQUAD_LANGUAGES, "train-data", "languages to train on", "ISO 639-1 codes", min_length=2)
     eval_languages: list[str] | None = _param(None, "eval-data", "languages to evaluate on; null takes all that the corpus has", "ISO 639-1 codes")
-    validation_fraction: float = _param(0.05, "train-data", "share of the training passages kept for validation", gt=0, lt=0.5)
+    validation_fraction: float = _param(0.05, "train-data", "share of the training passages kept for validation (of whole articles, where the corpus has articles)", gt=0, lt=0.5)
     test_fraction: float = _param(0.1, "data", "share of the facts kept for evaluation when eval_corpus is `facts`", gt=0, lt=0.5)
     variants: int = _param(3, "train-data", "phrasings of each training fact and language", "question-passage pairs", ge=1, le=3)
     data_seed: int = _param(0, "data", "seed of the split and of the phrasings: the same data for every run of a study", ge=0, lt=2**31)
@@ -143,9 +143,21 @@ class Params(BaseModel):
             raise ValueError(f"attention_heads ({self.attention_heads}) must divide hidden_size ({self.hidden_size})")
         if "shift" in self.corrections and self.parallel_path is None:
             raise ValueError("corrections: 'shift' is estimated from parallel passages: give parallel_path")
-        for name in ("train_corpus", "eval_corpus"):
-            _check_corpus(name, getattr(self, name), getattr(self, name + "_path"))
+        for corpus, path in self.training_sets:
+            _check_corpus("train_corpus", corpus, path)
+        _check_corpus("eval_corpus", self.eval_corpus, self.eval_corpus_path)
         return self
+
+    @property
+    def training_sets(self) -> list[tuple[str, Path | None]]:
+        """Name and path of each training corpus."""
+        names = [self.train_corpus] if isinstance(self.train_corpus, str) else self.train_corpus
+        paths = self.train_corpus_path
+        if not isinstance(paths, list):
+            paths = [paths] if len(names) == 1 else [None] * len(names) if paths is None else [paths]
+        if not names or len(paths) != len(names):
+            raise ValueError(f"train_corpus names {len(names)} corpora and train_corpus_path {len(paths)} paths: give one path (null for facts) for each corpus, in the same order")
+        return list(zip(names, paths))
 
     @classmethod
     def load(cls, file: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:

@@ -151,8 +151,11 @@ class Study:
     def _options(self) -> set[str]:
         return set(STRATEGIES[self.params.strategy].options) if self.params.strategy in STRATEGIES else set()
 
-    def _input(self, name: str) -> str | None:
+    def _input(self, name: str) -> str | list[str | None] | None:
+        """What the file or folder that a parameter names holds; a list of them for a list."""
         path = getattr(self.params, name)
+        if isinstance(path, list):
+            return [None if one is None else _content_hash(resolve(one)) for one in path]
         return None if path is None else _content_hash(resolve(path))
 
     def _encoder_files(self) -> str | None:

@@ -139,6 +139,13 @@ def small(tmp_path) -> Callable[..., Path]:
     return write
 
 
+def another_article(content: dict[str, Any]) -> None:
+    """The second question goes to an article of its own; the German file still has it in the first."""
+    paragraph = json.loads(json.dumps(paragraph_of(content)))
+    paragraph["qas"] = [{**paragraph["qas"][1], "id": "q2"}]
+    content["data"].append({"title": "Dogs", "paragraphs": [paragraph]})
+
+
 def load_small(folder: Path, candidate_text: str = "sentence") -> RetrievalCorpus:
     return load_lareqa(folder, "xquad-r", ["en", "de"], candidate_text)
 
@@ -403,8 +410,8 @@ def test_facts_in_untrained_languages_can_be_evaluated(few_facts):
 def test_pairs_of_a_file_are_split_by_passage(tmp_path):
     pairs = pair_table(40)
     pairs["passage_id"] = "c" + pairs["pair_id"].str[-2:-1]  # ten pairs to a passage
-    file = write_table(pairs, tmp_path / "mine.jsonl")
-    data = prepare(Params(train_corpus="pairs", train_corpus_path=file, languages=["de", "en", "zh"], validation_fraction=0.25, eval_corpus="pairs", eval_corpus_path=file))
+    file, other = write_table(pairs, tmp_path / "mine.jsonl"), write_table(pair_table(3, ["ar"]), tmp_path / "other.jsonl")
+    data = prepare(Params(train_corpus="pairs", train_corpus_path=file, languages=["de", "en", "zh"], validation_fraction=0.25, eval_corpus="pairs", eval_corpus_path=other))
     assert set(data.train["lang"]) == {"de", "en", "zh"}
     held = set(data.validation.candidates["group"])
     assert len(held) == 1 and not held & set(data.train["passage_id"])
@@ -426,10 +433,10 @@ def test_evaluating_on_pairs_of_a_file(tmp_path):
 
 
 def test_lareqa_sets_train_and_evaluate(small):
-    folder = small()
+    folder = small(another_article)
     training = dict(train_corpus="xquad-r", train_corpus_path=folder, languages=["de", "en"], validation_fraction=0.4)
     data = prepare(Params(**training, eval_corpus="mlqa-r", eval_corpus_path=folder, eval_languages=["en"], candidate_text="context"))
-    assert len(data.train) == 2 and len(data.validation.queries) == 2
+    assert sorted([len(data.train), len(data.validation.queries)]) == [1, 4]  # Animals in both languages, or Dogs
     assert not set(data.train["passage_id"]) & set(data.validation.candidates["group"])
     assert (data.evaluation.name, data.evaluation.candidate_text, data.evaluation.languages) == ("mlqa-r", "context", ["en"])
     assert data.train["passage"].str.len().max() < 12  # training passages are the sentences alone
