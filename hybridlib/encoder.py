@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -20,12 +21,15 @@ from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, MT5EncoderModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
+from hybridlib import layout
 from hybridlib.errors import InputError
-from hybridlib.files import read_json, write_json
 
 logger = logging.getLogger(__name__)
 disable_progress_bar()  # of reading and writing weights: they clutter notebooks; downloads keep theirs
 Side = Literal["query", "passage"]
+DEFAULT_LENGTH = 128
+_ENCODER_HALVES = ("mt5", "umt5")  # of models that also have a decoder
+_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate", "dropout", "attention_dropout")
 PAPER_PREFIXES = {"query": "Query: ", "passage": "Passage: "}  # arXiv 2408.10536
 
 
@@ -38,11 +42,13 @@ class DualEncoder(nn.Module):
         pooling: ``mean`` over the tokens that are not padding, or ``cls``: the first token.
         prefixes: text put before every query and every passage.
         max_length: tokens kept of each text, special tokens included.
+        dense: layers behind the pooling (LaBSE has one).
     """
 
-    def __init__(self, backbone: nn.Module, tokenizer: Any, pooling: str = "mean", prefixes: dict[str, str] | None = None, max_length: int = 128) -> None:
+    def __init__(self, backbone: nn.Module, tokenizer: Any, pooling: str = "mean", prefixes: dict[str, str] | None = None, max_length: int = DEFAULT_LENGTH, dense: nn.Sequential | None = None) -> None:
         super().__init__()
-        self.backbone, self.tokenizer = backbone, tokenizer
+        self.backbone, self.tokenizer, self.dense = backbone, tokenizer, dense
+        self.source: dict[str, str | None] = {}  # where it was loaded from: name, revision asked for, commit it was
         self.pooling, self.prefixes, self.max_length = pooling, dict(prefixes or PAPER_PREFIXES), max_length
 
     @property
@@ -52,7 +58,7 @@ class DualEncoder(nn.Module):
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return self.backbone.config.hidden_size
+        return self.dense[-2].out_features if self.dense else self.backbone.config.hidden_size
 
     def tokenize(self, texts: Iterable[str], side: Side) -> list[list[int]]:
         """Token ids of each text behind its prefix, cut to max_length, without padding."""
@@ -91,7 +97,7 @@ class DualEncoder(nn.Module):
         else:
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return nn.functional.normalize(pooled, dim=-1)
+        return nn.functional.normalize(pooled if self.dense is None else self.dense(pooled).float(), dim=-1)
 
     @torch.inference_mode()
     def encode(self, texts: Iterable[str], side: Side, token_budget: int = 8192, progress: bool = False) -> np.ndarray:
@@ -111,44 +117,94 @@ class DualEncoder(nn.Module):
         return vectors
 
     @classmethod
-    def load(cls, name: str | Path, pooling: str | None = None, query_prefix: str | None = None, passage_prefix: str | None = None, max_length: int = 128, **config: Any) -> DualEncoder:
+    def load(
+        cls,
+        name: str | Path,
+        pooling: str | None = None,
+        query_prefix: str | None = None,
+        passage_prefix: str | None = None,
+        max_length: int | None = None,
+        dropout: float | None = None,
+        **config: Any,
+    ) -> DualEncoder:
         """Load a transformers folder or a hub id (``name`` or ``name@revision``), in float32, safetensors only.
 
-        Pooling and prefixes that are None come from the folder's sentence-transformers files where they say,
-        else they are ``mean`` and the paper's. ``config`` overrides entries of the model's config.
+        Pooling, prefixes and length that are None come from the folder's sentence-transformers files where they say,
+        else they are ``mean``, the paper's and 128; a dense layer comes from these files alone. ``dropout`` sets every
+        dropout of the model's config, ``config`` any other entry of it.
 
         Raises:
-            InputError: the folder or its weights are missing, the hub cannot be reached, or the files are of
-                a kind that is not loaded; with what to do.
+            InputError: the folder or its weights are missing, the hub cannot be reached, the files are of a kind that
+                is not loaded, or max_length is more than the model has positions for; with what to do.
         """
         name, revision = _locate(str(name))
         try:
             settings = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False, **config)
+            _set_dropout(name, settings, dropout)
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
             backbone = _load_backbone(name, revision, settings)
+        except InputError:
+            raise
         except (OSError, ValueError) as error:
             raise InputError(_load_failure(name, error)) from error
         if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where there is none
             raise InputError(f"{name}: no tokenizer; save the model's tokenizer there with save_pretrained")
-        said = _sentence_transformers_settings(name, revision)
+        said = layout.read(name, revision)
         prefixes = {
-            "query": _first(query_prefix, said.get("query"), PAPER_PREFIXES["query"]),
-            "passage": _first(passage_prefix, said.get("passage"), PAPER_PREFIXES["passage"]),
+            "query": _first(query_prefix, said.prefixes.get("query"), PAPER_PREFIXES["query"]),
+            "passage": _first(passage_prefix, said.prefixes.get("passage"), PAPER_PREFIXES["passage"]),
         }
-        return cls(backbone, tokenizer, _first(pooling, said.get("pooling"), "mean"), prefixes, max_length)
+        encoder = cls(backbone, tokenizer, _first(pooling, said.pooling, "mean"), prefixes, _length(name, settings, max_length, said.max_length), said.dense)
+        local = Path(name).is_dir()
+        encoder.source = {"encoder": Path(name).name if local else name, "revision": None if local else revision or "main", "commit": getattr(settings, "_commit_hash", None)}
+        return encoder
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), tokenizer, pooling and prompts: a sentence-transformers folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.backbone.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        for module in ("1_Pooling", "2_Normalize"):
-            (folder / module).mkdir(exist_ok=True)
-        kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-        write_json(folder / "modules.json", [{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"} for i, (path, kind) in enumerate(kinds)])
-        write_json(folder / "sentence_bert_config.json", {"max_seq_length": self.max_length, "do_lower_case": False})
-        write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": self.dimension, "pooling_mode_cls_token": self.pooling == "cls", "pooling_mode_mean_tokens": self.pooling == "mean"})
-        write_json(folder / "config_sentence_transformers.json", {"prompts": self.prefixes, "similarity_fn_name": "cosine"})
+        """Write weights (safetensors), tokenizer, pooling, prompts and dense layers: a sentence-transformers folder.
+
+        It is written aside and then put in the place of an old one, so that it is never there by half.
+        """
+        aside = folder.with_name(folder.name + ".part")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        self.backbone.save_pretrained(aside)
+        self.tokenizer.save_pretrained(aside)
+        layout.write(aside, layout.Layout(self.pooling, self.prefixes, self.max_length, self.dense), self.backbone.config.hidden_size)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.replace(folder)
+
+    def freeze(self, embeddings: bool = False, layers: int = 0) -> str | None:
+        """Leave the embeddings (of tokens, positions and types), or the first so many transformer layers, as they are.
+
+        Returns:
+            What is frozen, in a sentence; None if nothing.
+
+        Raises:
+            InputError: the encoder has fewer layers.
+        """
+        stack = max((module for module in self.backbone.modules() if isinstance(module, nn.ModuleList)), key=len)
+        if layers > len(stack):
+            raise InputError(f"freeze_layers ({layers}): the encoder has {len(stack)} layers")
+        parts = [*stack[:layers]]
+        if embeddings:
+            parts += [self.backbone.get_input_embeddings(), *(module for name, module in self.backbone.named_children() if name == "embeddings")]
+        for part in parts:
+            part.requires_grad_(False)
+        if not parts:
+            return None
+        what = ["the embeddings"] * embeddings + [f"the first {layers} of {len(stack)} layers"] * (layers > 0)
+        frozen, total = (sum(p.numel() for p in self.parameters() if keep or not p.requires_grad) / 1e6 for keep in (False, True))
+        return f"frozen: {' and '.join(what)}, {frozen:.1f} of {total:.1f} M parameters"
+
+
+def check_precision(encoder: DualEncoder, precision: str) -> None:
+    """Refuse what is known to fail: T5 models overflow in fp16.
+
+    Raises:
+        InputError: with what to use instead.
+    """
+    if precision == "fp16" and encoder.backbone.config.model_type in ("t5", *_ENCODER_HALVES):
+        raise InputError(f"precision: {encoder.backbone.config.model_type} was trained in bfloat16 and overflows to NaN in fp16; use bf16 or fp32")
 
 
 def micro_batches(lengths: list[int], token_budget: int) -> list[np.ndarray]:
@@ -209,7 +265,7 @@ def _locate(name: str) -> tuple[str, str | None]:
 
 def _load_backbone(name: str, revision: str | None, config: Any) -> nn.Module:
     """The encoder half, without a pooling head nobody trained."""
-    kind = MT5EncoderModel if config.model_type in ("mt5", "umt5") else AutoModel
+    kind = MT5EncoderModel if config.model_type in _ENCODER_HALVES else AutoModel
     extra = {}
     if kind is AutoModel and "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)].__init__).parameters:
         extra["add_pooling_layer"] = False
@@ -225,24 +281,25 @@ def _load_failure(name: str, error: Exception) -> str:
     )
 
 
-def _sentence_transformers_settings(name: str, revision: str | None) -> dict[str, str]:
-    """Pooling and prefixes as the model's own sentence-transformers files say them."""
-    said: dict[str, str] = {}
-    pooling = _read_json(name, revision, "1_Pooling/config.json")
-    for mode, key in (("mean", "pooling_mode_mean_tokens"), ("cls", "pooling_mode_cls_token")):
-        if pooling.get(key):
-            said["pooling"] = mode
-    prompts = _read_json(name, revision, "config_sentence_transformers.json").get("prompts") or {}
-    said.update({side: prompts[side] for side in ("query", "passage") if side in prompts})
-    return said
+def _set_dropout(name: str, config: Any, dropout: float | None) -> None:
+    """Every dropout probability that the config has, whatever its family calls it."""
+    if dropout is None:
+        return
+    known = [key for key in _DROPOUTS if hasattr(config, key)]
+    if not known:
+        raise InputError(f"dropout: the config of {name} has none of {', '.join(_DROPOUTS)}; leave dropout at null")
+    for key in known:
+        setattr(config, key, dropout)
 
 
-def _read_json(name: str, revision: str | None, file: str) -> dict[str, Any]:
-    """A JSON file of a model folder or hub repository; empty where there is none."""
-    from transformers.utils import cached_file
-
-    path = cached_file(name, file, revision=revision, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False)
-    return read_json(Path(path)) if path else {}
+def _length(name: str, config: Any, wanted: int | None, said: int | None) -> int:
+    """Tokens kept of a text: what is wanted, else what the folder says, else 128; never more than there are positions."""
+    positions = getattr(config, "max_position_embeddings", None) or 1_000_000
+    if config.model_type in ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl"):
+        positions -= config.pad_token_id + 1  # these count positions from behind the padding id
+    if wanted is not None and wanted > positions:
+        raise InputError(f"max_length ({wanted}): {name} has {positions} positions")
+    return wanted or min(said or DEFAULT_LENGTH, positions)
 
 
 def _first(*values: str | None) -> str:

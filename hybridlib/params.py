@@ -70,7 +70,7 @@ class Params(BaseModel):
     pooling: Literal["mean", "cls"] | None = _param(None, "training", "token vectors to one text vector; null takes what the encoder's folder says, else mean")
     query_prefix: str | None = _param(None, "training", "put before every query; null takes what the encoder's folder says, else the paper's 'Query: '")
     passage_prefix: str | None = _param(None, "training", "put before every passage; null takes what the encoder's folder says, else the paper's 'Passage: '")
-    max_length: int = _param(128, "training", "longer texts are cut", "tokens", ge=4, le=8192)
+    max_length: int | None = _param(None, "training", "longer texts are cut; null takes what the encoder's folder says, else 128", "tokens", ge=4, le=8192)
 
     # training
     alpha: float = _param(0.5, "training", "`hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)", "probability", ge=0, le=1)
@@ -86,8 +86,8 @@ class Params(BaseModel):
     cached_gradients: bool = _param(False, "training", "encode each batch twice, in micro-batches: a large batch in the memory of a small one (GradCache)")
     train_tokens: int = _param(2048, "training", "budget of a micro-batch in training; changes speed and, with cached_gradients, memory, not the loss", "tokens", ge=16)
     max_grad_norm: float = _param(1.0, "training", "gradients are clipped to this norm", gt=0)
-    dropout: float | None = _param(None, "training", "dropout of the encoder; null takes what its config says (the built-in one: 0)", "probability", ge=0, lt=1)
-    freeze_embeddings: bool = _param(False, "training", "leave the token embeddings as they are")
+    dropout: float | None = _param(None, "training", "every dropout of the encoder; null takes what its config says (the built-in one: 0)", "probability", ge=0, lt=1)
+    freeze_embeddings: bool = _param(False, "training", "leave the embeddings (of tokens, positions and types) as they are")
     freeze_layers: int = _param(0, "training", "leave the first so many transformer layers as they are", "layers", ge=0)
     precision: Literal["fp32", "bf16", "fp16"] = _param("fp32", "training", "number format of the forward pass")
     validate_every: int = _param(140, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)

@@ -214,12 +214,12 @@ class Study:
         if source == BUILT_IN:
             from transformers import AutoTokenizer
 
-            from hybridlib.encoder import make_encoder
+            from hybridlib.encoder import DEFAULT_LENGTH, make_encoder
 
             source = str(self.run / "initial")
             if make:
                 shutil.rmtree(source, ignore_errors=True)
-                make_encoder(AutoTokenizer.from_pretrained(self.data / "tokenizer"), Path(source), params.seed, params.hidden_size, params.layers, params.attention_heads, params.max_length)
+                make_encoder(AutoTokenizer.from_pretrained(self.data / "tokenizer"), Path(source), params.seed, params.hidden_size, params.layers, params.attention_heads, params.max_length or DEFAULT_LENGTH)
         elif resolve(source).is_dir():
             source = str(resolve(source))
         return load_encoder(params, source)
@@ -232,8 +232,7 @@ def load_encoder(params: Params, source: str) -> DualEncoder:
     """The encoder at ``source`` with the pooling, prefixes, length and dropout of ``params``."""
     from hybridlib.encoder import DualEncoder
 
-    dropout = {} if params.dropout is None else {"hidden_dropout_prob": params.dropout, "attention_probs_dropout_prob": params.dropout}
-    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, **dropout)
+    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, params.dropout)
 
 
 def environment() -> dict[str, Any]:

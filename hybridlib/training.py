@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from hybridlib import checkpoints, evaluation, retrieval
 from hybridlib.corpora import RetrievalCorpus
-from hybridlib.encoder import DualEncoder
+from hybridlib.encoder import DualEncoder, check_precision
 from hybridlib.errors import InputError
 from hybridlib.gradients import Embedding
 from hybridlib.losses import NOBODY, ContrastiveLoss
@@ -63,6 +63,7 @@ def train(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, validation:
             other parameters or data.
         FloatingPointError: the loss became infinite or not a number.
     """
+    check_precision(encoder, params.precision)
     accelerator = _accelerator(params, folder)
     try:
         run = _Run(params, accelerator, encoder, pairs, validation, folder)
@@ -94,8 +95,8 @@ class _Run:
         self.params, self.accelerator, self.encoder, self.folder = params, accelerator, encoder, folder
         self.pairs, self.validation, self.table, self.state = pairs, validation, PairTable(pairs), _State()
         self.steps = 0 if params.strategy == UNTRAINED else params.steps
-        if self.steps:
-            _freeze(encoder, params)
+        if self.steps and (frozen := encoder.freeze(params.freeze_embeddings, params.freeze_layers)):
+            logger.info(frozen)
         self.loss = ContrastiveLoss(params.temperature, params.learn_temperature, params.bidirectional).to(accelerator.device)
         optimizer = torch.optim.AdamW(_parameter_groups(encoder, self.loss, params), lr=params.learning_rate, fused=accelerator.device.type in ("cpu", "cuda"))
         self.model, self.optimizer = accelerator.prepare(encoder, optimizer)
@@ -298,13 +299,6 @@ def _parameter_groups(encoder: DualEncoder, loss: ContrastiveLoss, params: Param
     ]
 
 
-def _freeze(encoder: DualEncoder, params: Params) -> None:
-    if params.freeze_embeddings:
-        embeddings = encoder.backbone.get_input_embeddings()
-        embeddings.requires_grad_(False)
-        logger.info("frozen: token embeddings (%.1f M parameters)", embeddings.weight.numel() / 1e6)
-
-
 def _rate_factor(params: Params, step: int) -> float:
     """Learning-rate factor of a step (from 1): up to 1 over the warm-up, then down to 0, or as it is."""
     warmup = round(params.steps * params.warmup_fraction)
@@ -324,6 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("papermill").propagate = False
     try:
         study = Study(Params.load(options.params, {name: parse_override(value) for name, value in options.p}))
         main_process = processes().is_main_process
@@ -333,7 +328,7 @@ def main(arguments: list[str] | None = None) -> int:
             encoder = study.starting_encoder(make=main_process)
         log = train(study.params, encoder, pd.read_parquet(study.data / "train.parquet"), study.validation_corpus(), study.run)
         if main_process:
-            study.finish("training", steps=len(log) - 1)
+            study.finish("training", steps=len(log) - 1, source=encoder.source)
         return 0
     except InputError as error:
         sys.stderr.write(f"hybridlib: {error}\n")

@@ -33,7 +33,7 @@ def test_every_parameter_says_what_it_means_and_what_depends_on_it():
     table = describe().set_index("name")
     assert list(table.index) == list(Params.model_fields)
     assert table["meaning"].str.len().min() > 8
-    assert table.loc["max_length", ["type", "unit", "range", "step"]].tolist() == ["int", "tokens", ">= 4, <= 8192", "training"]
+    assert table.loc["max_length", ["type", "unit", "range", "step"]].tolist() == ["int | None", "tokens", ">= 4, <= 8192", "training"]
     assert table.loc["output_dir", "default"] == "outputs" and "Path" in table.loc["train_corpus_path", "type"]
 
 
