@@ -138,9 +138,9 @@ def _params(options: argparse.Namespace) -> int:
 def _strategies(options: argparse.Namespace) -> int:
     from hybridlib.samplers import STRATEGIES, UNTRAINED
 
-    print(f"{UNTRAINED:<12} the encoder as it is")
+    print(f"{UNTRAINED:<14} the encoder as it is")
     for name, entry in STRATEGIES.items():
-        print(f"{name:<12} {entry.meaning}")
+        print(f"{name:<14} {entry.meaning}")
     return 0
 
 

@@ -74,6 +74,11 @@ class Params(BaseModel):
 
     # training
     alpha: float = _param(0.5, "training", "`hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)", "probability", ge=0, le=1)
+    language_draw: Literal["uniform", "size"] = _param("uniform", "training", "`x-x-mono`, `hybrid`, `code-switched`: languages of monolingual batches drawn alike, or by their number of pairs")
+    dataset_tau: float = _param(1.0, "training", "several training sets: a batch is drawn from set d with probability proportional to pairs(d)^tau; 0 draws them alike", "exponent", ge=0, le=1)
+    switch_probability: float = _param(0.5, "training", "`code-switched`: probability that a word is replaced by a translation", "probability", ge=0, le=1)
+    switch_sides: Literal["both", "query", "passage"] = _param("both", "training", "`code-switched`: whose words are replaced")
+    lexicon_path: Path | None = _param(None, "training", "`code-switched`: folder of MUSE word lists such as en-de.txt; null makes a lexicon from the translations in the training pairs")
     steps: int = _param(700, "training", "optimizer steps", "batches", ge=1)
     batch_size: int = _param(256, "training", "pairs per batch, over all processes", "pairs", ge=2)
     learning_rate: float = _param(3e-3, "training", "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1)

@@ -4,10 +4,14 @@ A batch is a pure function of (strategy, data, seed, step), drawn from a counter
 starting at a later step, and every process of a distributed run computes the same global batch and takes its
 slice, so that a batch keeps its strategy and language however many processes share it.
 
+A table may hold several sets (column ``dataset``). Each batch is then drawn from one of those that can fill it: set d
+with probability proportional to N_d^tau (N_d: its pairs, tau: ``dataset_tau``).
+
 A strategy of one's own is one function, registered by name::
 
     @strategy("x-en", "questions in any language, English passages")
     def x_en(pairs, rng, batch_size, alpha):
+        pairs = pairs.one_set(rng, "en-en", batch_size)
         rows = pairs.with_language("en")
         ...
         return Batch(...)
@@ -15,14 +19,24 @@ A strategy of one's own is one function, registered by name::
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hybridlib.errors import InputError
+from hybridlib.files import resolve
+
+if TYPE_CHECKING:
+    from hybridlib.lexicon import Lexicon
+    from hybridlib.params import Params
+
+log = logging.getLogger(__name__)
 
 UNTRAINED = "untrained"
 
@@ -55,20 +69,146 @@ class Batch:
         return list(questions), list(passages)
 
 
+@dataclass(frozen=True)
+class Switching:
+    """How ``code-switched`` changes texts.
+
+    ``probability`` of each word, ``sides``: query, passage or both, ``lexicon_path``: MUSE word lists; None makes
+    the lexicon from the table's own translations.
+    """
+
+    probability: float = 0.5
+    sides: str = "both"
+    lexicon_path: Path | None = None
+
+
 class PairTable:
     """The training table as a matrix: ``rows[p, l]`` is the row of pair ``p`` in language ``l``, or -1.
 
     Args:
         frame: training pairs (columns pair_id, lang, ...); the same pair_id in two languages is a translation.
+        dataset_tau: how much the sizes of several sets (column dataset) count when a batch draws its set.
+        language_draw: a monolingual batch's language: ``uniform``, or by ``size``.
+        switching: read by ``code-switched``.
     """
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: pd.DataFrame, dataset_tau: float = 1.0, language_draw: str = "uniform", switching: Switching = Switching()) -> None:
         self.frame = frame.reset_index(drop=True)
-        self.languages: list[str] = sorted(frame["lang"].unique())
-        pair, _ = pd.factorize(self.frame["pair_id"], sort=True)
-        lang = pd.Categorical(self.frame["lang"], self.languages).codes
+        self.dataset_tau, self.language_draw, self.switching = dataset_tau, language_draw, switching
+        self.whole, self.name = self, ""
+        self._fill(np.arange(len(self.frame)))
+
+    @classmethod
+    def from_params(cls, frame: pd.DataFrame, params: Params) -> PairTable:
+        """The table of a run, with its ``dataset_tau``, ``language_draw`` and code-switching."""
+        lexicon_path = None if params.lexicon_path is None else resolve(params.lexicon_path)
+        return cls(frame, params.dataset_tau, params.language_draw, Switching(params.switch_probability, params.switch_sides, lexicon_path))
+
+    def _fill(self, chosen: np.ndarray) -> None:
+        """Languages and matrix of some rows of the frame."""
+        part = self.frame.iloc[chosen]
+        self.languages: list[str] = sorted(part["lang"].unique())
+        pair, _ = pd.factorize(part["pair_id"], sort=True)
+        lang = pd.Categorical(part["lang"], self.languages).codes
         self.rows = np.full((pair.max() + 1, len(self.languages)), -1, dtype=np.int64)
-        self.rows[pair, lang] = np.arange(len(self.frame))
+        self.rows[pair, lang] = chosen
+        self._warned: set[int] = set()
+
+    @cached_property
+    def sets(self) -> list[PairTable]:
+        """The table of each set, by name; rows are those of the whole frame. A table of one set is its own.
+
+        Raises:
+            InputError: a pair_id stands in two sets.
+        """
+        if "dataset" not in self.frame or self is not self.whole or self.frame["dataset"].nunique() < 2:
+            return [self]
+        homes = self.frame.groupby("pair_id")["dataset"].nunique()
+        if homes.max() > 1:
+            raise InputError(f"pair_id {homes.idxmax()!r} stands in several sets (column dataset); translations of a pair belong to one set: rename its dataset or its pair_id")
+        return [self._set(name) for name in sorted(self.frame["dataset"].unique())]
+
+    def _set(self, name: str) -> PairTable:
+        part = PairTable.__new__(PairTable)
+        part.frame, part.dataset_tau, part.language_draw, part.switching = self.frame, self.dataset_tau, self.language_draw, self.switching
+        part.whole, part.name = self, name
+        part._fill(np.flatnonzero(self.frame["dataset"] == name))
+        return part
+
+    def one_set(self, rng: np.random.Generator, kind: str, batch_size: int) -> PairTable:
+        """The table that a batch is drawn from; with a single set this table, and nothing is drawn.
+
+        Args:
+            kind: a key of :attr:`capacity`: what the batch is to hold.
+            batch_size: only sets that can fill such a batch take part.
+
+        Raises:
+            InputError: none of several sets can.
+        """
+        if len(self.sets) == 1:
+            return self.sets[0]
+        able = [part for part in self.sets if part.capacity[kind] >= batch_size]
+        if not able:
+            most = ", ".join(f"{part.name} {part.capacity[kind]}" for part in self.sets)
+            raise InputError(f"no set of the training pairs can fill a batch of {batch_size} ({kind}; pairs that it could hold: {most}): lower batch_size")
+        weights = np.array([len(part.rows) for part in able], dtype=float) ** self.dataset_tau
+        return able[rng.choice(len(able), p=weights / weights.sum())]
+
+    @cached_property
+    def capacity(self) -> dict[str, int]:
+        """The largest batch of each kind: ``en-en``, ``x-x`` (any languages), ``mono``, ``x-y``, ``x-y-pair``."""
+        english = len(self.with_language("en")) if "en" in self.languages else 0
+        mono = max(len(rows) for rows in self._by_language)
+        return {"en-en": english, "x-x": len(self.rows), "mono": mono, "x-y": int((self.languages_per_pair >= 2).sum()), "x-y-pair": int(self.shared.max())}
+
+    @cached_property
+    def shared(self) -> np.ndarray:
+        """How many pairs each two languages share, ``[languages, languages]``, 0 on the diagonal."""
+        shared = (self.rows >= 0).T.astype(np.int64) @ (self.rows >= 0)
+        np.fill_diagonal(shared, 0)
+        return shared
+
+    def draw_language(self, rng: np.random.Generator, batch_size: int) -> str:
+        """The language of a monolingual batch, among those that can fill it.
+
+        Raises:
+            InputError: none can.
+        """
+        counts = np.array([len(rows) for rows in self._by_language])
+        able = np.flatnonzero(counts >= batch_size)
+        if not len(able):
+            raise InputError(f"a batch of {batch_size} needs as many different pairs in one language, the training pairs have {counts.max()} ({self.languages[counts.argmax()]!r}): lower batch_size")
+        if len(able) < len(counts) and batch_size not in self._warned:
+            self._warned.add(batch_size)
+            small = ", ".join(f"{lang} {count}" for lang, count in zip(self.languages, counts) if count < batch_size)
+            log.warning("monolingual batches of %d leave out the languages that have fewer pairs%s: %s", batch_size, f" in {self.name}" if self.name else "", small)
+        if self.language_draw == "size":
+            return self.languages[rng.choice(able, p=counts[able] / counts[able].sum())]
+        return self.languages[able[rng.integers(len(able))]]
+
+    def lexicon(self, source: str) -> Lexicon:
+        """Translations of words of ``source`` into the table's other languages; made when first asked for.
+
+        Raises:
+            InputError: there are none, or a word list cannot be read.
+        """
+        if source not in self.whole._lexicons:
+            self.whole._lexicons[source] = self.whole._make_lexicon(source)
+        return self.whole._lexicons[source]
+
+    @cached_property
+    def _lexicons(self) -> dict[str, Lexicon]:
+        return {}
+
+    def _make_lexicon(self, source: str) -> Lexicon:
+        from hybridlib.lexicon import lexicon_from_pairs, load_lexicon
+
+        targets = [lang for lang in self.languages if lang != source]
+        path = self.switching.lexicon_path
+        words = lexicon_from_pairs(self.frame, source, targets) if path is None else load_lexicon(path, source, targets)
+        if not words:
+            raise InputError(f"code-switched: the training pairs hold no translations of {source!r} to make a lexicon from; give lexicon_path, a folder of word lists such as {source}-de.txt")
+        return words
 
     @cached_property
     def _by_language(self) -> list[np.ndarray]:
@@ -142,6 +282,7 @@ def _choose(rng: np.random.Generator, rows: np.ndarray, count: int, what: str) -
 @strategy("en-en", "English question, English passage (LAReQA En-En)")
 def en_en(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Source: arXiv 2004.05484."""
+    pairs = pairs.one_set(rng, "en-en", batch_size)
     rows = _choose(rng, pairs.with_language("en"), batch_size, "English pairs")
     return Batch("en-en", rows, rows)
 
@@ -149,15 +290,17 @@ def en_en(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: fl
 @strategy("x-x", "same-language pairs, languages mixed row by row (LAReQA X-X)")
 def x_x(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Each row draws a pair, then one of its languages. Source: arXiv 2004.05484."""
+    pairs = pairs.one_set(rng, "x-x", batch_size)
     chosen = _choose(rng, np.arange(len(pairs.rows)), batch_size, "pairs")
     rows = pairs.rows[chosen, _languages_of(pairs, rng, chosen, 1)[:, 0]]
     return Batch("x-x", rows, rows)
 
 
-@strategy("x-x-mono", "monolingual: the whole batch in one language, languages drawn uniformly")
+@strategy("x-x-mono", "monolingual: the whole batch in one language, languages drawn uniformly or by size", options=("language_draw",))
 def x_x_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Sources: arXiv 2004.05484, arXiv 2408.10536."""
-    language = pairs.languages[rng.integers(len(pairs.languages))]
+    pairs = pairs.one_set(rng, "mono", batch_size)
+    language = pairs.draw_language(rng, batch_size)
     rows = _choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
     return Batch("x-x-mono", rows, rows)
 
@@ -165,6 +308,7 @@ def x_x_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha:
 @strategy("x-y", "cross-lingual: every row its own ordered pair of different languages")
 def x_y(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Each row draws a pair, then two of its languages in order. Sources: arXiv 2004.05484, arXiv 2408.10536."""
+    pairs = pairs.one_set(rng, "x-y", batch_size)
     chosen = _choose(rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size, "pairs in two languages")
     languages = _languages_of(pairs, rng, chosen, 2)
     return Batch("x-y", pairs.rows[chosen, languages[:, 0]], pairs.rows[chosen, languages[:, 1]])
@@ -173,20 +317,55 @@ def x_y(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: floa
 @strategy("x-y-pair", "cross-lingual, one ordered pair of languages for the whole batch")
 def x_y_pair(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Ordered pairs of languages that share at least a batch of questions are drawn uniformly."""
-    shared = (pairs.rows >= 0).T.astype(np.int64) @ (pairs.rows >= 0)
-    np.fill_diagonal(shared, 0)
-    usable = np.argwhere(shared >= batch_size)
+    pairs = pairs.one_set(rng, "x-y-pair", batch_size)
+    usable = np.argwhere(pairs.shared >= batch_size)
     if not len(usable):
-        raise InputError(f"no two languages share the {batch_size} questions of an x-y-pair batch (most: {shared.max()}): lower batch_size")
+        raise InputError(f"no two languages share the {batch_size} questions of an x-y-pair batch (most: {pairs.shared.max()}): lower batch_size")
     x, y = usable[rng.integers(len(usable))]
     chosen = _choose(rng, np.flatnonzero((pairs.rows[:, [x, y]] >= 0).all(1)), batch_size, "shared questions")
     return Batch("x-y-pair", pairs.rows[chosen, x], pairs.rows[chosen, y])
 
 
-@strategy("hybrid", "each batch monolingual with probability alpha, else cross-lingual", options=("alpha",))
+@strategy("hybrid", "each batch monolingual with probability alpha, else cross-lingual", options=("alpha", "language_draw"))
 def hybrid(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """The paper's strategy (arXiv 2408.10536)."""
     return (x_x_mono if rng.random() < alpha else x_y)(pairs, rng, batch_size, alpha)
+
+
+@strategy("code-switched", "monolingual English batches with words switched to other languages", options=("language_draw", "switch_probability", "switch_sides", "lexicon_path"))
+def code_switched(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """Each word by a translation with ``switch_probability``; sets without English: as x-x-mono. Source: arXiv 2305.05295."""
+    from hybridlib.lexicon import switch
+
+    pairs = pairs.one_set(rng, "mono", batch_size)
+    language = "en" if "en" in pairs.languages and pairs.capacity["en-en"] >= batch_size else pairs.draw_language(rng, batch_size)
+    rows = _choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
+    how, texts = pairs.switching, {}
+    for side, name in (("question", "query"), ("passage", "passage")):
+        if how.probability > 0 and how.sides in ("both", name):
+            words = pairs.lexicon(language)
+            texts[f"{side}_texts"] = np.array([switch(text, words, rng, how.probability) for text in pairs.frame[side].to_numpy()[rows]], dtype=object)
+    return Batch("code-switched", rows, rows, **texts)
+
+
+def expected_draws(name: str, table: PairTable, batch_size: int, alpha: float = 0.5, batches: int = 2000) -> pd.DataFrame:
+    """What a strategy trains on in the long run: the share of rows of each set and pair of languages.
+
+    Drawn, not derived: ``batches`` batches of a fixed seed, so a share p has a standard error of at most
+    sqrt(p (1 - p) / batches). Code-switched rows count in the language they had.
+
+    Returns:
+        Columns dataset, question, passage (languages) and share (of all rows; they add up to 1), in that order.
+
+    Raises:
+        InputError: the data cannot fill such a batch.
+    """
+    plain = PairTable(table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0))
+    drawn = [draw_batch(name, plain, 0, step, batch_size, alpha) for step in range(batches)]
+    questions, passages = (np.concatenate([getattr(batch, side) for batch in drawn]) for side in ("questions", "passages"))
+    frame = plain.frame.assign(dataset=plain.frame["dataset"] if "dataset" in plain.frame else "")
+    rows = pd.DataFrame({"dataset": frame["dataset"].to_numpy()[questions], "question": frame["lang"].to_numpy()[questions], "passage": frame["lang"].to_numpy()[passages]})
+    return rows.value_counts(normalize=True, sort=False).rename("share").reset_index()
 
 
 def _languages_of(pairs: PairTable, rng: np.random.Generator, chosen: np.ndarray, count: int) -> np.ndarray:

@@ -128,7 +128,8 @@ class Study:
             return {"params": {**self._params_of("train-data"), **self._params_of("eval-data"), **chosen}, "files": [self._input("train_corpus_path"), self._input("eval_corpus_path")]}
         if step == "training":
             data = {**self._params_of("data"), **self._params_of("train-data")}
-            return {"params": chosen, "data": data, "files": [self._input("train_corpus_path"), self._encoder_files()]}
+            lexicon = [self._input("lexicon_path")] if "lexicon_path" in self._options() else []
+            return {"params": chosen, "data": data, "files": [self._input("train_corpus_path"), self._encoder_files(), *lexicon]}
         if step == "evaluation":
             data = {**self._params_of("data"), **self._params_of("eval-data")}
             return {"params": chosen, "data": data, "files": [self._input("eval_corpus_path")], "training": self.fingerprint("training")}

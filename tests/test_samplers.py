@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import chisquare
 from toys import LANGUAGES, pair_table
 
 from hybridlib.errors import InputError
 from hybridlib.params import Params
-from hybridlib.samplers import STRATEGIES, UNTRAINED, Batch, PairTable, draw_batch, known_strategies, strategy
+from hybridlib.samplers import STRATEGIES, UNTRAINED, Batch, PairTable, Switching, draw_batch, expected_draws, known_strategies, strategy
 
 BATCH = 8
 MONOLINGUAL_ROWS = ["en-en", "x-x", "x-x-mono"]
@@ -226,11 +228,12 @@ def test_too_little_data_for_the_batch_says_so(full, name, count, what):
     assert len(draw_batch(name, full, 0, 0, count).questions) == count
 
 
-def test_a_language_that_is_too_small_is_named():
-    table = PairTable(pair_table(missing=[(number, "zh") for number in range(35)]))
-    with pytest.raises(InputError, match="pairs in 'zh', the training pairs have 5"):
-        for step in range(100):
-            draw_batch("x-x-mono", table, 0, step, BATCH)
+@pytest.mark.parametrize("language_draw", ["uniform", "size"])
+def test_a_language_that_is_too_small_is_left_out_and_named(language_draw, caplog):
+    table = PairTable(pair_table(missing=[(number, "zh") for number in range(35)]), language_draw=language_draw)
+    drawn = [languages_of(table, draw_batch("x-x-mono", table, 0, step, BATCH).questions)[0] for step in range(200)]
+    assert set(drawn) == {"ar", "de", "en"}
+    assert [record.message for record in caplog.records] == [f"monolingual batches of {BATCH} leave out the languages that have fewer pairs: zh 5"]
 
 
 def test_no_english_says_which_languages_there_are():
@@ -268,7 +271,7 @@ def test_a_strategy_of_ones_own(full, x_en):
 
 
 def test_an_unregistered_strategy_is_unknown():
-    assert known_strategies() == [UNTRAINED, "en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid"]
+    assert known_strategies() == [UNTRAINED, "en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "code-switched"]
     with pytest.raises(InputError, match="no strategy is called 'x-en'"):
         Params.check({"strategy": "x-en"})
 
@@ -279,3 +282,99 @@ def test_pairs_of_one_passage_may_share_a_batch():
     frame["passage_id"] = "same"
     table = PairTable(frame)
     assert set(table.frame["pair_id"].iloc[draw_batch("x-y", table, 0, 0, 8).questions]) == set(frame["pair_id"])
+
+
+# Batches of one set as they were drawn before there could be several: a study's results depend on them.
+DRAWN = {
+    ("full", "en-en"): "4abdc062b0bd", ("full", "x-x"): "7a976e737bdc", ("full", "x-x-mono"): "3541564a9118", ("full", "x-y"): "159307df8353", ("full", "x-y-pair"): "587c1c4d55a8", ("full", "hybrid"): "4f0d78a9ecc7",
+    ("partial", "en-en"): "9a5fd953b1b4", ("partial", "x-x"): "19bb7a2a0d28", ("partial", "x-x-mono"): "852c816e4820", ("partial", "x-y"): "97132d793279", ("partial", "x-y-pair"): "e5cd3ecd4aa6", ("partial", "hybrid"): "3d3fa530e9d8",
+}
+
+
+@pytest.mark.parametrize(("table_name", "name"), list(DRAWN))
+def test_the_draws_of_one_set_stay_what_they_were(table_name, name, request):
+    table, digest = request.getfixturevalue(table_name), hashlib.sha256()
+    for step in range(50):
+        batch = draw_batch(name, table, 3, step, BATCH, 0.4)
+        digest.update(batch.questions.tobytes() + batch.passages.tobytes())
+    assert digest.hexdigest()[:12] == DRAWN[table_name, name]
+
+
+# ------------------------------------------------------------------------------------------------------ several sets
+
+
+def mixture(**sizes: int) -> pd.DataFrame:
+    """A set of each size, in all languages; a set called ``english`` has English alone."""
+    parts = [pair_table(count, ("en",) if name == "english" else LANGUAGES).assign(dataset=name, pair_id=lambda frame, name=name: name + "/" + frame["pair_id"]) for name, count in sizes.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def set_of(table: PairTable, batch: Batch) -> str:
+    (name,) = set(table.frame["dataset"].iloc[batch.questions]) | set(table.frame["dataset"].iloc[batch.passages])
+    return name
+
+
+@pytest.mark.parametrize("tau", [0, 0.5, 1])
+@pytest.mark.parametrize("name", ["x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "en-en"])
+def test_a_batch_is_of_one_set_drawn_by_size_to_the_tau(name, tau):
+    table = PairTable(mixture(large=90, small=10), dataset_tau=tau)
+    share = np.mean([set_of(table, draw_batch(name, table, 0, step, BATCH)) == "large" for step in range(1500)])
+    expected = 90**tau / (90**tau + 10**tau)
+    assert abs(share - expected) < 4 * np.sqrt(expected * (1 - expected) / 1500)
+
+
+def test_sets_take_part_where_they_can_fill_a_batch():
+    table = PairTable(mixture(english=90, parallel=10, tiny=3))
+    drawn = [draw_batch("hybrid", table, 0, step, BATCH) for step in range(2000)]
+    assert {set_of(table, batch) for batch in drawn if batch.regime == "x-y"} == {"parallel"}
+    mono = Counter(set_of(table, batch) for batch in drawn if batch.regime == "x-x-mono")
+    assert set(mono) == {"english", "parallel"} and 800 < mono.total() < 1200 and 0.85 < mono["english"] / mono.total() < 0.95
+    assert {set_of(table, draw_batch("x-y-pair", table, 0, step, BATCH)) for step in range(20)} == {"parallel"}
+    with pytest.raises(InputError, match="no set of the training pairs can fill a batch of 16 \\(x-y; .*english 0, parallel 10, tiny 3\\): lower batch_size"):
+        draw_batch("x-y", table, 0, 0, 16)
+
+
+def test_rows_of_a_set_are_rows_of_the_whole_table():
+    table = PairTable(mixture(a=20, b=20).sample(frac=1, random_state=0))
+    for name in STRATEGIES:
+        batch = draw_batch(name, table, 0, 1, BATCH)
+        assert table.frame["pair_id"].iloc[batch.questions].tolist() == table.frame["pair_id"].iloc[batch.passages].tolist()
+        assert set_of(table, batch) in ("a", "b")
+
+
+def test_a_pair_in_two_sets_is_refused():
+    frame = pair_table(20)
+    frame.loc[0, "dataset"] = "other"
+    with pytest.raises(InputError, match="pair_id 'p000' stands in several sets"):
+        draw_batch("x-y", PairTable(frame), 0, 0, BATCH)
+
+
+def test_languages_by_size():
+    table = PairTable(pair_table(missing=[(number, "zh") for number in range(20)]), language_draw="size")
+    drawn = Counter(languages_of(table, draw_batch("x-x-mono", table, 0, step, BATCH).questions)[0] for step in range(2000))
+    assert chisquare([drawn[lang] for lang in sorted(LANGUAGES)], [2000 * share / 7 for share in (2, 2, 2, 1)]).pvalue > 1e-4
+
+
+def test_a_table_from_params(tmp_path):
+    params = Params(dataset_tau=0.3, language_draw="size", switch_probability=0.2, switch_sides="query", lexicon_path=tmp_path)
+    table = PairTable.from_params(pair_table(), params)
+    assert (table.dataset_tau, table.language_draw, table.switching) == (0.3, "size", Switching(0.2, "query", tmp_path))
+    assert PairTable.from_params(pair_table(), Params()).switching == Switching()
+
+
+# --------------------------------------------------------------------------------------------------- expected draws
+
+
+def test_expected_draws_are_the_shares_in_the_long_run(full):
+    for name, pairs in (("en-en", {("en", "en")}), ("x-x-mono", {(x, x) for x in LANGUAGES}), ("x-y", ORDERED_PAIRS), ("hybrid", ORDERED_PAIRS | {(x, x) for x in LANGUAGES}), ("code-switched", {("en", "en")})):
+        table = expected_draws(name, full, BATCH)
+        assert list(table) == ["dataset", "question", "passage", "share"] and table["share"].sum() == pytest.approx(1)
+        assert set(zip(table["question"], table["passage"])) == pairs and set(table["dataset"]) == {"toy"}
+    shares = expected_draws("hybrid", full, BATCH, alpha=0.25).set_index(["question", "passage"])["share"]
+    assert sum(shares[x, x] for x in LANGUAGES) == pytest.approx(0.25, abs=0.05) and shares["ar", "de"] == pytest.approx(0.75 / 12, abs=0.01)
+
+
+def test_expected_draws_know_the_sets():
+    table = expected_draws("hybrid", PairTable(mixture(english=90, parallel=10)), BATCH)
+    shares = table.groupby("dataset")["share"].sum()
+    assert shares["english"] == pytest.approx(0.45, abs=0.05) and shares["parallel"] == pytest.approx(0.55, abs=0.05)
