@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     from hybridlib import corpora, evaluation, exchange, retrieval
     from hybridlib.files import check_writable
     from hybridlib.params import Params
+    from hybridlib.processes import place, processes
     from hybridlib.study import load_encoder
+
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        processes()
 
     given = {"encoder": options.encoder, "eval_corpus": options.corpus, "eval_corpus_path": _here(options.corpus_path), "eval_languages": options.languages}
     given.update({"corrections": options.corrections or [], "parallel_path": _here(options.parallel_path)})
@@ -110,6 +115,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     ranking = retrieval.rank(*vectors, corpus, params.top_k, params.score_block)
     metrics = {"encoder": options.encoder, "pooling": encoder.pooling, "prefixes": encoder.prefixes, "max_length": encoder.max_length, **evaluation.summarise(ranking, corpus, params.top_k)}
     metrics["corrections"] = evaluation.corrected(params, encoder, corpus, *vectors)
+    if place()[0] > 0:
+        return 0  # its share of the encoding is done
     evaluation.write_results(options.out, metrics, ranking, corpus)
     if options.trec:
         exchange.write_trec(options.out / "trec", corpus, *vectors, options.trec_depth or None, params.score_block)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from hybridlib import layout
 from hybridlib.errors import InputError
+from hybridlib.processes import add_up, place
 
 logger = logging.getLogger(__name__)
 disable_progress_bar()  # of reading and writing weights: they clutter notebooks; downloads keep theirs
@@ -63,9 +64,9 @@ class DualEncoder(nn.Module):
     def tokenize(self, texts: Iterable[str], side: Side) -> list[list[int]]:
         """Token ids of each text behind its prefix, cut to max_length, without padding."""
         prefixed = [self.prefixes[side] + text for text in texts]
-        return self.tokenizer(prefixed, truncation=True, max_length=self.max_length, return_attention_mask=False)["input_ids"]
+        return [] if not prefixed else self.tokenizer(prefixed, truncation=True, max_length=self.max_length, return_attention_mask=False)["input_ids"]
 
-    def pad(self, token_ids: list[list[int]]) -> dict[str, Tensor]:
+    def pad(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """A rectangular batch: input_ids and attention_mask, ``[texts, longest]`` each."""
         rows = [torch.tensor(ids) for ids in token_ids]
         lengths = torch.tensor([len(row) for row in rows])
@@ -103,16 +104,23 @@ class DualEncoder(nn.Module):
     def encode(self, texts: Iterable[str], side: Side, token_budget: int = 8192, progress: bool = False) -> np.ndarray:
         """Vectors ``[texts, dimension]`` (float32, unit length) in the order given.
 
-        Texts go through in length order, in micro-batches of at most ``token_budget`` tokens, padding included.
+        Texts go through in length order, in micro-batches of at most ``token_budget`` tokens, padding included. Equal
+        texts go through once and have equal vectors, so that they tie. Several processes share the work; each has all
+        vectors in the end.
         """
         was_training = self.training
         self.eval()
-        token_ids = self.tokenize(texts, side)
-        vectors = np.empty((len(token_ids), self.dimension), dtype=np.float32)
-        with tqdm(total=len(token_ids), desc=f"encoding {side}", unit="text", disable=not progress, mininterval=2) as bar:
-            for rows in micro_batches([len(ids) for ids in token_ids], token_budget):
-                vectors[rows] = self._embed(**self.pad([token_ids[row] for row in rows])).cpu().numpy()
+        first: dict[tuple[int, ...], int] = {}
+        number = np.array([first.setdefault(tuple(ids), len(first)) for ids in self.tokenize(texts, side)], dtype=np.int64)
+        token_ids = list(first)
+        vectors = np.zeros((len(token_ids), self.dimension), dtype=np.float32)
+        batches, (rank, world) = micro_batches([len(ids) for ids in token_ids], token_budget), place()
+        with tqdm(total=len(token_ids), desc=f"encoding {side}", unit="text", disable=not progress or rank > 0, mininterval=2) as bar:
+            for share, rows in enumerate(batches):
+                if share % world == rank:
+                    vectors[rows] = self._embed(**self.pad([token_ids[row] for row in rows])).cpu().numpy()
                 bar.update(len(rows))
+        vectors = add_up(vectors)[number]
         self.train(was_training)
         return vectors
 

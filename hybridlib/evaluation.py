@@ -155,6 +155,5 @@ def headline(metrics: dict[str, Any]) -> dict[str, float]:
     for setting, metric in (("monolingual", "recall@1"), ("multilingual", "recall@10")):
         if setting in metrics["settings"]:
             row[f"{setting} {metric.replace('recall', 'R')}"] = metrics["settings"][setting][metric]
-    names = {"rank_distance": "rank distance", "same_language_share@10": "own-language share@10"}
-    row.update({title: metrics["bias"][name] for name, title in names.items() if name in metrics["bias"]})
-    return row
+    names = {name: name.replace("same_language", "own-language").replace("_", " ") for name in metrics["bias"] if name == "rank_distance" or name.startswith("same_language_share@")}
+    return row | {title: metrics["bias"][name] for name, title in names.items()}

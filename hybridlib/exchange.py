@@ -15,7 +15,7 @@ import torch
 
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.evaluation import POOL
-from hybridlib.retrieval import top_of
+from hybridlib.retrieval import scores_of, top_of
 
 
 def targets(corpus: RetrievalCorpus) -> list[tuple[str, str]]:
@@ -54,7 +54,7 @@ def write_trec(
     with ExitStack() as stack:
         files = {cell: stack.enter_context(_path(folder, cell, "run").open("w", encoding="utf-8")) for cell in cells}
         for start in range(0, len(queries), block):
-            scores = queries[start : start + block] @ candidates
+            scores = scores_of(queries[start : start + block], candidates)
             for query_lang, target in cells:
                 rows = [row for row in range(len(scores)) if asked[start + row] == query_lang and (start + row, target) in answered]
                 if rows:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hybridlib.corpora import RetrievalCorpus
@@ -46,9 +46,8 @@ def rank(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: Retri
     queries, candidates = torch.from_numpy(query_vectors), torch.from_numpy(candidate_vectors).T
     top_k = min(top_k, len(corpus.candidates))
     pool, own, tops, top_scores = [], [], [], []
-    for start in tqdm(range(0, len(queries), block), desc="ranking", unit="block", disable=not progress, mininterval=2):
-        rows = slice(start, start + block)
-        scores = queries[rows] @ candidates
+    for rows in tqdm(_blocks(len(queries), block), desc="ranking", unit="block", disable=not progress, mininterval=2):
+        scores = scores_of(queries[rows], candidates)
         above = _count_above(scores, columns[rows], edges)
         pool.append(1 + above.sum(2))
         own.append(1 + above.gather(2, _segment_of(columns[rows], edges).unsqueeze(2)).squeeze(2))
@@ -57,6 +56,17 @@ def rank(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: Retri
         top_scores.append(best_scores)
     relevant = _relevant_frame(corpus, columns, torch.cat(pool), torch.cat(own))
     return Ranking(relevant, torch.cat(tops).numpy().astype(np.int32), torch.cat(top_scores).numpy())
+
+
+def _blocks(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
+    """``queries @ candidates``, ``[rows, candidates]``. Rows are filled up to a multiple of 32, because a product of
+    few rows may round differently: so a query's scores do not depend on how many others are scored with it."""
+    fill = -len(queries) % 32
+    return (nn.functional.pad(queries, (0, 0, 0, fill)) @ candidates)[: len(queries)]
 
 
 def rank_corrected(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: RetrievalCorpus, correction: Correction, top_k: int = 10, block: int = 256) -> Ranking:

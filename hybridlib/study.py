@@ -230,10 +230,11 @@ _STARTED: dict[tuple[str, str], float] = {}
 
 
 def load_encoder(params: Params, source: str) -> DualEncoder:
-    """The encoder at ``source`` with the pooling, prefixes, length and dropout of ``params``."""
+    """The encoder at ``source`` with the pooling, prefixes, length and dropout of ``params``, on this process's device."""
     from hybridlib.encoder import DualEncoder
+    from hybridlib.processes import processes
 
-    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, params.dropout)
+    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, params.dropout).to(processes().device)
 
 
 def environment() -> dict[str, Any]:

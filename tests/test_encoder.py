@@ -49,6 +49,19 @@ def test_vectors_come_in_the_order_of_the_texts(encoder, texts, rng):
     assert np.allclose(encoder.encode([texts[row] for row in order], "query", 150), vectors[order], atol=1e-5)
 
 
+def test_equal_texts_have_equal_vectors(encoder, texts, rng):
+    """To the bit, wherever they stand: else duplicates would not tie."""
+    many = [texts[row] for row in rng.integers(0, len(texts), 300)]
+    vectors = encoder.encode(many, "passage", 200)
+    for text in set(many):
+        rows = [row for row, other in enumerate(many) if other == text]
+        assert (vectors[rows] == vectors[rows[0]]).all()
+
+
+def test_no_texts_give_no_vectors(encoder):
+    assert encoder.encode([], "query").shape == (0, 32)
+
+
 def test_vectors_have_unit_length(encoder, texts):
     vectors = encoder.encode(texts, "passage")
     assert vectors.shape == (len(texts), encoder.dimension) == (len(texts), 32) and vectors.dtype == np.float32

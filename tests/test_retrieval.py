@@ -193,3 +193,18 @@ def test_encode_corpus_uses_the_query_and_the_passage_side(tiny_encoder):
     assert np.allclose(queries, encoder.encode(corpus.queries["text"], "query"), atol=1e-6)
     assert np.allclose(candidates, encoder.encode(corpus.candidates["text"], "passage"), atol=1e-6)
     assert not np.allclose(queries, encoder.encode(corpus.queries["text"], "passage"), atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 33, 257])
+def test_scores_do_not_depend_on_how_many_are_scored_together(count, rng):
+    """To the bit, on vectors of a usual width, with duplicates that must tie."""
+    corpus = random_corpus(rng, questions=120, distractors=200)
+    candidates = rng.standard_normal((len(corpus.candidates), 384)).astype(np.float32)
+    candidates[1::2] = candidates[: len(candidates[1::2])]
+    corpus = corpus.keep(np.arange(len(corpus.queries)) < count, np.ones(len(candidates), dtype=bool))
+    queries = rng.standard_normal((len(corpus.queries), 384)).astype(np.float32)
+    whole = rank(queries, candidates, corpus, block=1000)
+    for block in (1, 2, 7, 32, 256):
+        part = rank(queries, candidates, corpus, block=block)
+        assert np.array_equal(part.top_scores, whole.top_scores) and np.array_equal(part.top, whole.top)
+        pd.testing.assert_frame_equal(part.relevant, whole.relevant)
