@@ -93,7 +93,7 @@ class _Run:
 
     def __init__(self, params: Params, accelerator: Accelerator, encoder: DualEncoder, pairs: pd.DataFrame, validation: RetrievalCorpus, folder: Path) -> None:
         self.params, self.accelerator, self.encoder, self.folder = params, accelerator, encoder, folder
-        self.pairs, self.validation, self.table, self.state = pairs, validation, PairTable(pairs), _State()
+        self.pairs, self.validation, self.table, self.state = pairs, validation, PairTable.from_params(pairs, params), _State()
         self.steps = 0 if params.strategy == UNTRAINED else params.steps
         if self.steps and (frozen := encoder.freeze(params.freeze_embeddings, params.freeze_layers)):
             logger.info(frozen)

@@ -267,3 +267,12 @@ def test_a_notebook_leaves_earlier_cells_alone(monkeypatch):
 def test_a_misspelt_name_in_a_parameter_cell_is_refused(monkeypatch):
     with pytest.raises(InputError, match="notebook parameters: there is no parameter 'stepz'"):
         from_cells(monkeypatch, "seed = 1", "stepz = 3", CALL)
+
+
+@pytest.mark.parametrize("file", sorted((PROJECT / "params" / "paper").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_papers_settings(file):
+    params, text = Params.load(file), file.read_text(encoding="utf-8")
+    assert (params.batch_size, params.learning_rate, params.weight_decay, params.alpha, params.dataset_tau) == (100, 3e-5, 0.01, 0.5, 1.0)
+    assert params.strategies == ["untrained", "x-x-mono", "x-y", "hybrid"] and params.study == f"paper-{file.stem}"
+    assert not {"el", "vi"} & set(params.languages) and "@" not in params.encoders[0]
+    assert all(f"{name}: {value}  # open" in text for name, value in (("temperature", 0.05), ("steps", 20000), ("warmup_fraction", 0.1)))
