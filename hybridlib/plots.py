@@ -450,6 +450,23 @@ def batch_grid(questions_lang: list[list[str]], passages_lang: list[list[str]], 
     return fig
 
 
+@_styled
+def expected_draws(draws: pd.DataFrame, title: str | None = None) -> Figure:
+    """What a strategy trains on: share of the rows by language of question (row) and passage (column), in percent.
+
+    Args:
+        draws: columns question, passage, share, as samplers.expected_draws gives them; sets are added up. Pairs of
+            languages that are never drawn stay blank.
+        title: for instance the strategy.
+    """
+    _check(draws, ["question", "passage", "share"], "expected_draws")
+    codes = sorted({*draws["question"], *draws["passage"]})
+    table = 100 * draws.pivot_table(index="question", columns="passage", values="share", aggfunc="sum").reindex(index=codes, columns=codes)
+    fig, ax = _heatmap(table, plt.get_cmap("Blues"), Normalize(0.0, float(table.max(axis=None))), "share of the training rows (%)", title, digits=1)
+    ax.set(xlabel="language of the passage", ylabel="language of the question")
+    return fig
+
+
 def _batch(ax: Axes, codes: np.ndarray, deep: int, rotation: int) -> None:
     """Coloured cells with their language code, ``[rows, 2]``."""
     colours = np.array([[to_rgb(language_style(code)[0]) for code in row] for row in codes])
@@ -549,15 +566,15 @@ def _strategy_legend(fig: Figure, names: Iterable[str]) -> None:
     fig.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), columnspacing=1.2)
 
 
-def _heatmap(table: pd.DataFrame, cmap: Colormap, norm: Normalize, label: str, title: str | None) -> tuple[Figure, Axes]:
-    """Annotated cells, two decimals; NaN stays blank."""
+def _heatmap(table: pd.DataFrame, cmap: Colormap, norm: Normalize, label: str, title: str | None, digits: int = 2) -> tuple[Figure, Axes]:
+    """Annotated cells; NaN stays blank."""
     side = 0.45 * max(table.shape)
     fig, axes = _figure(max(4.5, side + 2.2), max(3.5, side + 1.3))
     ax = axes.flat[0]
     sns.heatmap(table, ax=ax, cmap=cmap, norm=norm, square=True, linewidths=0.5, cbar_kws={"label": label}, mask=table.isna())
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         if np.isfinite(value):
-            ax.text(column + 0.5, row + 0.5, _short(value, 2), ha="center", va="center", color=_ink(cmap(norm(value))))
+            ax.text(column + 0.5, row + 0.5, _short(value, digits), ha="center", va="center", color=_ink(cmap(norm(value))))
     ax.grid(visible=False)
     ax.tick_params(length=0, rotation=0)
     ax.set_title(title or "")

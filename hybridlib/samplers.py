@@ -348,6 +348,19 @@ def code_switched(pairs: PairTable, rng: np.random.Generator, batch_size: int, a
     return Batch("code-switched", rows, rows, **texts)
 
 
+def drawable(table: PairTable, batch_size: int) -> list[str]:
+    """The strategies for which the table can fill a batch; of code-switched texts nothing is said."""
+    plain = PairTable(table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0))
+
+    def fills(name: str) -> bool:
+        try:
+            return all(draw_batch(name, plain, 0, 0, batch_size, alpha) for alpha in (0.0, 1.0))
+        except InputError:
+            return False
+
+    return [name for name in STRATEGIES if fills(name)]
+
+
 def expected_draws(name: str, table: PairTable, batch_size: int, alpha: float = 0.5, batches: int = 2000) -> pd.DataFrame:
     """What a strategy trains on in the long run: the share of rows of each set and pair of languages.
 

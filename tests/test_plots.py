@@ -21,6 +21,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from hybridlib import plots
+from hybridlib.errors import InputError
 from hybridlib.samplers import known_strategies
 
 LANGUAGES = ["ar", "en", "zh"]
@@ -62,6 +63,12 @@ def share() -> pd.DataFrame:
     return pd.DataFrame([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [1 / 3] * 3], LANGUAGES, LANGUAGES)
 
 
+def draws() -> pd.DataFrame:
+    """Two sets; Arabic questions never have English passages."""
+    rows = [("a", "en", "en", 0.5), ("b", "en", "en", 0.25), ("a", "en", "ar", 0.2), ("a", "ar", "ar", 0.05)]
+    return pd.DataFrame(rows, columns=["dataset", "question", "passage", "share"])
+
+
 def vectors(scale: float = 1.0) -> tuple[np.ndarray, list[str], list[str]]:
     """Five passages in three languages."""
     points = np.random.default_rng(0).normal(size=(15, 6)) * scale
@@ -94,6 +101,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "language_projection": lambda: plots.language_projection(*vectors()),
     "language_projections": lambda: plots.language_projections(vectors()[0], vectors(2)[0], *vectors()[1:]),
     "batch_grid": lambda: plots.batch_grid([["en", "en"], ["ar", "zh"]], [["en", "en"], ["zh", "en"]], ["monolingual", "cross-lingual"]),
+    "expected_draws": lambda: plots.expected_draws(draws()),
     "bias_plane": lambda: plots.bias_plane(results(2)),
     "answer_ranks": lambda: plots.answer_ranks(ranks(), 1000),
 }
@@ -396,3 +404,10 @@ def test_answer_letters_do_not_overlap_where_ranks_crowd() -> None:
     boxes = [text.get_window_extent() for text in fig.axes[0].texts]
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * 11  # itself
     assert all(fig.axes[0].bbox.x0 <= box.x0 and box.x1 <= fig.axes[0].bbox.x1 for box in boxes)
+
+
+def test_expected_draws_add_up_the_sets() -> None:
+    fig = plots.expected_draws(draws(), "mine")
+    assert texts(fig) == ["5.0", "20.0", "75.0"] and fig.axes[0].get_title() == "mine"
+    with pytest.raises(InputError, match="expected_draws"):
+        plots.expected_draws(draws().drop(columns="share"))

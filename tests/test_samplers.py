@@ -13,7 +13,7 @@ from toys import LANGUAGES, pair_table
 
 from hybridlib.errors import InputError
 from hybridlib.params import Params
-from hybridlib.samplers import STRATEGIES, UNTRAINED, Batch, PairTable, Switching, draw_batch, expected_draws, known_strategies, strategy
+from hybridlib.samplers import STRATEGIES, UNTRAINED, Batch, PairTable, Switching, draw_batch, drawable, expected_draws, known_strategies, strategy
 
 BATCH = 8
 MONOLINGUAL_ROWS = ["en-en", "x-x", "x-x-mono"]
@@ -378,3 +378,8 @@ def test_expected_draws_know_the_sets():
     table = expected_draws("hybrid", PairTable(mixture(english=90, parallel=10)), BATCH)
     shares = table.groupby("dataset")["share"].sum()
     assert shares["english"] == pytest.approx(0.45, abs=0.05) and shares["parallel"] == pytest.approx(0.55, abs=0.05)
+
+
+def test_drawable_strategies(full):
+    assert drawable(full, BATCH) == list(STRATEGIES) and drawable(full, 41) == []
+    assert drawable(PairTable(pair_table(languages=["en"])), BATCH) == ["en-en", "x-x", "x-x-mono", "code-switched"]
