@@ -171,7 +171,10 @@ def _find_hub_set(kind: str, source: str | Path) -> TrainingSet:
 
 def _load_hub_set(kind: str, title: str, source: str, tables: dict[str, Callable[[], pd.DataFrame]]) -> pd.DataFrame:
     reader = {"mmarco": _mmarco_rows, "miracl-train": _judged_rows, "mr-tydi": _judged_rows, "mfaq": _mfaq_rows}[kind]
-    rows = [row for lang, table in tables.items() for row in reader(f"{source}: {lang}", lang, table())]
+    frames = {lang: table() for lang, table in tables.items()}
+    if kind == "mmarco":
+        _check_aligned(source, frames)
+    rows = [row for lang, frame in frames.items() for row in reader(f"{source}: {lang}", lang, frame)]
     frame = _checked(rows, ["pair_id", "lang", "question", "passage", "passage_id", "negative"], title, source)
     if kind == "mmarco":
         frame["passage_id"] = _same_passages(frame)
@@ -179,11 +182,25 @@ def _load_hub_set(kind: str, title: str, source: str, tables: dict[str, Callable
 
 
 def _mmarco_rows(where: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
-    """query, positive, negative: record n is the same triple in every language (arXiv 2108.13897)."""
+    """query, positive, negative (arXiv 2108.13897).
+
+    The same query_id in two languages is a translation (the first record of each is taken); without that column, the
+    same record number.
+    """
     _need(where, frame, "query", "positive")
+    if "query_id" in frame:
+        frame = frame.drop_duplicates("query_id")
+    names = frame["query_id"].astype(str) if "query_id" in frame else [f"{number:08d}" for number in range(len(frame))]
     negatives = frame["negative"] if "negative" in frame else [""] * len(frame)
-    for number, (query, positive, negative) in enumerate(zip(frame["query"], frame["positive"], negatives)):
-        yield f"{number:08d}", lang, query, positive, f"{number:08d}", _text(negative)
+    for name, query, positive, negative in zip(names, frame["query"], frame["positive"], negatives):
+        yield name, lang, query, positive, name, _text(negative)
+
+
+def _check_aligned(source: str, frames: dict[str, pd.DataFrame]) -> None:
+    """Without ids record n is the same triple in every language, so there must be as many in each."""
+    counts = {lang: len(frame) for lang, frame in frames.items() if "query_id" not in frame}
+    if len(set(counts.values())) > 1 or 0 < len(counts) < len(frames):
+        raise InputError(f"{source}: without a column query_id in every language, record n is the same triple in each, but the numbers of records differ: {counts}; add query_id, or cut them to the same records")
 
 
 def _same_passages(frame: pd.DataFrame) -> pd.Series:
@@ -247,7 +264,7 @@ def _folder_tables(folder: Path) -> dict[str, Callable[[], pd.DataFrame]]:
     files: dict[str, list[Path]] = {}
     for path in places:
         lang = _language(path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json").removesuffix(".parquet"))
-        found = [path] if path.is_file() else [file for pattern in ("train*", "train/*", "partial-train/*") for file in sorted(path.glob(pattern)) if file.is_file()]
+        found = [path] if path.is_file() else [file for pattern in ("train*", "*-train.*", "train/*", "partial-train/*") for file in sorted(path.glob(pattern)) if file.is_file()]
         found = [file for file in found if file.name.endswith(ENDINGS)]
         if lang and found:
             files.setdefault(lang, found)

@@ -292,6 +292,18 @@ def test_mmarco_wherever_its_files_lie(place, tmp_path):
     assert both.loc[("00000002", "en"), "passage_id"] == "00000002"
 
 
+def test_mmarco_knows_translations_by_id_or_by_number(tmp_path):
+    folder = tmp_path / "mmarco"
+    hub_file(folder / "en" / "train.jsonl", triples("en"))
+    hub_file(folder / "de" / "train.jsonl", triples("de")[1:])
+    with pytest.raises(InputError, match="the numbers of records differ: {'de': 5, 'en': 6}; add query_id"):
+        training_sets.find("mmarco", folder).load(["de", "en"])
+    for lang, first in (("en", 0), ("de", 1)):
+        hub_file(folder / lang / "train.jsonl", [{"query_id": n // 2, **triple} for n, triple in enumerate(triples(lang))][first:])
+    pairs = training_sets.find("mmarco", folder).load(["de", "en"]).set_index(["pair_id", "lang"])
+    assert len(pairs) == 6 and pairs.loc[("0", "de"), "question"] == "de query 1" and pairs.loc[("0", "en"), "question"] == "en query 0"
+
+
 @pytest.mark.parametrize(("kind", "place"), [("miracl-train", "{code}/train-00000.parquet"), ("mr-tydi", "mrtydi-v1.1-{name}/train.jsonl.gz"), ("mr-tydi", "{name}/train/0000.parquet")])
 def test_judged_passages(kind, place, tmp_path):
     for name, code in (("english", "en"), ("thai", "th")):
@@ -335,3 +347,25 @@ def test_a_hub_id_out_of_reach_says_what_to_do(monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", offline)
     with pytest.raises(InputError, match="someone/mmarco: cannot be read from the hub \\(no network\\).*hf download"):
         prepare(Params(train_corpus="mmarco", train_corpus_path="someone/mmarco", languages=["de", "en"]))
+
+
+# ------------------------------------------------------------------------------------------------------ the page
+
+
+def test_the_page_knows_every_kind_and_its_examples_work(tmp_path):
+    import re
+
+    page = (Path(__file__).resolve().parents[1] / "docs" / "training_data.md").read_text(encoding="utf-8")
+    assert all(f"`{kind}`" in page for kind in corpora.TRAIN_CORPORA)
+    table, squad_json, hub = re.findall(r"```json\n(.*?)```", page, re.S)
+    (tmp_path / "pairs.jsonl").write_text(table)
+    assert corpora.load_pairs(tmp_path / "pairs.jsonl")["negative"].tolist() == ["The Moon is half a degree wide.", ""]
+    (tmp_path / "squad").mkdir()
+    (tmp_path / "squad" / "train-en.json").write_text(squad_json)
+    assert len(training_sets.find("squad", tmp_path / "squad").load(["en"])) == 1
+    for kind, record in zip(("mmarco", "miracl-train", "mfaq"), hub.splitlines()):
+        hub_file(tmp_path / kind / "en" / "train.jsonl", [json.loads(record)])
+        assert len(training_sets.find(kind, tmp_path / kind).load(["en"])) == 1
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (tmp_path / "mine.yaml").write_text(block)
+    assert [kind for kind, _ in Params.load(tmp_path / "mine.yaml").training_sets] == ["facts", "squad", "pairs"]
