@@ -21,6 +21,7 @@ from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, run_name
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = {
+    "data": ["batches", "expected_draws"],
     "training": ["training"],
     "evaluation": ["map_by_setting", "cross_lingual_heatmap", "corrections"],
     "bias": ["answer_ranks", "rank_distance", "language_share", "projection"],
@@ -88,7 +89,7 @@ def test_comparison_shows_every_strategy(smoke):
     assert "\\toprule" in (smoke[0].comparison / "results.tex").read_text()
     assert "] |" in (smoke[0].comparison / "intervals.md").read_text()
     differences = pd.read_csv(smoke[0].comparison / "differences.csv")
-    assert len(differences) == 4 * 7 * 6 / 2 and (differences["p_holm"] >= differences["p"]).all()
+    assert len(differences) == 4 * 8 * 7 / 2 and (differences["p_holm"] >= differences["p"]).all()
     assert (differences["low"] <= differences["difference"]).all() and (differences["difference"] <= differences["high"]).all()
 
 
@@ -113,7 +114,10 @@ def test_a_changed_parameter_repeats_exactly_what_depends_on_it(smoke):
 
 
 @pytest.mark.parametrize(("change", "step", "same"), [
-    ({"alpha": 0.1}, "training", {"untrained", "x-x-mono", "x-y", "x-x", "en-en", "x-y-pair"}),
+    ({"alpha": 0.1}, "training", {"untrained", "x-x-mono", "x-y", "x-x", "en-en", "x-y-pair", "code-switched"}),
+    ({"switch_probability": 0.1}, "training", set(known_strategies()) - {"code-switched"}),
+    ({"language_draw": "size"}, "training", {"untrained", "x-y", "x-x", "en-en", "x-y-pair"}),
+    ({"dataset_tau": 0.5}, "training", {"untrained"}),
     ({"learning_rate": 0.5}, "training", {"untrained"}),
     ({"eval_languages": ["de", "en"]}, "training", set(known_strategies())),
     ({"variants": 2}, "training", set()),
