@@ -101,12 +101,12 @@ class DualEncoder(nn.Module):
         return nn.functional.normalize(pooled if self.dense is None else self.dense(pooled).float(), dim=-1)
 
     @torch.inference_mode()
-    def encode(self, texts: Iterable[str], side: Side, token_budget: int = 8192, progress: bool = False) -> np.ndarray:
+    def encode(self, texts: Iterable[str], side: Side, token_budget: int = 8192, progress: bool = False, shared: bool = True) -> np.ndarray:
         """Vectors ``[texts, dimension]`` (float32, unit length) in the order given.
 
         Texts go through in length order, in micro-batches of at most ``token_budget`` tokens, padding included. Equal
-        texts go through once and have equal vectors, so that they tie. Several processes share the work; each has all
-        vectors in the end.
+        texts go through once and have equal vectors, so that they tie. Several processes share the work, and each has all
+        vectors in the end: all must ask for the same texts, unless ``shared`` is false and each encodes its own.
         """
         was_training = self.training
         self.eval()
@@ -114,13 +114,13 @@ class DualEncoder(nn.Module):
         number = np.array([first.setdefault(tuple(ids), len(first)) for ids in self.tokenize(texts, side)], dtype=np.int64)
         token_ids = list(first)
         vectors = np.zeros((len(token_ids), self.dimension), dtype=np.float32)
-        batches, (rank, world) = micro_batches([len(ids) for ids in token_ids], token_budget), place()
+        batches, (rank, world) = micro_batches([len(ids) for ids in token_ids], token_budget), place() if shared else (0, 1)
         with tqdm(total=len(token_ids), desc=f"encoding {side}", unit="text", disable=not progress or rank > 0, mininterval=2) as bar:
             for share, rows in enumerate(batches):
                 if share % world == rank:
                     vectors[rows] = self._embed(**self.pad([token_ids[row] for row in rows])).cpu().numpy()
                 bar.update(len(rows))
-        vectors = add_up(vectors)[number]
+        vectors = (add_up(vectors) if shared else vectors)[number]
         self.train(was_training)
         return vectors
 

@@ -82,7 +82,8 @@ class VectorStore:
             for number, part in enumerate(_batched(texts, block)):
                 if number % processes == process:
                     if not done[number]:
-                        vectors[number * block : number * block + len(part)] = _finite(encoder.encode(part, side, token_budget), number * block)
+                        encoded = encoder.encode(part, side, token_budget, shared=False)  # the processes share blocks, not a block's texts
+                        vectors[number * block : number * block + len(part)] = _finite(encoded, number * block)
                         vectors.flush()
                         done[number] = True
                         write_text(record, "".join(np.where(done, "#", ".")))

@@ -49,7 +49,7 @@ def spawn() -> Callable[..., Any]:
     context.set_forkserver_preload(["hybridlib.encoder", "hybridlib.index"])
 
     def start(target: Callable, *args: Any) -> Any:
-        process = context.Process(target=target, args=args)
+        process = context.Process(target=target, args=args, daemon=True)  # one that hangs ends with the tests
         process.start()
         return process
 
@@ -69,11 +69,11 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.encoder, name)
 
-    def encode(self, texts: list[str], *args: Any) -> np.ndarray:
+    def encode(self, texts: list[str], *args: Any, **options: Any) -> np.ndarray:
         if not self.calls:
             raise KeyboardInterrupt
         self.calls, self.texts = self.calls - 1, self.texts + len(texts)
-        return self.encoder.encode(texts, *args)
+        return self.encoder.encode(texts, *args, **options)
 
 
 @dataclass
@@ -123,9 +123,9 @@ def test_one_block_of_texts_is_held_at_a_time(tmp_path, encoder, texts):
                 yield text
 
     class Checking(Counting):
-        def encode(self, texts: list[str], *args: Any) -> np.ndarray:
+        def encode(self, texts: list[str], *args: Any, **options: Any) -> np.ndarray:
             assert len(texts) <= BLOCK and read[0] <= self.texts + BLOCK
-            return super().encode(texts, *args)
+            return super().encode(texts, *args, **options)
 
     assert len(build(tmp_path, Checking(encoder), Watched(texts)).vectors) == len(texts)
 
@@ -263,8 +263,8 @@ def test_texts_that_cannot_be_encoded_are_named(tmp_path, encoder, texts):
 
 def test_vectors_that_are_no_numbers_are_not_stored(tmp_path, encoder, texts):
     class Broken(Counting):
-        def encode(self, texts: list[str], *args: Any) -> np.ndarray:
-            vectors = super().encode(texts, *args)
+        def encode(self, texts: list[str], *args: Any, **options: Any) -> np.ndarray:
+            vectors = super().encode(texts, *args, **options)
             vectors[7] = np.nan if self.texts > BLOCK else vectors[7]
             return vectors
 
@@ -416,7 +416,7 @@ def test_two_processes_build_and_find_what_one_does(tmp_path, tiny_encoder, text
         folder.mkdir()
         running = [spawn(build_and_search, rank, processes, port, folder, tiny_encoder, doubled) for rank in range(processes)]
         for process in running:
-            process.join()
+            process.join(180)
         assert [process.exitcode for process in running] == [0] * processes
     assert (tmp_path / "1" / "vectors.npy").read_bytes() == (tmp_path / "2" / "vectors.npy").read_bytes()
     one, *two = (np.load(tmp_path / name) for name in ("1/found-0.npz", "2/found-0.npz", "2/found-1.npz"))
