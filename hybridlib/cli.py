@@ -114,10 +114,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     vectors = retrieval.encode_corpus(encoder, corpus, params.encode_tokens)
     ranking = retrieval.rank(*vectors, corpus, params.top_k, params.score_block)
     metrics = {"encoder": options.encoder, "pooling": encoder.pooling, "prefixes": encoder.prefixes, "max_length": encoder.max_length, **evaluation.summarise(ranking, corpus, params.top_k)}
-    metrics["corrections"] = evaluation.corrected(params, encoder, corpus, *vectors)
+    corrected = evaluation.corrected(params, encoder, corpus, *vectors)
+    metrics["corrections"] = evaluation.summarise_corrected(params, corrected, corpus)
     if place()[0] > 0:
         return 0  # its share of the encoding is done
-    evaluation.write_results(options.out, metrics, ranking, corpus)
+    evaluation.write_results(options.out, metrics, ranking, corpus, corrected)
     if options.trec:
         exchange.write_trec(options.out / "trec", corpus, *vectors, options.trec_depth or None, params.score_block)
     print(f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates ({corpus.candidate_text}), {len(corpus.languages)} languages")

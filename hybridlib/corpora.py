@@ -294,13 +294,14 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
     return check_pairs(pairs, str(file))
 
 
-def load_parallel(path: str | Path, languages: Iterable[str]) -> pd.DataFrame:
+def load_parallel(path: str | Path, languages: Iterable[str], passages: int | None = None) -> pd.DataFrame:
     """Parallel passages: columns lang, group, text; the same group in two languages means translation.
 
     Args:
         path: a folder of aligned ``<lang>.txt`` (UTF-8, line n of one is the translation of line n of another, empty
             lines are left out), or a table of training pairs, whose passages are taken.
         languages: which to read.
+        passages: only the first so many (in every language); None: all.
 
     Raises:
         InputError: a missing file, or files of different lengths; which ones.
@@ -308,7 +309,7 @@ def load_parallel(path: str | Path, languages: Iterable[str]) -> pd.DataFrame:
     path = Path(path)
     if not path.is_dir():
         pairs = load_pairs(path).drop_duplicates(["lang", "passage_id"]).rename(columns={"passage_id": "group", "passage": "text"})
-        return pairs.loc[pairs["lang"].isin(list(languages)), ["lang", "group", "text"]].reset_index(drop=True)
+        return _first_groups(pairs.loc[pairs["lang"].isin(list(languages)), ["lang", "group", "text"]], passages)
     texts = {}
     for lang in languages:
         try:
@@ -319,7 +320,11 @@ def load_parallel(path: str | Path, languages: Iterable[str]) -> pd.DataFrame:
     if len(set(lengths.values())) > 1:
         raise InputError(f"{path}: the files are not aligned, they have different numbers of lines: {lengths}")
     rows = [(lang, f"{number:07d}", line) for lang, lines in texts.items() for number, line in enumerate(lines) if line.strip()]
-    return pd.DataFrame(rows, columns=["lang", "group", "text"])
+    return _first_groups(pd.DataFrame(rows, columns=["lang", "group", "text"]), passages)
+
+
+def _first_groups(table: pd.DataFrame, count: int | None) -> pd.DataFrame:
+    return table[table["group"].isin(table["group"].unique()[:count])].reset_index(drop=True)
 
 
 def read_table(file: Path) -> pd.DataFrame:

@@ -101,24 +101,30 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
     }
 
 
-def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray) -> dict[str, Any]:
-    """The settings and bias figures under each training-free correction of ``params``: the ``corrections`` part of
-    metrics.json.
+def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray) -> dict[str, Ranking]:
+    """The rankings under each training-free correction of ``params``.
 
     ``centering`` and ``lir`` are estimated from the candidates, ``shift`` from parallel passages; none from queries.
     """
     from hybridlib import corrections, retrieval
 
-    result = {}
+    rankings = {}
     for name in params.corrections:
-        source, fitted_on = corpus.candidates.assign(vectors=list(candidates)), "candidates"
+        source = corpus.candidates.assign(vectors=list(candidates))
         if name == "shift":
-            path = resolve(params.parallel_path)
-            source, fitted_on = load_parallel(path, corpus.languages), path.name
+            source = load_parallel(resolve(params.parallel_path), corpus.languages, params.parallel_passages)
             source = source.assign(vectors=list(encoder.encode(source["text"], "passage", params.encode_tokens, progress=True)))
         correction = corrections.fit(name, np.stack(source["vectors"]), source["lang"].to_numpy(), source["group"].to_numpy(), params.lir_directions)
-        ranking = retrieval.rank_corrected(queries, candidates, corpus, correction, params.top_k, params.score_block)
+        rankings[name] = retrieval.rank_corrected(queries, candidates, corpus, correction, params.top_k, params.score_block)
+    return rankings
+
+
+def summarise_corrected(params: Params, rankings: dict[str, Ranking], corpus: RetrievalCorpus) -> dict[str, Any]:
+    """The ``corrections`` part of metrics.json: of each, what it was estimated from, settings and bias figures."""
+    result = {}
+    for name, ranking in rankings.items():
         summary = summarise(ranking, corpus, params.top_k)
+        fitted_on = resolve(params.parallel_path).name if name == "shift" else "candidates"
         result[name] = {"fitted_on": fitted_on, "settings": summary["settings"], "bias": summary["bias"]}
     return result
 
@@ -140,13 +146,19 @@ def _plain(row: pd.Series) -> dict[str, Any]:
     return {name: int(value) if name == "queries" else float(value) for name, value in row.items()}
 
 
-def write_results(folder: Path, metrics: dict[str, Any], ranking: Ranking, corpus: RetrievalCorpus) -> None:
-    """Write ranks, per_query.parquet and, last, metrics.json."""
+def write_results(folder: Path, metrics: dict[str, Any], ranking: Ranking, corpus: RetrievalCorpus, corrected: dict[str, Ranking] | None = None) -> None:
+    """Write ranks, per_query.parquet, corrected.parquet (the same of each correction) and, last, metrics.json."""
     ranking.save(folder)
-    table = per_query(ranking)
-    table.insert(1, "question_id", corpus.queries["question_id"].to_numpy()[table["query"]])
-    table.to_parquet(folder / "per_query.parquet", index=False)
+    _with_questions(per_query(ranking), corpus).to_parquet(folder / "per_query.parquet", index=False)
+    if corrected:
+        tables = [_with_questions(per_query(found), corpus).assign(correction=name) for name, found in corrected.items()]
+        pd.concat(tables, ignore_index=True).to_parquet(folder / "corrected.parquet", index=False)
     write_json(folder / "metrics.json", metrics)
+
+
+def _with_questions(table: pd.DataFrame, corpus: RetrievalCorpus) -> pd.DataFrame:
+    table.insert(1, "question_id", corpus.queries["question_id"].to_numpy()[table["query"]])
+    return table
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, float]:

@@ -95,7 +95,7 @@ class Params(BaseModel):
     freeze_embeddings: bool = _param(False, "training", "leave the embeddings (of tokens, positions and types) as they are")
     freeze_layers: int = _param(0, "training", "leave the first so many transformer layers as they are", "layers", ge=0)
     precision: Literal["fp32", "bf16", "fp16"] = _param("fp32", "training", "number format of the forward pass")
-    validate_every: int = _param(140, "training", "validation mAP at every so many steps, and at the end", "steps", ge=1)
+    validate_every: int | None = _param(140, "training", "validation mAP before the first step, at every so many steps and at the end; null: at the end alone", "steps", ge=1)
     keep_best: bool = _param(False, "training", "keep the weights with the best validation (mean mAP of the three settings), instead of the last")
     patience: int | None = _param(None, "training", "stop after so many validations without a better one; null: never", "validations", ge=1)
     checkpoint_every: int | None = _param(None, "study", "write a checkpoint every so many steps; null: never", "steps", ge=1)
@@ -109,6 +109,7 @@ class Params(BaseModel):
     corrections: list[Literal["centering", "lir", "shift"]] = _param(["centering", "lir"], "evaluation", "training-free corrections to report beside the plain figures; `shift` needs parallel_path")
     lir_directions: int = _param(1, "evaluation", "principal directions of each language that `lir` removes", "directions", ge=1)
     parallel_path: Path | None = _param(None, "evaluation", "parallel passages for `shift`: a folder of aligned <lang>.txt (one passage a line), or a table of training pairs")
+    parallel_passages: int | None = _param(None, "evaluation", "`shift`: only the first so many parallel passages; null: all", "passages", ge=1)
     top_k: int = _param(10, "evaluation", "depth of the language-share matrix and of recall in the multilingual setting", "candidates", ge=1, le=1000)
 
     @field_validator("*", mode="before")

@@ -332,6 +332,18 @@ def hybrid(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: f
     return (x_x_mono if rng.random() < alpha else x_y)(pairs, rng, batch_size, alpha)
 
 
+@strategy("hybrid-0.25", "hybrid with alpha 0.25, to stand beside it in one grid", options=("language_draw",))
+def hybrid_quarter(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """A point of the alpha curve: x-y is its 0, x-x-mono its 1."""
+    return hybrid(pairs, rng, batch_size, 0.25)
+
+
+@strategy("hybrid-0.75", "hybrid with alpha 0.75, to stand beside it in one grid", options=("language_draw",))
+def hybrid_three_quarters(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """A point of the alpha curve: x-y is its 0, x-x-mono its 1."""
+    return hybrid(pairs, rng, batch_size, 0.75)
+
+
 @strategy("code-switched", "monolingual English batches with words switched to other languages", options=("language_draw", "switch_probability", "switch_sides", "lexicon_path"))
 def code_switched(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Each word by a translation with ``switch_probability``; sets without English: as x-x-mono. Source: arXiv 2305.05295."""

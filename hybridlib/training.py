@@ -52,7 +52,8 @@ def train(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, validation:
         params: strategy, batch size, steps, learning rate and the rest; see ``hybridlib params``.
         encoder: changed in place, and left on the device it was trained on.
         pairs: the training table (corpora.PAIR_COLUMNS; where it has a column ``negative``, explicit negatives).
-        validation: its mAP is measured before the first step, every ``validate_every`` steps and at the end.
+        validation: its mAP is measured before the first step, every ``validate_every`` steps and at the end; at the end
+            alone where that is None.
 
     Returns:
         One row per step: step, loss, regime, learning_rate, temperature, pairs_per_second, tokens_per_second; and,
@@ -114,11 +115,11 @@ class _Run:
         """The next step, its validation, its record and its checkpoint. Step 0 is the validation before training."""
         state, params = self.state, self.params
         if not state.records:
-            self._record({"step": 0, **self._validate()})
+            self._record({"step": 0, **(self._validate() if params.validate_every or not self.steps else {})})
             return
         state.step += 1
         record = self._step(state.step)
-        if state.step % params.validate_every == 0 or state.step == self.steps:
+        if state.step == self.steps or (params.validate_every and state.step % params.validate_every == 0):
             record.update(self._validate())
             self._note_best(record)
         self._record(record)

@@ -13,7 +13,7 @@ import pytest
 from toys import pair_table
 
 from hybridlib import corpora, facts
-from hybridlib.corpora import LAREQA_LANGUAGES, PAIR_COLUMNS, RetrievalCorpus, corpus_from_pairs, load_lareqa, load_pairs, pairs_from_lareqa, prepare
+from hybridlib.corpora import LAREQA_LANGUAGES, PAIR_COLUMNS, RetrievalCorpus, corpus_from_pairs, load_lareqa, load_pairs, load_parallel, pairs_from_lareqa, prepare
 from hybridlib.errors import InputError
 from hybridlib.params import Params
 
@@ -440,3 +440,11 @@ def test_lareqa_sets_train_and_evaluate(small):
     assert not set(data.train["passage_id"]) & set(data.validation.candidates["group"])
     assert (data.evaluation.name, data.evaluation.candidate_text, data.evaluation.languages) == ("mlqa-r", "context", ["en"])
     assert data.train["passage"].str.len().max() < 12  # training passages are the sentences alone
+
+
+def test_parallel_passages_can_be_cut_to_the_first_ones(tmp_path):
+    for lang in ("de", "en"):
+        (tmp_path / f"{lang}.txt").write_text("".join(f"{lang} {number}\n" for number in range(5)), encoding="utf-8")
+    cut = load_parallel(tmp_path, ["de", "en"], 2)
+    assert cut["text"].tolist() == ["de 0", "de 1", "en 0", "en 1"]
+    assert len(load_parallel(tmp_path, ["de", "en"])) == 10

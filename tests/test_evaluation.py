@@ -13,7 +13,8 @@ from ir_measures import AP, RR, R, nDCG
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores
 
 from hybridlib.corpora import RetrievalCorpus
-from hybridlib.evaluation import POOL, headline, per_query, summarise, write_results
+from hybridlib.evaluation import POOL, headline, per_query, summarise, summarise_corrected, write_results
+from hybridlib.params import Params
 from hybridlib.retrieval import Ranking
 
 LOG2 = math.log2
@@ -226,3 +227,17 @@ def test_results_on_disk_are_the_results(tmp_path, rng):
     pd.testing.assert_frame_equal(table.drop(columns="question_id"), per_query(ranking))
     assert table["question_id"].tolist() == corpus.queries["question_id"].iloc[table["query"]].tolist()
     pd.testing.assert_frame_equal(Ranking.load(tmp_path).relevant, ranking.relevant)
+    assert not (tmp_path / "corrected.parquet").exists()
+
+
+def test_results_of_corrections_are_kept_query_by_query(tmp_path, rng):
+    corpus = random_corpus(rng)
+    rankings = {name: rank_scores(random_scores(rng, corpus), corpus) for name in ("centering", "lir")}
+    params = Params()
+    metrics = {"corrections": summarise_corrected(params, rankings, corpus)}
+    write_results(tmp_path, metrics, rankings["lir"], corpus, rankings)
+    table = pd.read_parquet(tmp_path / "corrected.parquet")
+    for name, part in metrics["corrections"].items():
+        assert part["fitted_on"] == "candidates"
+        cells = table[(table["correction"] == name) & (table["setting"] == "multilingual")].groupby("query_lang")["ap"].mean()
+        assert cells.mean() == pytest.approx(part["settings"]["multilingual"]["map"])

@@ -153,6 +153,12 @@ def test_only_hybrid_reads_alpha(full):
         assert reads == ("alpha" in registered.options), name
 
 
+@pytest.mark.parametrize("name, alpha", [("hybrid-0.25", 0.25), ("hybrid-0.75", 0.75)])
+def test_the_points_of_the_alpha_curve_are_hybrid_at_their_alpha(name, alpha, full):
+    for step in range(30):
+        assert same(draw_batch(name, full, 0, step, BATCH, 0.5), draw_batch("hybrid", full, 0, step, BATCH, alpha))
+
+
 @pytest.mark.parametrize("name", list(STRATEGIES))
 def test_a_batch_depends_on_seed_and_step_alone(name, full):
     expected = draw_batch(name, full, 1, 17, BATCH)
@@ -271,7 +277,7 @@ def test_a_strategy_of_ones_own(full, x_en):
 
 
 def test_an_unregistered_strategy_is_unknown():
-    assert known_strategies() == [UNTRAINED, "en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "code-switched"]
+    assert known_strategies() == [UNTRAINED, "en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "hybrid-0.25", "hybrid-0.75", "code-switched"]
     with pytest.raises(InputError, match="no strategy is called 'x-en'"):
         Params.check({"strategy": "x-en"})
 
