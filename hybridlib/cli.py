@@ -15,6 +15,8 @@ from hybridlib import __version__
 from hybridlib.errors import InputError
 
 STUDY_EXAMPLE = "example: hybridlib run params/quickstart.yaml -p alpha 0.3 -p study my-study"
+COMPARE_EXAMPLE = "example: hybridlib compare outputs/reference/quickstart"
+EXPORT_EXAMPLE = "example: hybridlib export params/quickstart.yaml --out outputs/reference"
 EVALUATE_EXAMPLE = "example: hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results"
 
 
@@ -44,6 +46,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("params", type=Path, help="the study's parameter file")
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
     run.set_defaults(command=_run)
+
+    compare = commands.add_parser("compare", help="make a study's tables and figures again", description="Run 05_comparison on the runs of a study that are finished.", epilog=COMPARE_EXAMPLE, **shape)
+    compare.add_argument("params", type=Path, help="the study's parameter file, or the folder of an exported study")
+    compare.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
+    compare.set_defaults(command=_compare)
+
+    export = commands.add_parser("export", help="keep what a comparison needs of a study", description="Copy logs, metrics and per-query results of the finished runs.", epilog=EXPORT_EXAMPLE, **shape)
+    export.add_argument("params", type=Path, help="the study's parameter file")
+    export.add_argument("--out", type=Path, default=Path("outputs/reference"), help="where to, in a folder of the study's name (default outputs/reference)")
+    export.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
+    export.set_defaults(command=_export)
 
     evaluate = commands.add_parser("evaluate", help="evaluate one encoder", description="Evaluate a transformers folder or hub id: three settings and language bias.", epilog=EVALUATE_EXAMPLE, **shape)
     evaluate.add_argument("encoder", help="a transformers folder, or a hub id (name or name@revision)")
@@ -85,13 +98,40 @@ def _run(options: argparse.Namespace) -> int:
     outcomes = run_study(params, report)
     study = Study(params)
     if outcomes[-1].good:
-        for table in ("results.md", "intervals.md"):
-            print(f"\n{(study.comparison / table).read_text(encoding='utf-8')}")
+        _show_tables(study.comparison)
     print(f"Executed notebooks and figures: {study.folder} (compared in {study.comparison})")
     bad = [outcome for outcome in outcomes if not outcome.good]
     for outcome in bad:
         print(f"{outcome.state}: {outcome.name} {NOTEBOOKS[outcome.step]}: {outcome.reason}" + (f" (see {outcome.where})" if outcome.where else ""))
     return 1 if bad else 0
+
+
+def _show_tables(folder: Path) -> None:
+    for table in ("results.md", "intervals.md", "verdict.md"):
+        print(f"\n{(folder / table).read_text(encoding='utf-8')}")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from hybridlib import reference
+    from hybridlib.params import Params, parse_override
+    from hybridlib.study import Study
+
+    study = Study(Params.load(reference.grid_of(options.params), {name: parse_override(value) for name, value in options.p}))
+    folder = reference.compare(study)
+    _show_tables(folder)
+    print(f"Tables and figures of {len(study.finished_runs())} of {len(study.cells())} runs: {folder}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from hybridlib import reference
+    from hybridlib.params import Params, parse_override
+    from hybridlib.study import Study
+
+    study = Study(Params.load(options.params, {name: parse_override(value) for name, value in options.p}))
+    exported = reference.export(study, options.out)
+    print(f"exported {len(exported)} of {len(study.cells())} runs to {options.out / study.params.study}")
+    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import pandas as pd
 
 from hybridlib import evaluation, significance
+from hybridlib.corpora import RetrievalCorpus
 from hybridlib.evaluation import SETTINGS
 from hybridlib.files import write_text
 from hybridlib.ranking import Ranking
 from hybridlib.significance import ClusteredMean
-from hybridlib.study import Study, run_name
+from hybridlib.study import Study
 
 RUN_KEYS = ["encoder", "strategy", "seed"]
+PLAIN = "none"  # the correction that changes nothing
 
 
 def _key(run: Study) -> dict[str, object]:
@@ -28,7 +30,7 @@ def headlines(runs: Sequence[Study]) -> pd.DataFrame:
     rows = []
     for run in runs:
         metrics = run.metrics()
-        for correction, part in {"none": metrics, **metrics.get("corrections", {})}.items():
+        for correction, part in {PLAIN: metrics, **metrics.get("corrections", {})}.items():
             rows.append({**_key(run), "correction": correction, **evaluation.headline(part)})
     return pd.DataFrame(rows)
 
@@ -64,43 +66,167 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     return written
 
 
-def intervals(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+def intervals(runs: Sequence[Study], draws: int = 2000, corrections: Sequence[str] = (PLAIN,)) -> pd.DataFrame:
     """mAP in each setting, and rank distance, with 95 % bootstrap intervals over question ids (and seeds).
 
+    Args:
+        corrections: which training-free corrections to give as well; ``none`` is the encoder as it is.
+
     Returns:
-        One row per encoder, strategy and measure (a setting, or ``rank distance``): encoder, strategy, measure,
-        mean, low, high, seeds.
+        One row per encoder, strategy, correction and measure (a setting, or ``rank distance``): encoder, strategy,
+        correction, measure, mean, low, high, seeds. A correction that a run was not evaluated with has no row.
     """
     rows = []
     for (encoder, strategy), seeds in _systems(runs).items():
-        for measure in _measures(seeds):
-            found = significance.interval(_clustered(seeds, measure), draws)
-            rows.append({"encoder": encoder, "strategy": strategy, "measure": measure, **vars(found), "seeds": len(seeds)})
+        for correction, measure in product(corrections, _measures(seeds)):
+            if all(_has(run, correction, measure) for run in seeds):
+                found = significance.interval(_clustered(seeds, measure, correction), draws)
+                rows.append({"encoder": encoder, "strategy": strategy, "correction": correction, "measure": measure, **vars(found), "seeds": len(seeds)})
     return pd.DataFrame(rows)
 
 
-def differences(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAIN) -> pd.DataFrame:
     """Every pair of strategies of an encoder, in each setting: paired over question ids, Holm-corrected.
+
+    Args:
+        correction: compare the encoders under this training-free correction.
 
     Returns:
         Columns encoder, measure, first, second, difference (first - second), low, high (95 % bootstrap), p (paired
         randomisation), p_holm (corrected over all rows of the table).
     """
-    systems, rows = _systems(runs), []
-    for (first, second) in combinations(systems, 2):
-        if first[0] == second[0]:
-            for measure in _measures(systems[first]):
-                found = significance.compare(_clustered(systems[first], measure), _clustered(systems[second], measure), draws)
-                rows.append({"encoder": first[0], "measure": measure, "first": first[1], "second": second[1], "difference": found.mean, "low": found.low, "high": found.high, "p": found.p})
+    rows = []
+    for encoder in dict.fromkeys(run.params.encoder for run in runs):
+        systems = _systems([run for run in runs if run.params.encoder == encoder])
+        for measure in _measures(runs):
+            able = {strategy: _clustered(seeds, measure, correction) for (_, strategy), seeds in systems.items() if all(_has(run, correction, measure) for run in seeds)}
+            for first, second in combinations(able, 2):
+                found = significance.compare(able[first], able[second], draws)
+                rows.append({"encoder": encoder, "measure": measure, "first": first, "second": second, "difference": found.mean, "low": found.low, "high": found.high, "p": found.p})
     table = pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p"])
     return table.assign(p_holm=significance.holm(table["p"]))
 
 
+def against(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
+    """The rows of :func:`differences` that concern one strategy, turned so that each reads strategy - other.
+
+    Returns:
+        Columns encoder, measure, other, difference, low, high, p_holm.
+    """
+    first, second = table[table["first"] == strategy], table[table["second"] == strategy]
+    turned = second.assign(second=second["first"], difference=-second["difference"], low=-second["high"], high=-second["low"])
+    both = pd.concat([first, turned]).rename(columns={"second": "other"})
+    return both[["encoder", "measure", "other", "difference", "low", "high", "p_holm"]].reset_index(drop=True)
+
+
+def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
+    """What the paper claims of hybrid batches (arXiv 2408.10536, tables 2 to 4), and what was measured here.
+
+    A claim holds where the whole 95 % interval of the difference lies on its side of zero, does not hold where it
+    lies on the other side, and cannot be told where it holds zero.
+
+    Args:
+        table: from :func:`differences`.
+
+    Returns:
+        Columns encoder, claim, difference (text), verdict.
+    """
+    rows = []
+    for row in against(table, strategy).itertuples():
+        if row.other in ("untrained", "x-x-mono", "x-y"):
+            lower = row.measure == "rank distance"
+            sides = [row.low > 0, row.high < 0]
+            better, worse = sides[::-1] if lower else sides
+            digits = "{:+.1f} [{:+.1f}, {:+.1f}]" if lower else "{:+.3f} [{:+.3f}, {:+.3f}]"
+            claim = f"{strategy} has a lower rank distance than {row.other}" if lower else f"{strategy} is better than {row.other} in {row.measure} retrieval"
+            rows.append({"encoder": row.encoder, "claim": claim, "difference": digits.format(row.difference, row.low, row.high), "verdict": "holds" if better else "does not hold" if worse else "cannot be told"})
+    return pd.DataFrame(rows, columns=["encoder", "claim", "difference", "verdict"])
+
+
+def beside_paper(table: pd.DataFrame, corpus: str) -> pd.DataFrame:
+    """:func:`intervals` beside the paper's published figures for the same corpus; None of it was measured on the same encoders.
+
+    Args:
+        table: from :func:`intervals`.
+        corpus: ``xquad-r`` or ``mlqa-r``; of others the paper has no such figures.
+
+    Returns:
+        One row per measure and strategy: measure, strategy, a column per encoder here (mean [low, high]) and one per
+        encoder of the paper. Empty where the paper has nothing.
+    """
+    published = paper_results()
+    published = published[(published["corpus"] == corpus) & published["measure"].isin(table["measure"])]
+    if published.empty:
+        return pd.DataFrame()
+    ours = table[table["correction"] == PLAIN].assign(text=lambda part: _written(part), source=lambda part: part["encoder"].map(lambda name: Path(name).name) + ", here")
+    theirs = published.assign(source=published["encoder"] + ", paper", text=[_digits(measure).split(" ")[0].format(value) for measure, value in zip(published["measure"], published["value"])])
+    both = pd.concat([ours, theirs])
+    wide = both.pivot(index=["measure", "strategy"], columns="source", values="text")[list(dict.fromkeys(both["source"]))]
+    rows = [key for key in both[["measure", "strategy"]].drop_duplicates().sort_values("measure", key=lambda m: m.map([*SETTINGS, "rank distance"].index), kind="stable").itertuples(index=False, name=None)]
+    return wide.loc[rows].fillna("").reset_index().rename_axis(columns=None)
+
+
+def paper_results() -> pd.DataFrame:
+    """The figures that arXiv 2408.10536 prints: columns encoder, strategy, corpus, measure, value, source."""
+    return pd.read_csv(Path(__file__).with_name("paper_results.csv"))
+
+
+def alpha_curve(runs: Sequence[Study], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`intervals` that differ in the share of monolingual batches alone, with that share.
+
+    Returns:
+        The rows of x-y (alpha 0), every hybrid strategy and x-x-mono (alpha 1), with a column alpha; empty unless
+        there are three different ones.
+    """
+    shares = {"x-y": 0.0, "hybrid-0.25": 0.25, "hybrid-0.75": 0.75, "x-x-mono": 1.0, "hybrid": runs[0].params.alpha}
+    part = table[(table["correction"] == PLAIN) & table["strategy"].isin(shares)]
+    part = part.assign(alpha=part["strategy"].map(shares)).sort_values("alpha")
+    return part if part["alpha"].nunique() > 2 else part.iloc[:0]
+
+
+def by_language(runs: Sequence[Study], draws: int = 1000) -> pd.DataFrame:
+    """mAP of each query language in each setting, with intervals over questions (and seeds).
+
+    Returns:
+        Columns encoder, strategy, setting, lang, seen (whether it was trained on), mean, low, high.
+    """
+    rows = []
+    for (encoder, strategy), seeds in _systems(runs).items():
+        for setting in _settings(seeds):
+            tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
+            for lang in sorted(tables[0]["query_lang"].unique()):
+                found = significance.interval(ClusteredMean([table[table["query_lang"] == lang] for table in tables]), draws)
+                rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "lang": lang, "seen": lang in seeds[0].params.languages, **vars(found)})
+    return pd.DataFrame(rows)
+
+
+def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+    """mAP over the languages that were trained on, and over the others; empty where there are no others.
+
+    A cell (a language, or an ordered pair) is unseen if one of its languages was not trained on; the pool itself,
+    which always holds all languages, does not count.
+
+    Returns:
+        Columns encoder, strategy, setting, languages (``seen`` or ``unseen``), mean, low, high.
+    """
+    rows = []
+    for (encoder, strategy), seeds in _systems(runs).items():
+        trained = {*seeds[0].params.languages, evaluation.POOL}
+        for setting in _settings(seeds):
+            tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
+            seen = tables[0]["query_lang"].isin(trained) & tables[0]["target"].isin(trained)
+            for name, cells in (("seen", set(tables[0]["cell"][seen])), ("unseen", set(tables[0]["cell"][~seen]))):
+                if cells and not seen.all():
+                    found = significance.interval(ClusteredMean([table[table["cell"].isin(cells)] for table in tables]), draws)
+                    rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "languages": name, **vars(found)})
+    return pd.DataFrame(rows, columns=["encoder", "strategy", "setting", "languages", "mean", "low", "high"])
+
+
 def plane(table: pd.DataFrame) -> pd.DataFrame:
-    """What plots.bias_plane draws, from :func:`intervals`: strategy, map and rank_distance with their intervals."""
+    """What plots.bias_plane draws, from :func:`intervals`: strategy, correction, map and rank_distance with their intervals."""
     parts = {}
     for measure, name in (("multilingual", "map"), ("rank distance", "rank_distance")):
-        part = table[table["measure"] == measure].set_index(["encoder", "strategy"])[["mean", "low", "high"]]
+        part = table[table["measure"] == measure].set_index(["encoder", "strategy", "correction"])[["mean", "low", "high"]]
         parts[name] = part.rename(columns={"mean": name, "low": f"{name}_low", "high": f"{name}_high"})
     joined = pd.concat(parts.values(), axis=1).reset_index().assign(seed=0)
     if joined["encoder"].nunique() > 1:
@@ -109,13 +235,21 @@ def plane(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval_table(table: pd.DataFrame) -> pd.DataFrame:
-    """:func:`intervals` for a reader: one row per encoder and strategy, a column per measure, ``mean [low, high]``."""
-    digits = table["measure"].map({"rank distance": "{0:.1f} [{1:.1f}, {2:.1f}]"}).fillna("{0:.3f} [{1:.3f}, {2:.3f}]")
-    written = [form.format(*row) for form, row in zip(digits, table[["mean", "low", "high"]].itertuples(index=False))]
+    """:func:`intervals` for a reader: one row per encoder, strategy and correction, a column per measure, ``mean [low, high]``."""
     names = table["measure"].where(table["measure"] == "rank distance", table["measure"] + " mAP")
-    wide = table.assign(measure=names, text=written).pivot(index=["encoder", "strategy", "seeds"], columns="measure", values="text")
-    order = table[["encoder", "strategy", "seeds"]].drop_duplicates()
-    return wide.loc[list(order.itertuples(index=False, name=None)), names.unique()].reset_index().rename_axis(columns=None)
+    keys = ["encoder", "strategy", "correction", "seeds"]
+    wide = table.assign(measure=names, text=_written(table)).pivot(index=keys, columns="measure", values="text")
+    ordered = wide.loc[list(table[keys].drop_duplicates().itertuples(index=False, name=None)), names.unique()].fillna("").reset_index().rename_axis(columns=None)
+    return ordered.drop(columns="correction") if set(table["correction"]) == {PLAIN} else ordered
+
+
+def _written(table: pd.DataFrame) -> list[str]:
+    """``mean [low, high]`` of each row."""
+    return [_digits(row.measure).format(row.mean, row.low, row.high) for row in table.itertuples()]
+
+
+def _digits(measure: str) -> str:
+    return "{0:.1f} [{1:.1f}, {2:.1f}]" if measure == "rank distance" else "{0:.3f} [{1:.3f}, {2:.3f}]"
 
 
 def write_tables(table: pd.DataFrame, folder: Path, name: str) -> None:
@@ -124,25 +258,38 @@ def write_tables(table: pd.DataFrame, folder: Path, name: str) -> None:
     write_text(folder / f"{name}.tex", table.style.hide(axis="index").to_latex(hrules=True).replace("_", "\\_"))
 
 
-def one_query(runs: Sequence[Study], query: int) -> pd.DataFrame:
-    """Where the answers of one query (its row number) land under each strategy: what plots.answer_ranks draws."""
-    parts = []
-    for run in runs:
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables under each other; of none, an empty one."""
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def one_query(runs: Sequence[Study]) -> pd.DataFrame:
+    """Where the answers of one query land under each strategy (of the first seed): what plots.answer_ranks draws."""
+    first, query, parts = _first_seeds(runs), _an_english_query(runs[0].evaluation_corpus()), []
+    for run in first:
         ranks = pd.read_parquet(run.run / "ranks.parquet", filters=[("query", "==", query)])
         parts.append(ranks.assign(strategy=run.params.strategy, query=ranks["query_lang"] + " query"))
     return pd.concat(parts, ignore_index=True)
 
 
-def top_languages(runs: Sequence[Study], query: int, k: int = 10) -> pd.DataFrame:
-    """The top k of one query under each run: a row per run, a column per rank, the candidate's language, with a
-    star where it is relevant."""
-    rows = {}
-    for run in runs:
-        corpus, ranking = run.evaluation_corpus(), Ranking.load(run.run)
-        right = set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
-        languages = corpus.candidates["lang"]
-        rows[run_name(run.params)] = [languages[row] + "*" * (row in right) for row in ranking.top[query, :k].tolist()]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=range(1, len(next(iter(rows.values()))) + 1))
+def top_languages(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame]:
+    """The same query's text, and its top k under each strategy (of the first seed): a row per strategy, a column per
+    rank, the candidate's language, with a star where it is relevant."""
+    corpus = runs[0].evaluation_corpus()
+    query, languages = _an_english_query(corpus), corpus.candidates["lang"]
+    right = set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
+    rows = {run.params.strategy: [languages[row] + "*" * (row in right) for row in Ranking.load(run.run).top[query, :k].tolist()] for run in _first_seeds(runs)}
+    return corpus.queries["text"][query], pd.DataFrame.from_dict(rows, orient="index", columns=range(1, len(next(iter(rows.values()))) + 1))
+
+
+def _first_seeds(runs: Sequence[Study]) -> list[Study]:
+    return [seeds[0] for seeds in _systems(runs).values()]
+
+
+def _an_english_query(corpus: RetrievalCorpus) -> int:
+    """The row of the first English query, or of the first one where there is no English."""
+    english = corpus.queries.index[corpus.queries["lang"] == "en"]
+    return int(english[0]) if len(english) else 0
 
 
 def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
@@ -153,23 +300,46 @@ def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
     return found
 
 
+def _settings(seeds: Sequence[Study]) -> list[str]:
+    return [setting for setting in SETTINGS if setting in seeds[0].metrics()["settings"]]
+
+
 def _measures(seeds: Sequence[Study]) -> list[str]:
-    settings = seeds[0].metrics()["settings"]
-    return [setting for setting in SETTINGS if setting in settings] + ["rank distance"] * ("multilingual" in settings)
+    settings = _settings(seeds)
+    return settings + ["rank distance"] * ("multilingual" in settings)
 
 
-def _clustered(seeds: Sequence[Study], measure: str) -> ClusteredMean:
+def _clustered(seeds: Sequence[Study], measure: str, correction: str = PLAIN) -> ClusteredMean:
     """A setting's average precision, or the rank distance, of each seed, by question and cell."""
     read = _rank_distance_per_query if measure == "rank distance" else _ap_per_query
-    return ClusteredMean([read(run, measure) for run in seeds])
+    return ClusteredMean([read(run, measure, correction) for run in seeds])
 
 
-def _ap_per_query(run: Study, setting: str) -> pd.DataFrame:
-    table = pd.read_parquet(run.run / "per_query.parquet", filters=[("setting", "==", setting)])
-    return pd.DataFrame({"question_id": table["question_id"], "cell": table["query_lang"] + "-" + table["target"], "value": table["ap"]})
+def _has(run: Study, correction: str, measure: str) -> bool:
+    """Whether the run was evaluated with a correction, and what each query got was kept."""
+    if correction == PLAIN:
+        return True
+    setting = "multilingual" if measure == "rank distance" else measure
+    return (run.run / "corrected.parquet").exists() and not _per_query(run, setting, correction).empty
 
 
-def _rank_distance_per_query(run: Study, measure: str) -> pd.DataFrame:
-    table = pd.read_parquet(run.run / "per_query.parquet", filters=[("setting", "==", "multilingual")])
+def _per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
+    """The rows of one setting: columns question_id, query_lang, target, relevant, ap, rank_distance."""
+    wanted = [("setting", "==", setting)]
+    if correction == PLAIN:
+        table = pd.read_parquet(run.run / "per_query.parquet", filters=wanted)
+    else:
+        table = pd.read_parquet(run.run / "corrected.parquet", filters=[*wanted, ("correction", "==", correction)])
+    names = {name: table[name].astype(str) for name in ("question_id", "query_lang", "target")}
+    return table[["relevant", "ap", "rank_distance"]].assign(**names)
+
+
+def _ap_per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
+    table = _per_query(run, setting, correction)
+    return table.assign(cell=table["query_lang"] + "-" + table["target"], value=table["ap"])
+
+
+def _rank_distance_per_query(run: Study, measure: str, correction: str) -> pd.DataFrame:
+    table = _per_query(run, "multilingual", correction)
     table = table[table["relevant"] > 1]
-    return pd.DataFrame({"question_id": table["question_id"], "cell": table["query_lang"], "value": table["rank_distance"]})
+    return table.assign(cell=table["query_lang"], value=table["rank_distance"])

@@ -47,6 +47,8 @@ _STRATEGIES = {
     "x-y": ("#D55E00", "^"),
     "x-y-pair": ("#CC79A7", "D"),
     "hybrid": ("#009E73", "P"),
+    "hybrid-0.25": ("#66A61E", ">"),
+    "hybrid-0.75": ("#1B5E4B", "<"),
     "code-switched": ("#000000", "*"),
 }
 _LANGUAGES = {
@@ -301,21 +303,136 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None) -> Figure:
 
     Args:
         results: columns strategy, seed, map, rank_distance; optional map_low, map_high, rank_distance_low,
-            rank_distance_high. Points are means over seeds; bars as in :func:`map_by_setting`.
+            rank_distance_high. Points are means over seeds; bars as in :func:`map_by_setting`. An optional column
+            correction: ``none`` is a point, every other correction a hollow one at the end of an arrow from it.
         log: logarithmic rank distance; None: when the largest value is over ten times the smallest.
     """
     _check(results, ["strategy", "seed", "map", "rank_distance"], "bias_plane")
-    quality, note = _mean_and_bar(results, ["strategy"], "map", "map_low", "map_high")
-    distance, _ = _mean_and_bar(results, ["strategy"], "rank_distance", "rank_distance_low", "rank_distance_high")
-    table = quality.merge(distance, on="strategy", suffixes=("", "_d"))
+    by = ["strategy", "correction"]
+    results = results if "correction" in results else results.assign(correction="none")
+    quality, note = _mean_and_bar(results, by, "map", "map_low", "map_high")
+    distance, _ = _mean_and_bar(results, by, "rank_distance", "rank_distance_low", "rank_distance_high")
+    everything = quality.merge(distance, on=by, suffixes=("", "_d"))
+    table, corrected = (everything[(everything["correction"] == "none") == plain] for plain in (True, False))
     fig, axes = _figure(WIDTH, 5.0)
     ax = axes.flat[0]
     for row in table.itertuples():
         _point(ax, row.mean, row.mean_d, row.strategy, (row.low, row.high), (row.low_d, row.high_d))
+    _arrows(fig, ax, table, corrected)
     ax.margins(0.18)
     ax.set_xlabel("multilingual " + MAP_LABEL)
-    _distance_axis(ax, "y", table["mean_d"], log, note)
+    _distance_axis(ax, "y", everything["mean_d"], log, note)
     _label_points(fig, ax, table)
+    return fig
+
+
+def _arrows(fig: Figure, ax: Axes, plain: pd.DataFrame, corrected: pd.DataFrame) -> None:
+    """From each strategy's point to where a correction takes it; a line style per correction."""
+    lines = dict(zip(sorted(set(corrected["correction"])), _LINES))
+    start = plain.set_index("strategy")
+    for row in corrected[corrected["strategy"].isin(start.index)].itertuples():
+        colour, marker = strategy_style(row.strategy)
+        ends = [(row.mean, row.mean_d), (start["mean"][row.strategy], start["mean_d"][row.strategy])]
+        ax.annotate("", *ends, arrowprops={"arrowstyle": "->", "color": colour, "linestyle": lines[row.correction], "shrinkA": 5, "shrinkB": 4, "alpha": 0.8})
+        ax.plot(*ends[0], linestyle="", color=colour, marker=marker, markerfacecolor="white", markersize=5 * _LARGER.get(marker, 1), zorder=3)
+    if lines:
+        handles = [Line2D([], [], color=GREY, linestyle=line, label=f"with {name}") for name, line in lines.items()]
+        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+
+
+@_styled
+def gains(table: pd.DataFrame, strategy: str) -> Figure:
+    """What one strategy has over each other, with intervals: a panel per measure; a bar that touches the line proves nothing.
+
+    Args:
+        table: columns measure, other, difference, low, high, of one encoder (comparison.against).
+        strategy: the one that the differences are of.
+    """
+    _check(table, ["measure", "other", "difference", "low", "high"], "gains")
+    measures = [measure for measure in (*SETTINGS, "rank distance") if measure in set(table["measure"])]
+    names = _in_order(table["other"])
+    fig, axes = _figure(WIDTH, 1.0 + len(measures) // 2 * (1.1 + 0.35 * len(names)), -(-len(measures) // 2), 2)
+    for ax, measure in zip(axes.flat, measures):
+        for row in table[table["measure"] == measure].itertuples():
+            _point(ax, row.difference, names.index(row.other), row.other, x_bar=(row.low, row.high))
+        ax.axvline(0, color=GREY, linewidth=1)
+        ax.set_title(measure if measure == "rank distance" else f"{measure} mAP")
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.margins(x=0.1)
+        _rows(ax, names)
+    for ax in axes.flat[len(measures) :]:
+        ax.set_axis_off()
+    fig.supxlabel(f"{strategy} minus the strategy named; bars: 95 % interval\n{strategy} is better right of zero; in rank distance, left of it", fontsize=FONT)
+    return fig
+
+
+@_styled
+def alpha_curve(table: pd.DataFrame) -> Figure:
+    """Each measure against the share of monolingual batches: 0 is x-y, 1 is x-x-mono, hybrid lies between.
+
+    Args:
+        table: columns measure, strategy, alpha, mean, low, high (comparison.alpha_curve).
+    """
+    _check(table, ["measure", "strategy", "alpha", "mean", "low", "high"], "alpha_curve")
+    measures = [measure for measure in (*SETTINGS, "rank distance") if measure in set(table["measure"])]
+    fig, axes = _figure(WIDTH, 5.4, 2, 2, sharex=True)
+    for ax, measure in zip(axes.flat, measures):
+        part = table[table["measure"] == measure].sort_values("alpha")
+        ax.plot(part["alpha"], part["mean"], color=GREY, linewidth=1.5, zorder=1)
+        for row in part.itertuples():
+            _point(ax, row.alpha, row.mean, row.strategy, y_bar=(row.low, row.high))
+        ax.set_title(f"{measure}{' (lower is better)' if measure == 'rank distance' else ' mAP'}")
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        ax.margins(0.08, 0.15)
+    fig.supxlabel("alpha: share of monolingual batches; bars: 95 % interval", fontsize=FONT)
+    _strategy_legend(fig, table["strategy"])
+    return fig
+
+
+@_styled
+def seen_unseen(table: pd.DataFrame) -> Figure:
+    """mAP over the languages trained on (filled) and over the others (hollow), a panel per setting.
+
+    Args:
+        table: columns strategy, setting, languages (``seen`` or ``unseen``), mean, low, high (comparison.seen_unseen).
+    """
+    _check(table, ["strategy", "setting", "languages", "mean", "low", "high"], "seen_unseen")
+    names, settings = _in_order(table["strategy"]), [s for s in SETTINGS if s in set(table["setting"])]
+    fig, axes = _figure(WIDTH, 1.6 + 0.5 * len(names), 1, len(settings), sharey=True)
+    for ax, setting in zip(axes.flat, settings):
+        for row in table[table["setting"] == setting].itertuples():
+            at = names.index(row.strategy) + (0.15 if row.languages == "unseen" else -0.15)
+            colour, marker = strategy_style(row.strategy)
+            ax.hlines(at, row.low, row.high, color=colour, linewidth=1.5)
+            ax.plot(row.mean, at, color=colour, marker=marker, markerfacecolor="white" if row.languages == "unseen" else colour)
+        ax.set_title(setting)
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+        _rows(ax, names, top=-0.7)
+    handles = [Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor=face, label=label) for face, label in ((GREY, "languages trained on"), ("white", "others"))]
+    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    fig.supxlabel(MAP_LABEL + "; bars: 95 % interval", fontsize=FONT)
+    return fig
+
+
+@_styled
+def map_by_language(table: pd.DataFrame) -> Figure:
+    """mAP of each query language under each strategy, a panel per setting; a star marks languages not trained on.
+
+    Args:
+        table: columns strategy, setting, lang, seen, mean, low, high (comparison.by_language).
+    """
+    _check(table, ["strategy", "setting", "lang", "seen", "mean", "low", "high"], "map_by_language")
+    order = table[["lang", "seen"]].drop_duplicates().sort_values(["seen", "lang"], ascending=[False, True])
+    languages, settings = order["lang"].tolist(), [s for s in SETTINGS if s in set(table["setting"])]
+    fig, axes = _figure(WIDTH, 1.6 + 0.42 * len(languages), 1, len(settings), sharey=True)
+    for ax, setting in zip(axes.flat, settings):
+        for row in table[table["setting"] == setting].itertuples():
+            _point(ax, row.mean, languages.index(row.lang), row.strategy, x_bar=(row.low, row.high))
+        ax.set_title(setting)
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+        _rows(ax, [f"{lang}{'' if seen else ' *'}" for lang, seen in order.itertuples(index=False)])
+    fig.supxlabel(MAP_LABEL + "; bars: 95 % interval" + ("" if order["seen"].all() else "; * not trained on"), fontsize=FONT)
+    _strategy_legend(fig, table["strategy"])
     return fig
 
 

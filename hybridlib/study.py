@@ -110,12 +110,13 @@ class Study:
         return self.place(step) / f"{NOTEBOOKS[step]}.done.json"
 
     def is_done(self, step: str) -> bool:
-        """Whether the step's marker is there and nothing that it depends on has changed since."""
+        """Whether the step's marker is there and nothing that it depends on has changed since (an exported run's inputs
+        are elsewhere: its marker is taken at its word)."""
         try:
             said = read_json(self.marker(step))
         except (OSError, ValueError):
             return False
-        return said.get("fingerprint") == self.fingerprint(step)
+        return said.get("exported", False) or said.get("fingerprint") == self.fingerprint(step)
 
     def fingerprint(self, step: str) -> str:
         """A hash of all that the step's result depends on."""
@@ -135,7 +136,7 @@ class Study:
             return {"params": chosen, "data": data, "files": [self._input("eval_corpus_path")], "training": self.fingerprint("training")}
         if step == "bias":
             return {"params": chosen, "evaluation": self.fingerprint("evaluation")}
-        return {"params": chosen, "runs": {run_name(run.params): run.fingerprint("bias") for run in self.cells() if run.is_done("bias")}}
+        return {"params": chosen, "runs": {run_name(run.params): read_json(run.marker("bias"))["fingerprint"] for run in self.cells() if run.is_done("bias")}}
 
     def _params_of(self, step: str) -> dict[str, Any]:
         """The parameters that a step reads, those left out that this encoder or strategy ignores."""
@@ -201,6 +202,14 @@ class Study:
     def finished_runs(self) -> list[Study]:
         """The runs of the grid whose bias step is done."""
         return [run for run in self.cells() if run.is_done("bias")]
+
+    def missing_runs(self) -> list[str]:
+        """Names of the grid's runs that are not finished."""
+        return [run_name(run.params) for run in self.cells() if not run.is_done("bias")]
+
+    def has_texts(self) -> bool:
+        """Whether the evaluation corpus is there; an exported study has none."""
+        return (self.data / "evaluation" / "corpus.json").exists()
 
     def evaluation_corpus(self) -> corpora.RetrievalCorpus:
         return corpora.RetrievalCorpus.load(self.data / "evaluation")

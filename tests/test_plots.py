@@ -84,6 +84,32 @@ def ranks() -> pd.DataFrame:
     ])  # fmt: skip
 
 
+def corrected() -> pd.DataFrame:
+    """One row per strategy and correction, with intervals."""
+    rows = [(name, how, 0.4 + i / 10 + j / 50, 900.0 - 100 * i - 200 * j) for i, name in enumerate(STRATEGIES) for j, how in enumerate(("none", "centering", "lir"))]
+    table = pd.DataFrame(rows, columns=["strategy", "correction", "map", "rank_distance"]).assign(seed=0)
+    return table.assign(map_low=table["map"] - 0.01, map_high=table["map"] + 0.01, rank_distance_low=table["rank_distance"] - 20, rank_distance_high=table["rank_distance"] + 20)
+
+
+def gains() -> pd.DataFrame:
+    rows = [(measure, other, d, d - 0.02, d + 0.02) for j, measure in enumerate((*plots.SETTINGS, "rank distance")) for i, other in enumerate(("untrained", "x-x-mono", "x-y")) for d in [i / 50 - j / 80]]
+    return pd.DataFrame(rows, columns=["measure", "other", "difference", "low", "high"])
+
+
+def alphas() -> pd.DataFrame:
+    points = {"x-y": 0.0, "hybrid-0.25": 0.25, "hybrid": 0.5, "x-x-mono": 1.0}
+    rows = [(measure, name, alpha, 0.5 + alpha / 10) for measure in (*plots.SETTINGS, "rank distance") for name, alpha in points.items()]
+    table = pd.DataFrame(rows, columns=["measure", "strategy", "alpha", "mean"])
+    return table.assign(low=table["mean"] - 0.01, high=table["mean"] + 0.01)
+
+
+def by_group(column: str, values: list[str]) -> pd.DataFrame:
+    """One row per strategy, setting and value of the column, with intervals."""
+    rows = [(name, setting, value, 0.5 + i / 10 + k / 20) for i, name in enumerate(STRATEGIES) for setting in plots.SETTINGS for k, value in enumerate(values)]
+    table = pd.DataFrame(rows, columns=["strategy", "setting", column, "mean"])
+    return table.assign(low=table["mean"] - 0.01, high=table["mean"] + 0.02)
+
+
 def lines(fig: Figure, label: str, panel: int = 0) -> list[Any]:
     return [line for line in fig.axes[panel].get_lines() if line.get_label() == label]
 
@@ -103,6 +129,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "batch_grid": lambda: plots.batch_grid([["en", "en"], ["ar", "zh"]], [["en", "en"], ["zh", "en"]], ["monolingual", "cross-lingual"]),
     "expected_draws": lambda: plots.expected_draws(draws()),
     "bias_plane": lambda: plots.bias_plane(results(2)),
+    "bias_plane, corrected": lambda: plots.bias_plane(corrected()),
+    "gains": lambda: plots.gains(gains(), "hybrid"),
+    "alpha_curve": lambda: plots.alpha_curve(alphas()),
+    "seen_unseen": lambda: plots.seen_unseen(by_group("languages", ["seen", "unseen"])),
+    "map_by_language": lambda: plots.map_by_language(by_group("lang", LANGUAGES).assign(seen=lambda table: table["lang"] != "zh")),
     "answer_ranks": lambda: plots.answer_ranks(ranks(), 1000),
 }
 
@@ -227,6 +258,28 @@ def test_the_colour_does_not_depend_on_the_other_strategies() -> None:
     assert lines(alone, "hybrid")[0].get_color() == lines(plots.map_by_setting(results()), "hybrid")[0].get_color()
 
 
+def test_a_corrected_point_hangs_on_its_strategys_arrow() -> None:
+    fig = plots.bias_plane(corrected())
+    arrows = [text for text in fig.axes[0].texts if text.arrow_patch is not None]
+    assert len(arrows) == 2 * len(STRATEGIES)
+    for arrow in arrows:
+        start = corrected().query("correction == 'none'")[["map", "rank_distance"]].to_numpy()
+        assert np.isclose(start, arrow.xyann).all(1).sum() == 1
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["with centering", "with lir"]
+
+
+def test_gains_are_drawn_where_they_are() -> None:
+    fig = plots.gains(gains(), "hybrid")
+    assert [ax.get_title() for ax in fig.axes] == ["monolingual mAP", "cross-lingual mAP", "multilingual mAP", "rank distance"]
+    drawn = [line.get_xdata()[0] for line in fig.axes[1].get_lines() if line.get_label() in ("untrained", "x-x-mono", "x-y")]
+    assert drawn == pytest.approx(gains().query("measure == 'cross-lingual'")["difference"].tolist())
+
+
+def test_languages_that_were_not_trained_on_stand_last_with_a_star() -> None:
+    fig = FIGURES["map_by_language"]()
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["ar", "en", "zh *"]
+
+
 # ------------------------------------------------------------------------------------------------------ figures
 
 
@@ -343,7 +396,7 @@ def test_bias_plane_names_each_point() -> None:
 
 
 def test_bias_plane_keeps_names_apart() -> None:
-    close = pd.DataFrame({"strategy": list(plots._STRATEGIES), "seed": 0, "map": [0.2, 0.4, 0.3, 0.55, 0.585, 0.59, 0.592, 0.5], "rank_distance": [420.0, 390, 400, 320, 300, 301, 299, 350]})
+    close = pd.DataFrame({"strategy": [name for name in plots._STRATEGIES if not name.startswith("hybrid-")], "seed": 0, "map": [0.2, 0.4, 0.3, 0.55, 0.585, 0.59, 0.592, 0.5], "rank_distance": [420.0, 390, 400, 320, 300, 301, 299, 350]})
     fig = plots.bias_plane(close)
     fig.canvas.draw()
     boxes = [text.get_window_extent() for text in fig.axes[0].texts]

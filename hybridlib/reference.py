@@ -1,0 +1,108 @@
+"""The small part of a study that its comparison needs, to be kept and passed on: what models and vectors left behind.
+
+An exported run holds its parameters, manifest, training log, metrics and what each query got; of texts, vectors and
+models nothing. 05_comparison makes every table and figure from it, without an encoder or a corpus.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hybridlib.errors import InputError
+from hybridlib.files import check_writable, read_json, resolve, write_json, write_text
+from hybridlib.study import NOTEBOOKS, Study
+
+_KEPT_AS_IT_IS = ("params.yaml", "run.json")
+_NEEDED = ["question_id", "query_lang", "target", "setting", "relevant", "ap", "rank_distance"]
+GRID_FILE = "study.yaml"
+
+
+def export(study: Study, folder: Path) -> list[Study]:
+    """Copy what a comparison needs of every finished run to ``folder/<study>``, and the grid to its ``study.yaml``.
+
+    Of a correction only the multilingual setting is kept query by query; its other figures are in metrics.json.
+
+    Returns:
+        The exported runs, as runs of the new place.
+
+    Raises:
+        InputError: no run of the study is finished, or the folder cannot be written to.
+    """
+    runs = study.finished_runs()
+    if not runs:
+        raise InputError(f"{study.folder}: no run is finished, so there is nothing to export; run the study first")
+    there = Study(study.params.but(output_dir=folder))
+    check_writable(there.folder)
+    exported = [Study(run.params.but(output_dir=folder)) for run in runs]
+    for run, copy in zip(runs, exported):
+        _export_run(run, copy)
+    there.params.save(there.folder / GRID_FILE)
+    return exported
+
+
+def _export_run(run: Study, copy: Study) -> None:
+    copy.run.mkdir(parents=True, exist_ok=True)
+    for name in _KEPT_AS_IT_IS:
+        shutil.copyfile(run.run / name, copy.run / name)
+    _shorten_log(run.run / "training.jsonl", copy.run / "training.jsonl")
+    write_text(copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n")
+    _shrink(pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED), copy.run / "per_query.parquet")
+    if (run.run / "corrected.parquet").exists():
+        pooled = pd.read_parquet(run.run / "corrected.parquet", columns=[*_NEEDED, "correction"], filters=[("setting", "==", "multilingual")])
+        _shrink(pooled, copy.run / "corrected.parquet")
+    write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
+
+
+def _short(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics, of each language pair only mAP and the number of queries, numbers to eight digits."""
+    pairs = {pair: {name: row[name] for name in ("map", "queries")} for pair, row in metrics["per_pair"].items()}
+    return json.loads(json.dumps({**metrics, "per_pair": pairs}), parse_float=lambda text: float(f"{float(text):.8g}"))
+
+
+def _shorten_log(file: Path, copy: Path) -> None:
+    """The training log, its numbers to five digits."""
+    records = [json.loads(line, parse_float=lambda text: float(f"{float(text):.5g}")) for line in file.read_text(encoding="utf-8").splitlines()]
+    write_text(copy, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def _shrink(table: pd.DataFrame, file: Path) -> None:
+    """Write a table of what each query got in little space: names as categories, counts as small integers."""
+    names = [name for name in table if table[name].dtype.kind not in "biuf"]
+    whole = {name: pd.to_numeric(table[name].astype("int64"), downcast="integer") for name in ("relevant", "rank_distance")}
+    table = table.assign(**{name: table[name].astype("category") for name in names}, **whole)
+    table.sort_values(["setting", "target", "query_lang", "question_id"], kind="stable").to_parquet(file, index=False, compression="zstd", compression_level=19)
+
+
+def grid_of(path: Path) -> Path:
+    """The parameter file of an exported study: the path itself, or ``study.yaml`` in the folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    file = resolve(path)
+    file = file / GRID_FILE if file.is_dir() else file
+    if not file.exists():
+        raise InputError(f"{file}: no such file; give a parameter file, or the folder of an exported study ({GRID_FILE} in it)")
+    return file
+
+
+def compare(study: Study) -> Path:
+    """Run 05_comparison on the runs that are finished, anew; the folder of its tables and figures.
+
+    Raises:
+        InputError: no run is finished, or the notebook failed.
+    """
+    from hybridlib.pipeline import run_step
+
+    if not study.finished_runs():
+        raise InputError(f"{study.folder}: no run is finished, so there is nothing to compare; `hybridlib run` trains and evaluates them")
+    study.marker("comparison").unlink(missing_ok=True)
+    outcome = run_step(study, "comparison")
+    if not outcome.good:
+        raise InputError(f"{NOTEBOOKS['comparison']} failed: {outcome.reason}; see {outcome.where}")
+    return study.comparison
