@@ -85,11 +85,12 @@ def intervals(runs: Sequence[Study], draws: int = 2000, corrections: Sequence[st
     return pd.DataFrame(rows)
 
 
-def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAIN) -> pd.DataFrame:
+def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAIN, measures: Sequence[str] | None = None) -> pd.DataFrame:
     """Every pair of strategies of an encoder, in each setting: paired over question ids, Holm-corrected.
 
     Args:
         correction: compare the encoders under this training-free correction.
+        measures: only these (settings, or ``rank distance``); None: all.
 
     Returns:
         Columns encoder, measure, first, second, difference (first - second), low, high (95 % bootstrap), p (paired
@@ -98,7 +99,7 @@ def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAI
     rows = []
     for encoder in dict.fromkeys(run.params.encoder for run in runs):
         systems = _systems([run for run in runs if run.params.encoder == encoder])
-        for measure in _measures(runs):
+        for measure in _measures(runs) if measures is None else measures:
             able = {strategy: _clustered(seeds, measure, correction) for (_, strategy), seeds in systems.items() if all(_has(run, correction, measure) for run in seeds)}
             for first, second in combinations(able, 2):
                 found = significance.compare(able[first], able[second], draws)

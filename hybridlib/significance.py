@@ -59,6 +59,7 @@ class ClusteredMean:
         self.sums = np.zeros((len(frames), *shape))  # [seeds, questions, cells]
         for seed, frame in enumerate(frames):
             self.sums[seed, question, cell] = frame["sum"]
+        self._resampled: dict[tuple[int, int], np.ndarray] = {}  # a system is compared with many
 
     def mean(self) -> float:
         """The macro average, over all seeds."""
@@ -69,6 +70,11 @@ class ClusteredMean:
 
         The same ``seed`` draws the same questions for every system on the same corpus: differences are paired.
         """
+        if (draws, seed) not in self._resampled:
+            self._resampled[draws, seed] = self._resample(draws, seed)
+        return self._resampled[draws, seed]
+
+    def _resample(self, draws: int, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         weights = rng.multinomial(len(self.questions), np.full(len(self.questions), 1 / len(self.questions)), draws)
         runs = np.random.default_rng([seed, 1]).multinomial(len(self.sums), np.full(len(self.sums), 1 / len(self.sums)), draws) / len(self.sums)

@@ -93,11 +93,13 @@ class Study:
     def cells(self) -> list[Study]:
         """The runs of the grid, encoder by encoder, strategy by strategy, seed by seed.
 
+        An encoder that was not made here is the same untrained whatever the seed: it runs with the first one alone.
+
         Raises:
             InputError: two encoders would share a folder.
         """
         grid = self.params
-        runs = [Study(grid.but(encoder=e, strategy=s, seed=n)) for e in grid.encoders for s in grid.strategies for n in grid.seeds]
+        runs = [Study(grid.but(encoder=e, strategy=s, seed=n)) for e in grid.encoders for s in grid.strategies for n in (grid.seeds[:1] if s == UNTRAINED and e != BUILT_IN else grid.seeds)]
         names = [run_name(run.params) for run in runs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -1,0 +1,161 @@
+"""Tables over many runs: against the runs' own figures, and made again from what an export keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from toys import LANGUAGES, random_corpus, rank_scores
+
+from hybridlib import comparison, evaluation, reference
+from hybridlib.corpora import RetrievalCorpus
+from hybridlib.errors import InputError
+from hybridlib.files import write_json
+from hybridlib.params import Params
+from hybridlib.study import Study
+
+STRATEGIES = ["untrained", "x-x-mono", "x-y", "hybrid", "hybrid-0.25"]
+
+
+@pytest.fixture
+def corpus(rng: np.random.Generator) -> RetrievalCorpus:
+    return random_corpus(rng, questions=30, presence=0.9)
+
+
+@pytest.fixture
+def study(tmp_path: Path, rng: np.random.Generator, corpus: RetrievalCorpus) -> Study:
+    """A finished grid of rankings that find the right answers more often from strategy to strategy; one run is missing."""
+    grid = Study(Params(study="made-up", output_dir=tmp_path / "outputs", strategies=STRATEGIES, seeds=[0, 1], languages=["ar", "de", "en"]))
+    right = np.zeros((len(corpus.queries), len(corpus.candidates)), dtype=np.float32)
+    right[corpus.qrels["query"], corpus.qrels["candidate"]] = 1
+    for number, run in enumerate(grid.cells()[:-1]):
+        ranking, centred = (rank_scores(rng.random(right.shape) + right * (number + more) / 20, corpus) for more in (0, 5))
+        run.run.mkdir(parents=True)
+        metrics = {**evaluation.summarise(ranking, corpus), "corrections": evaluation.summarise_corrected(run.params, {"centering": centred}, corpus)}
+        evaluation.write_results(run.run, metrics, ranking, corpus, {"centering": centred})
+        run.params.save(run.run / "params.yaml")
+        write_json(run.run / "run.json", {"seed": run.params.seed})
+        (run.run / "training.jsonl").write_text('{"step": 0}\n{"step": 1, "loss": 0.123456789}\n')
+        write_json(run.marker("bias"), {"fingerprint": run.fingerprint("bias")})
+    return grid
+
+
+def test_what_is_missing_is_named(study):
+    assert study.missing_runs() == ["built-in-hybrid-0.25-s1"] and len(study.finished_runs()) == 9 and not study.has_texts()
+
+
+def test_intervals_are_of_the_runs_figures_with_and_without_correction(study):
+    table = comparison.intervals(study.finished_runs(), 50, ["none", "centering", "lir"]).set_index(["strategy", "correction", "measure"])
+    assert set(table.index.get_level_values("correction")) == {"none", "centering"}  # nothing was kept of lir
+    for strategy in STRATEGIES[:-1]:
+        metrics = [run.metrics() for run in study.finished_runs() if run.params.strategy == strategy]
+        for correction, parts in {"none": metrics, "centering": [m["corrections"]["centering"] for m in metrics]}.items():
+            for setting in evaluation.SETTINGS:
+                assert table.loc[(strategy, correction, setting), "mean"] == pytest.approx(np.mean([part["settings"][setting]["map"] for part in parts]))
+            assert table.loc[(strategy, correction, "rank distance"), "mean"] == pytest.approx(np.mean([part["bias"]["rank_distance"] for part in parts]))
+    assert (table["low"] <= table["mean"]).all() and (table["mean"] <= table["high"]).all()
+
+
+def test_against_turns_the_differences_that_name_the_strategy_second(study):
+    table = comparison.differences(study.finished_runs(), 50)
+    turned = comparison.against(table, "x-y").set_index(["measure", "other"])
+    assert set(turned.index.get_level_values("other")) == set(STRATEGIES) - {"x-y"}
+    means = comparison.intervals(study.finished_runs(), 50).set_index(["measure", "strategy"])["mean"]
+    for (measure, other), row in turned.iterrows():
+        assert row["difference"] == pytest.approx(means[measure, "x-y"] - means[measure, other])
+        assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_differences_of_corrected_encoders_and_of_some_measures(study):
+    table = comparison.differences(study.finished_runs(), 50, "centering", ["multilingual"])
+    means = comparison.intervals(study.finished_runs(), 50, ["centering"]).set_index(["measure", "strategy"])["mean"]
+    assert set(table["measure"]) == {"multilingual"} and len(table) == 10
+    for row in table.itertuples():
+        assert row.difference == pytest.approx(means["multilingual", row.first] - means["multilingual", row.second])
+
+
+@pytest.mark.parametrize("measure, low, high, expected", [
+    ("monolingual", 0.01, 0.02, "holds"), ("monolingual", -0.02, -0.01, "does not hold"), ("monolingual", -0.01, 0.01, "cannot be told"),
+    ("rank distance", -20, -10, "holds"), ("rank distance", 10, 20, "does not hold"), ("rank distance", -10, 10, "cannot be told"),
+])  # fmt: skip
+@pytest.mark.parametrize("order", [("hybrid", "x-y"), ("x-y", "hybrid")])
+def test_a_verdict_follows_the_interval(measure, low, high, expected, order):
+    if order[1] == "hybrid":
+        low, high = -high, -low
+    row = {"encoder": "e", "measure": measure, "first": order[0], "second": order[1], "difference": (low + high) / 2, "low": low, "high": high, "p": 0.5, "p_holm": 0.5}
+    assert comparison.verdict(pd.DataFrame([row]))["verdict"].tolist() == [expected]
+
+
+def test_the_papers_figures_stand_beside_those_of_the_same_corpus(study):
+    table = comparison.intervals(study.finished_runs(), 50)
+    beside = comparison.beside_paper(table, "xquad-r").set_index(["measure", "strategy"])
+    assert beside.loc[("multilingual", "hybrid"), "LaBSE, paper"] == "0.682"
+    assert beside.loc[("rank distance", "x-y"), "XLM-R, paper"] == "295.4"
+    assert beside.loc[("monolingual", "untrained"), "XLM-R, paper"] == "" and "[" in beside.loc[("monolingual", "untrained"), "built-in, here"]
+    assert list(dict.fromkeys(beside.index.get_level_values("measure"))) == [*evaluation.SETTINGS, "rank distance"]
+    assert comparison.beside_paper(table, "facts").empty
+
+
+def test_the_papers_figures_are_whole():
+    table = comparison.paper_results()
+    assert len(table) == 2 * 3 * 2 * 4 and not table.duplicated(["encoder", "strategy", "corpus", "measure"]).any()
+    assert table.loc[table["measure"] != "rank distance", "value"].between(0.45, 0.85).all() and set(table["source"]) == {"arXiv 2408.10536"}
+
+
+def test_the_alpha_curve_is_in_order_of_alpha(study):
+    table = comparison.intervals(study.finished_runs(), 50)
+    curve = comparison.alpha_curve(study.finished_runs(), table)
+    part = curve[curve["measure"] == "monolingual"]
+    assert part["strategy"].tolist() == ["x-y", "hybrid-0.25", "hybrid", "x-x-mono"] and part["alpha"].tolist() == [0, 0.25, 0.5, 1]
+    assert comparison.alpha_curve(study.finished_runs(), table[table["strategy"].isin(["x-y", "x-x-mono"])]).empty
+
+
+def test_figures_of_a_language_are_its_own(study):
+    table = comparison.by_language(study.finished_runs(), 20).set_index(["strategy", "setting", "lang"])
+    runs = [run.metrics()["per_language"] for run in study.finished_runs() if run.params.strategy == "hybrid"]
+    for lang in LANGUAGES:
+        for setting in evaluation.SETTINGS:
+            assert table.loc[("hybrid", setting, lang), "mean"] == pytest.approx(np.mean([figures[lang][setting]["map"] for figures in runs]))
+        assert table.loc[("hybrid", "monolingual", lang), "seen"] == (lang != "zh")
+
+
+def test_unseen_cells_are_those_with_a_language_not_trained_on(study):
+    table = comparison.seen_unseen(study.finished_runs(), 20).set_index(["strategy", "setting", "languages"])["mean"]
+    run = study.finished_runs()[0]
+    per_query = pd.read_parquet(run.run / "per_query.parquet")
+    cells = per_query[per_query["setting"] == "cross-lingual"].groupby(["query_lang", "target"])["ap"].mean()
+    chinese = [("zh" in cell) for cell in cells.index]
+    one_seed = comparison.seen_unseen([run], 20).set_index(["setting", "languages"])["mean"]
+    assert one_seed["cross-lingual", "unseen"] == pytest.approx(cells[chinese].mean())
+    assert one_seed["cross-lingual", "seen"] == pytest.approx(cells[[not is_chinese for is_chinese in chinese]].mean())
+    pool = per_query[(per_query["setting"] == "multilingual") & (per_query["query_lang"] == "zh")]
+    assert one_seed["multilingual", "unseen"] == pytest.approx(pool["ap"].mean())
+    assert len(table) == len(STRATEGIES) * 3 * 2
+    everything = [Study(run.params.but(languages=list(LANGUAGES)))]
+    assert comparison.seen_unseen(everything, 20).empty
+
+
+def test_an_export_gives_the_same_tables_from_less(study, tmp_path):
+    exported = reference.export(study, tmp_path / "kept")
+    there = Study(Params.load(reference.grid_of(tmp_path / "kept" / "made-up")))
+    assert [run.run for run in there.finished_runs()] == [run.run for run in exported] and there.missing_runs() == study.missing_runs()
+    for corrections in (["none"], ["centering"]):
+        before, after = (comparison.intervals(place.finished_runs(), 50, corrections) for place in (study, there))
+        pooled = before["measure"].isin(["multilingual", "rank distance"]) | (before["correction"] == "none")
+        pd.testing.assert_frame_equal(before[pooled].reset_index(drop=True), after)
+    pd.testing.assert_frame_equal(comparison.headlines(study.finished_runs()), comparison.headlines(there.finished_runs()), rtol=1e-7)
+    assert comparison.training_logs(there.finished_runs())["loss"].max() == pytest.approx(0.12346, abs=1e-9)
+    names = {file.name for file in (tmp_path / "kept").rglob("*") if file.is_file()}
+    assert names == {"study.yaml", "params.yaml", "run.json", "training.jsonl", "metrics.json", "per_query.parquet", "corrected.parquet", "04_bias_analysis.done.json"}
+
+
+def test_an_export_or_a_comparison_of_nothing_says_so(tmp_path):
+    nothing = Study(Params(study="nothing", output_dir=tmp_path))
+    with pytest.raises(InputError, match="no run is finished, so there is nothing to export"):
+        reference.export(nothing, tmp_path / "kept")
+    with pytest.raises(InputError, match="no run is finished, so there is nothing to compare"):
+        reference.compare(nothing)
+    with pytest.raises(InputError, match="study.yaml: no such file"):
+        reference.grid_of(tmp_path)
