@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a study: every notebook over its grid", description="Run a study; run it again to repeat only what is not finished.", epilog=STUDY_EXAMPLE, **shape)
     run.add_argument("params", type=Path, help="the study's parameter file")
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter, read as YAML")
+    run.add_argument("--dry-run", action="store_true", help="only print the plan: runs, steps, an estimate of hours and disk, a command for each run")
+    run.add_argument("--device", default="a100", help="whose hours --dry-run estimates: v100, a100, h100, l4, rtx4090, cpu (default a100)")
+    run.add_argument("--only", metavar="RUN", help="only this run of the grid, <encoder>-<strategy>-s<seed>, without the comparison")
     run.set_defaults(command=_run)
 
     compare = commands.add_parser("compare", help="make a study's tables and figures again", description="Run 05_comparison on the runs of a study that are finished.", epilog=COMPARE_EXAMPLE, **shape)
@@ -91,15 +94,21 @@ def _run(options: argparse.Namespace) -> int:
 
     params = Params.load(options.params, {name: parse_override(value) for name, value in options.p})
 
+    if options.dry_run:
+        from hybridlib import plan
+
+        print(plan.describe(plan.plan(params, options.params, options.device, options.p), options.device))
+        return 0
+
     def report(outcome: Outcome) -> None:
         detail = f" in {outcome.seconds:.0f} s" if outcome.seconds else ""
         tqdm.write(f"{outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}{detail}{': ' + outcome.reason if outcome.reason else ''}", file=sys.stdout)
 
-    outcomes = run_study(params, report)
-    study = Study(params)
-    if outcomes[-1].good:
-        _show_tables(study.comparison)
-    print(f"Executed notebooks and figures: {study.folder} (compared in {study.comparison})")
+    outcomes = run_study(params, report, only=options.only)
+    for study in map(Study, (params, *params.further())):
+        if study.is_done("comparison"):
+            _show_tables(study.comparison)
+        print(f"Executed notebooks and figures: {study.folder}" + (f" (compared in {study.comparison})" if study.is_done("comparison") else ""))
     bad = [outcome for outcome in outcomes if not outcome.good]
     for outcome in bad:
         print(f"{outcome.state}: {outcome.name} {NOTEBOOKS[outcome.step]}: {outcome.reason}" + (f" (see {outcome.where})" if outcome.where else ""))

@@ -49,7 +49,7 @@ def rank_distances(runs: Sequence[Study]) -> pd.DataFrame:
 
 def training_logs(runs: Sequence[Study]) -> pd.DataFrame:
     """The training logs of all runs, one row per step, with the run's encoder, strategy and seed."""
-    return pd.concat([pd.read_json(run.run / "training.jsonl", lines=True).assign(**_key(run)) for run in runs], ignore_index=True)
+    return pd.concat([pd.read_json(run.place("training") / "training.jsonl", lines=True).assign(**_key(run)) for run in runs], ignore_index=True)
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:

@@ -40,6 +40,8 @@ class Params(BaseModel):
     encoders: list[str] = _param(["built-in"], "study", "grid: encoders to run, each a value of `encoder`", min_length=1)
     strategies: list[str] = _param(["untrained", "x-x-mono", "x-y", "hybrid"], "study", "grid: batch strategies to run, each a value of `strategy`", min_length=1)
     seeds: list[int] = _param([0], "study", "grid: seeds to run, each a value of `seed`", min_length=1)
+    also_evaluate: list[dict[str, Any]] = _param([], "study", "further evaluations of the trained runs: evaluation parameters, at least eval_corpus; each a study of its own, `<study>-<eval_corpus>`")
+    trained_in: str | None = _param(None, "study", "evaluate the runs that this study has trained, instead of training (what also_evaluate sets)")
     jobs: int = _param(1, "study", "grid: runs at a time, each on its share of the cores", ge=1)
 
     # this run: one cell of the grid
@@ -152,7 +154,26 @@ class Params(BaseModel):
         for corpus, path in self.training_sets:
             _check_corpus("train_corpus", corpus, path)
         _check_corpus("eval_corpus", self.eval_corpus, self.eval_corpus_path)
+        for number, entry in enumerate(self.also_evaluate):
+            allowed = [name for name, info in type(self).model_fields.items() if info.json_schema_extra["step"] in ("eval-data", "evaluation")]
+            unknown = sorted(set(entry) - set(allowed))
+            if unknown or "eval_corpus" not in entry:
+                what = f"{unknown[0]!r} is not a parameter of the evaluation{_nearest(unknown[0], allowed)}" if unknown else "it has no eval_corpus"
+                raise ValueError(f"also_evaluate, entry {number + 1}: {what}; an entry holds some of {', '.join(allowed)}")
         return self
+
+    def further(self) -> list[Params]:
+        """The parameters of each evaluation in ``also_evaluate``, as studies that take their models from this one.
+
+        Raises:
+            InputError: two of them would have one name, or one of them cannot be.
+        """
+        base = {**self.model_dump(), "also_evaluate": [], "trained_in": self.study, "eval_languages": None, "eval_corpus_path": None}
+        found = [type(self).check({**base, **entry, "study": f"{self.study}-{entry['eval_corpus']}"}, f"also_evaluate, entry {number + 1}") for number, entry in enumerate(self.also_evaluate)]
+        names = [params.study for params in found]
+        if len(set(names)) < len(names):
+            raise InputError("also_evaluate: a corpus stands twice; put the second one into a study of its own, with trained_in")
+        return found
 
     @property
     def training_sets(self) -> list[tuple[str, Path | None]]:

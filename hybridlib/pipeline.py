@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from tqdm.auto import tqdm
 
 from hybridlib.errors import InputError
@@ -40,8 +41,8 @@ class Outcome:
         return self.state in ("done", "kept")
 
 
-def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome: None, progress: bool = True) -> list[Outcome]:
-    """01 once, 02-04 for each encoder x strategy x seed, 05 at the end.
+def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome: None, progress: bool = True, only: str | None = None) -> list[Outcome]:
+    """01 once, 02-04 for each encoder x strategy x seed, 05 at the end; then the same for each of ``also_evaluate``.
 
     A failed step leaves out what needs it, not the other runs.
 
@@ -49,17 +50,29 @@ def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome
         params: the study.
         report: called with each outcome as it is known.
         progress: show a bar over the grid.
+        only: the name of one run of the grid: it alone, without 05, which compares what has landed.
 
     Returns:
         One outcome per step, in order.
 
     Raises:
-        InputError: the grid or the output folder cannot be used.
+        InputError: the grid or the output folder cannot be used, or the grid has no run called ``only``.
     """
-    study = Study(params)
-    runs = study.cells()
+    outcomes = []
+    for part in (params, *params.further()):
+        outcomes += _run_one_study(Study(part), report, progress, only)
+    return outcomes
+
+
+def _run_one_study(study: Study, report: Callable[[Outcome], None], progress: bool, only: str | None) -> list[Outcome]:
+    """01, then 02-04 of every run or of one, then 05."""
+    params, runs = study.params, study.cells()
+    if only is not None:
+        runs = [run for run in runs if run_name(run.params) == only]
+        if not runs:
+            raise InputError(f"no run of {params.study} is called {only!r}; there are {', '.join(run_name(run.params) for run in study.cells())}")
     check_writable(study.folder)
-    with _log_file(study.folder / "study.log"), tqdm(total=2 + len(runs) * len(RUN_STEPS), desc=params.study, unit="step", disable=not progress) as bar:
+    with _log_file(study.folder / "study.log"), tqdm(total=1 + (only is None) + len(runs) * len(RUN_STEPS), desc=params.study, unit="step", disable=not progress) as bar:
 
         def note(outcome: Outcome) -> Outcome:
             report(outcome)
@@ -67,9 +80,12 @@ def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome
             bar.update()
             return outcome
 
-        data = note(run_step(study, "data"))
+        with FileLock(study.folder / "data.lock"):  # runs on several machines may share the folder
+            data = note(run_step(study, "data"))
         with _share_of_cores(params.jobs), ThreadPoolExecutor(params.jobs) as workers:
             cells = [outcome for cell in workers.map(lambda run: _run_cell(run, data, note), runs) for outcome in cell]
+        if only is not None:
+            return [data, *cells]
         broken = next((o for o in [data, *cells] if not o.good), None) if not any(o.good and o.step == "bias" for o in cells) else None
         last = note(_left_out(study, "comparison", broken) if broken else run_step(study, "comparison"))
     return [data, *cells, last]
@@ -125,6 +141,7 @@ def run_step(study: Study, step: str) -> Outcome:
     """
     import papermill
 
+    study = study.trained if step == "training" else study
     name, out = _title(study, step), study.place(step) / f"{NOTEBOOKS[step]}.ipynb"
     if study.is_done(step):
         return Outcome(name, step, "kept", where=out)

@@ -36,9 +36,9 @@ def export(study: Study, folder: Path) -> list[Study]:
     runs = study.finished_runs()
     if not runs:
         raise InputError(f"{study.folder}: no run is finished, so there is nothing to export; run the study first")
-    there = Study(study.params.but(output_dir=folder))
+    there = Study(study.params.but(output_dir=folder, also_evaluate=[], trained_in=None))
     check_writable(there.folder)
-    exported = [Study(run.params.but(output_dir=folder)) for run in runs]
+    exported = [Study(run.params.but(output_dir=folder, trained_in=None)) for run in runs]
     for run, copy in zip(runs, exported):
         _export_run(run, copy)
     there.params.save(there.folder / GRID_FILE)
@@ -49,7 +49,7 @@ def _export_run(run: Study, copy: Study) -> None:
     copy.run.mkdir(parents=True, exist_ok=True)
     for name in _KEPT_AS_IT_IS:
         shutil.copyfile(run.run / name, copy.run / name)
-    _shorten_log(run.run / "training.jsonl", copy.run / "training.jsonl")
+    _shorten_log(run.place("training") / "training.jsonl", copy.run / "training.jsonl")
     write_text(copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n")
     _shrink(pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED), copy.run / "per_query.parquet")
     if (run.run / "corrected.parquet").exists():

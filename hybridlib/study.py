@@ -76,13 +76,23 @@ class Study:
         return self.folder / run_name(self.params)
 
     @property
+    def trained(self) -> Study:
+        """The run whose model this one evaluates: itself, or the same run of the study ``trained_in``."""
+        return self if self.params.trained_in is None else Study(self.params.but(study=self.params.trained_in, trained_in=None))
+
+    @property
+    def model(self) -> Path:
+        """The trained encoder, a transformers folder."""
+        return self.place("training") / "model"
+
+    @property
     def comparison(self) -> Path:
         """Written by 05."""
         return self.folder / "comparison"
 
     def place(self, step: str) -> Path:
         """The folder that a step writes to."""
-        return {"data": self.data, "comparison": self.comparison}.get(step, self.run)
+        return {"data": self.data, "training": self.trained.run, "comparison": self.comparison}.get(step, self.run)
 
     def figures(self, step: str) -> Path:
         """The folder of a step's figures, made if need be."""

@@ -273,6 +273,31 @@ def test_a_misspelt_name_in_a_parameter_cell_is_refused(monkeypatch):
 def test_the_papers_settings(file):
     params, text = Params.load(file), file.read_text(encoding="utf-8")
     assert (params.batch_size, params.learning_rate, params.weight_decay, params.alpha, params.dataset_tau) == (100, 3e-5, 0.01, 0.5, 1.0)
-    assert params.strategies == ["untrained", "x-x-mono", "x-y", "hybrid"] and params.study == f"paper-{file.stem}"
-    assert not {"el", "vi"} & set(params.languages) and "@" not in params.encoders[0]
+    assert params.strategies == ["untrained", "x-x-mono", "x-y", "hybrid"] and params.study == ("paper" if file.stem == "grid" else f"paper-{file.stem}")
+    assert not {"el", "vi"} & set(params.languages) and not any("@" in encoder for encoder in params.encoders)
     assert all(f"{name}: {value}  # open" in text for name, value in (("temperature", 0.05), ("steps", 20000), ("warmup_fraction", 0.1)))
+
+
+def test_further_evaluations_are_studies_that_train_nothing():
+    entry = {"eval_corpus": "mlqa-r", "eval_corpus_path": "data/mlqa-r", "top_k": 100}
+    params = Params(study="grid", eval_corpus="xquad-r", eval_corpus_path="data/xquad-r", eval_languages=["de", "en"], also_evaluate=[entry])
+    (further,) = params.further()
+    assert (further.study, further.trained_in, further.eval_corpus, further.top_k, further.eval_languages) == ("grid-mlqa-r", "grid", "mlqa-r", 100, None)
+    assert further.also_evaluate == [] and further.steps == params.steps
+
+
+@pytest.mark.parametrize("entry, message", [
+    ({"eval_corpus": "facts", "steps": 3}, "'steps' is not a parameter of the evaluation"),
+    ({"eval_corpus": "facts", "topk": 3}, "'topk' is not a parameter of the evaluation \\(did you mean 'top_k'"),
+    ({"top_k": 3}, "it has no eval_corpus"),
+])  # fmt: skip
+def test_a_further_evaluation_that_cannot_be_is_refused(entry, message):
+    with pytest.raises(InputError, match=f"also_evaluate, entry 1: {message}"):
+        Params.check({"also_evaluate": [entry]})
+
+
+def test_further_evaluations_of_one_corpus_are_refused_or_explained():
+    with pytest.raises(InputError, match="a corpus stands twice"):
+        Params.check({"also_evaluate": [{"eval_corpus": "facts"}] * 2}).further()
+    with pytest.raises(InputError, match="also_evaluate, entry 1: .*'xquad-r' needs the path"):
+        Params.check({"also_evaluate": [{"eval_corpus": "xquad-r"}]}).further()
