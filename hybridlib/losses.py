@@ -29,9 +29,14 @@ def info_nce(queries: Tensor, passages: Tensor, query_groups: Tensor, passage_gr
         A scalar.
     """
     scores = queries @ passages.T / temperature
+    return nn.functional.cross_entropy(scores.masked_fill(left_out(query_groups, passage_groups, positives), float("-inf")), positives)
+
+
+def left_out(query_groups: Tensor, passage_groups: Tensor, positives: Tensor) -> Tensor:
+    """``[q, p]``: where a passage is neither the query's positive nor a negative of it. Arguments as in :func:`info_nce`."""
     masked = (query_groups[:, None] == passage_groups[None, :]) | (passage_groups == NOBODY)[None, :]
-    masked[torch.arange(len(queries), device=scores.device), positives] = False
-    return nn.functional.cross_entropy(scores.masked_fill(masked, float("-inf")), positives)
+    masked[torch.arange(len(query_groups), device=masked.device), positives] = False
+    return masked
 
 
 class ContrastiveLoss(nn.Module):

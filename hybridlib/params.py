@@ -43,6 +43,7 @@ class Params(BaseModel):
     also_evaluate: list[dict[str, Any]] = _param([], "study", "further evaluations of the trained runs: evaluation parameters, at least eval_corpus; each a study of its own, `<study>-<eval_corpus>`")
     trained_in: str | None = _param(None, "study", "evaluate the runs that this study has trained, instead of training (what also_evaluate sets)")
     jobs: int = _param(1, "study", "grid: runs at a time, each on its share of the cores", ge=1)
+    plugins: list[str] = _param([], "study", "Python files of one's own that register batch strategies; imported before anything else")
 
     # this run: one cell of the grid
     encoder: str = _param("built-in", "training", "`built-in` (a small transformer made here), a transformers folder, or a hub id (`name` or `name@revision`)", min_length=1)
@@ -114,6 +115,17 @@ class Params(BaseModel):
     parallel_passages: int | None = _param(None, "evaluation", "`shift`: only the first so many parallel passages; null: all", "passages", ge=1)
     top_k: int = _param(10, "evaluation", "depth of the language-share matrix and of recall in the multilingual setting", "candidates", ge=1, le=1000)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _import_plugins(cls, values: Any) -> Any:
+        """First of all: the strategies that they register are then known."""
+        files = values.get("plugins") if isinstance(values, dict) else None
+        if isinstance(files, list) and all(isinstance(name, str) for name in files):
+            from hybridlib import plugins
+
+            plugins.load(files)
+        return values
+
     @field_validator("*", mode="before")
     @classmethod
     def _yaml_habits(cls, value: Any, info: Any) -> Any:
@@ -128,7 +140,7 @@ class Params(BaseModel):
                 return value
         return value
 
-    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds", "corrections", "trackers")
+    @field_validator("languages", "eval_languages", "encoders", "strategies", "seeds", "corrections", "trackers", "plugins")
     @classmethod
     def _no_repeats(cls, value: list[Any] | None) -> list[Any] | None:
         if value is not None and len(set(value)) < len(value):
@@ -142,7 +154,7 @@ class Params(BaseModel):
 
         for name in [value] if isinstance(value, str) else value:
             if name not in known_strategies():
-                raise ValueError(f"no strategy is called {name!r}{_nearest(name, known_strategies())}; there are {', '.join(known_strategies())}")
+                raise ValueError(f"no strategy is called {name!r}{_nearest(name, known_strategies())}; there are {', '.join(known_strategies())}; one's own needs its file in plugins")
         return value
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ so that a figure can be set at half the width of a page.
 
 from __future__ import annotations
 
+import re
 import textwrap
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -83,8 +84,12 @@ _Arguments = ParamSpec("_Arguments")
 
 
 def strategy_style(name: str) -> tuple[str, str]:
-    """Colour and marker of a strategy: fixed for the built-in ones, from its name alone for any other."""
-    return _STRATEGIES.get(name) or _style_from_name(name)
+    """Colour and marker of a strategy: fixed for the built-in ones, from its name alone for any other.
+
+    A name of several words, such as an encoder and a strategy, has the style of the last.
+    """
+    word = name.rsplit(maxsplit=1)[-1] if name.strip() else name
+    return _STRATEGIES.get(word) or _style_from_name(word)
 
 
 def language_style(code: str) -> tuple[str, str]:
@@ -122,6 +127,33 @@ def _styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
 
 
 # -------------------------------------------------------------------------------------------------- training
+
+
+@_styled
+def score_matrix(scores: np.ndarray, left_out: np.ndarray, question_langs: Sequence[str], passage_langs: Sequence[str], title: str | None = None) -> Figure:
+    """What the loss sees of a batch: the score of every question (row) with every passage (column).
+
+    Framed is the right passage of each question; every other passage of the row is its negative, but for those
+    crossed out, which say the same as the right one.
+
+    Args:
+        scores: cosine ``[rows, rows]``; the right pairs on the diagonal.
+        left_out: which passages are no negatives, ``[rows, rows]``.
+        question_langs, passage_langs: language of each row's question and passage.
+        title: for instance the strategy and the step.
+    """
+    if not len(scores) or scores.shape != left_out.shape or not len(scores) == len(question_langs) == len(passage_langs):
+        raise InputError(f"score_matrix: needs scores and left_out of equal shape, and a language of each question and passage; got {scores.shape}, {left_out.shape}, {len(question_langs)} and {len(passage_langs)}")
+    table = pd.DataFrame(np.where(left_out, np.nan, scores))
+    fig, ax = _heatmap(table, plt.get_cmap("cividis"), Normalize(float(scores.min()), float(scores.max())), "cosine", title)
+    for row, column in np.argwhere(left_out):
+        ax.plot([column + 0.25, column + 0.75], [row + 0.25, row + 0.75], [column + 0.25, column + 0.75], [row + 0.75, row + 0.25], color=GREY, linewidth=2, label="_left out")
+    for row in range(len(scores)):
+        ax.add_patch(Rectangle((row, row), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2.5, clip_on=False))
+    ax.set_xticks(np.arange(len(scores)) + 0.5, passage_langs)
+    ax.set_yticks(np.arange(len(scores)) + 0.5, question_langs)
+    ax.set(xlabel="passages, by language\n(framed: the right one; \u00d7: left out)", ylabel="questions, by language")
+    return fig
 
 
 @_styled
@@ -484,6 +516,52 @@ def _spread(values: np.ndarray, distance: float, low: float, high: float) -> np.
     return np.clip(isotonic_regression(values - steps).x, low, high - steps[-1]) + steps if len(values) else values
 
 
+@_styled
+def top_lists(found: pd.DataFrame) -> Figure:
+    """The languages of the best results: a row per strategy, a column per rank; a star marks a right answer.
+
+    Args:
+        found: columns strategy, rank (1 is best), lang, right (true or a mark where right, else false or "").
+    """
+    _check(found, ["strategy", "rank", "lang", "right"], "top_lists")
+    names, last = _in_order(found["strategy"]), int(found["rank"].max())
+    fig, axes = _figure(WIDTH, 1.3 + 0.55 * len(names))
+    ax = axes.flat[0]
+    for row in found.itertuples():
+        colour, at = language_style(row.lang)[0], names.index(row.strategy)
+        ax.add_patch(Rectangle((row.rank - 0.5, at - 0.46), 1, 0.92, facecolor=colour, edgecolor="white", linewidth=2, alpha=1.0 if row.right else 0.35))
+        text = "black" if not row.right else _ink(colour)
+        ax.text(row.rank, at, f"{row.lang}{chr(0x2605) if row.right else ''}", ha="center", va="center", color=text, weight="bold" if row.right else "normal")
+    _rows(ax, names)
+    ax.set(xlim=(0.5, last + 0.5), xlabel=f"rank in the pool (full colour and {chr(0x2605)}: a right answer)")
+    ax.set_xticks(range(1, last + 1))
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return fig
+
+
+@_styled
+def distance_by_quality(queries: pd.DataFrame, title: str | None = None) -> Figure:
+    """Rank distance (log scale) of each query in the pool against its average precision; the line joins the medians.
+
+    Args:
+        queries: columns ap, rank_distance; a row per query.
+        title: for instance the strategy.
+    """
+    _check(queries, ["ap", "rank_distance"], "distance_by_quality")
+    fig, axes = _figure(WIDTH, 4.4)
+    ax = axes.flat[0]
+    ax.plot(queries["ap"], queries["rank_distance"], linestyle="", marker="o", markersize=4, color="#0072B2", alpha=0.25, label="a query")
+    bins = pd.cut(queries["ap"], np.linspace(0, 1, 11), include_lowest=True)
+    middle = queries.groupby(bins, observed=True).median()
+    ax.plot(middle["ap"], middle["rank_distance"], color="black", marker="D", markersize=7, linewidth=2, label="median of each tenth")
+    ax.set(xlim=(-0.03, 1.03), yscale="log", xlabel="average precision of the query in the pool", ylabel="rank distance, log scale", title=title or "")
+    _log_ticks(ax.yaxis, (1,))
+    fig.legend(loc="outside upper center", ncols=2)
+    return fig
+
+
 # ------------------------------------------------------------------------------------------- vectors and batches
 
 
@@ -625,8 +703,8 @@ def _mosaic(layout: list[list[str]], height: float) -> tuple[Figure, dict[str, A
 
 def _in_order(names: Iterable[str]) -> list[str]:
     """Built-in strategies in their usual order, then any others by name."""
-    given = set(names)
-    return [name for name in _STRATEGIES if name in given] + sorted(given - set(_STRATEGIES))
+    usual = {name: place for place, name in enumerate(_STRATEGIES)}
+    return sorted(set(names), key=lambda name: (usual.get(name, len(usual)), name))
 
 
 def _mean_and_bar(results: pd.DataFrame, by: list[str], value: str, low: str = "", high: str = "") -> tuple[pd.DataFrame, str]:
@@ -719,8 +797,8 @@ def _label_points(fig: Figure, ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _short(value: float, digits: int) -> str:
-    """``0.79`` as ``.79``."""
-    return "" if np.isnan(value) else f"{value:.{digits}f}".removeprefix("0")
+    """``0.79`` as ``.79``, ``-0.05`` as ``-.05``."""
+    return "" if np.isnan(value) else re.sub(r"^(-?)0\.", r"\1.", f"{value:.{digits}f}")
 
 
 def _luminance(colour: Any) -> float:

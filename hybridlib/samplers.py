@@ -7,19 +7,20 @@ slice, so that a batch keeps its strategy and language however many processes sh
 A table may hold several sets (column ``dataset``). Each batch is then drawn from one of those that can fill it: set d
 with probability proportional to N_d^tau (N_d: its pairs, tau: ``dataset_tau``).
 
-A strategy of one's own is one function, registered by name::
+A strategy of one's own is one function, registered by name, in a file that the parameter ``plugins`` names::
 
-    @strategy("x-en", "questions in any language, English passages")
-    def x_en(pairs, rng, batch_size, alpha):
-        pairs = pairs.one_set(rng, "en-en", batch_size)
-        rows = pairs.with_language("en")
-        ...
-        return Batch(...)
+    from hybridlib.samplers import STRATEGIES, strategy
+
+    @strategy("half-en", "hybrid of English and cross-lingual batches")
+    def half_en(pairs, rng, batch_size, alpha):
+        name = "en-en" if rng.random() < alpha else "x-y"
+        return STRATEGIES[name].draw(pairs, rng, batch_size, alpha)
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -237,14 +238,32 @@ class Registered:
     meaning: str
     options: tuple[str, ...] = ()
 
+    @property
+    def built_in(self) -> bool:
+        return self.draw.__module__ == __name__
+
 
 STRATEGIES: dict[str, Registered] = {}
 
 
 def strategy(name: str, meaning: str, options: tuple[str, ...] = ()) -> Callable[[Strategy], Strategy]:
-    """Register a strategy under a name; it then works in params, in the runner and in every figure."""
+    """Register a strategy under a name; it then works in params, in the runner and in every figure.
+
+    Args:
+        name: letters, digits, ``.``, ``_`` and ``-``: it becomes part of a run's folder.
+        meaning: what it does, in one line.
+        options: the parameters that it reads beyond batch size and seed; a change of one repeats its runs.
+
+    Raises:
+        InputError: the name is taken, or is no name of a folder.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(f"strategy {name!r}: a name is made of letters, digits, '.', '_' and '-', and begins with a letter or a digit")
+    known = STRATEGIES.get(name)
 
     def register(draw: Strategy) -> Strategy:
+        if name == UNTRAINED or (known and known.draw.__module__ != draw.__module__):
+            raise InputError(f"strategy {name!r}: there is one of that name already; choose another")
         STRATEGIES[name] = Registered(draw, meaning, options)
         return draw
 

@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridlib import __version__, corpora
+from hybridlib import __version__, corpora, plugins
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, read_json, resolve, write_json
 from hybridlib.params import BUILT_IN, Params
@@ -142,7 +142,7 @@ class Study:
         if step == "training":
             data = {**self._params_of("data"), **self._params_of("train-data")}
             lexicon = [self._input("lexicon_path")] if "lexicon_path" in self._options() else []
-            return {"params": chosen, "data": data, "files": [self._input("train_corpus_path"), self._encoder_files(), *lexicon]}
+            return {"params": chosen, "data": data, "files": [self._input("train_corpus_path"), self._encoder_files(), *lexicon, *plugins.content(self.params)]}
         if step == "evaluation":
             data = {**self._params_of("data"), **self._params_of("eval-data")}
             return {"params": chosen, "data": data, "files": [self._input("eval_corpus_path")], "training": self.fingerprint("training")}

@@ -28,12 +28,12 @@ from accelerate.utils import broadcast
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hybridlib import checkpoints, evaluation, retrieval
+from hybridlib import checkpoints, evaluation, plugins, retrieval
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.encoder import DualEncoder, check_precision
 from hybridlib.errors import InputError
 from hybridlib.gradients import Embedding
-from hybridlib.losses import NOBODY, ContrastiveLoss
+from hybridlib.losses import NOBODY, ContrastiveLoss, info_nce, left_out
 from hybridlib.params import Params, parse_override
 from hybridlib.processes import processes
 from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
@@ -242,7 +242,7 @@ class _Run:
         """What must be the same for a resumed run to be the run that was interrupted."""
         names = [name for name, info in Params.model_fields.items() if info.json_schema_extra["step"] == "training"]
         data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(self.pairs).to_numpy())
-        return {**{name: str(getattr(self.params, name)) for name in names}, "training pairs": f"{data:016x}"}
+        return {**{name: str(getattr(self.params, name)) for name in names}, "training pairs": f"{data:016x}", **{f"plugin {number}": content for number, content in enumerate(plugins.content(self.params))}}
 
     def finish(self) -> None:
         """Write the model, the best one if that is wanted, and forget the checkpoints."""
@@ -307,6 +307,43 @@ def _rate_factor(params: Params, step: int) -> float:
         return step / (warmup + 1)
     done = (step - 1 - warmup) / max(1, params.steps - warmup)
     return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}[params.schedule]
+
+
+@dataclass(frozen=True)
+class BatchScores:
+    """A training batch as the loss sees it.
+
+    Attributes:
+        scores: cosine of every question with every passage, ``[batch, batch]``; the diagonal holds the right pairs.
+        left_out: where a passage says what the right one says, and is no negative, ``[batch, batch]``.
+        question_langs, passage_langs: of each row.
+        loss: InfoNCE of the batch (without explicit negatives).
+    """
+
+    scores: np.ndarray
+    left_out: np.ndarray
+    question_langs: list[str]
+    passage_langs: list[str]
+    loss: float
+
+    def part(self, rows: int) -> BatchScores:
+        """At most so many rows and their passages: those with something left out first, then the first others."""
+        chosen = np.sort(np.argsort(~self.left_out.any(1), kind="stable")[:rows])
+        langs = [[part[row] for row in chosen] for part in (self.question_langs, self.passage_langs)]
+        return BatchScores(self.scores[np.ix_(chosen, chosen)], self.left_out[np.ix_(chosen, chosen)], *langs, self.loss)
+
+
+def batch_scores(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, step: int = 1) -> BatchScores:
+    """The batch of a step under ``encoder`` as it is; for ``untrained`` a batch of languages mixed row by row."""
+    table, name = PairTable.from_params(pairs, params), params.strategy
+    size = params.batch_size if name != UNTRAINED else min(params.batch_size, table.capacity["x-x"])
+    batch = draw_batch("x-x" if name == UNTRAINED else name, table, params.seed, step, size, params.alpha)
+    texts, (groups, _) = batch.texts(pairs), _content_ids(pairs)
+    questions, passages = (torch.from_numpy(encoder.encode(part, side, params.encode_tokens)) for part, side in zip(texts, ("query", "passage")))
+    groups, own = (groups[batch.questions], groups[batch.passages]), torch.arange(size)
+    langs = [pairs["lang"].iloc[rows].tolist() for rows in (batch.questions, batch.passages)]
+    loss = info_nce(questions, passages, *groups, own, params.temperature).item()
+    return BatchScores((questions @ passages.T).numpy(), left_out(*groups, own).numpy(), *langs, loss)
 
 
 def main(arguments: list[str] | None = None) -> int:
