@@ -48,8 +48,8 @@ _STRATEGIES = {
     "x-y": ("#D55E00", "^"),
     "x-y-pair": ("#CC79A7", "D"),
     "hybrid": ("#009E73", "P"),
-    "hybrid-0.25": ("#66A61E", ">"),
-    "hybrid-0.75": ("#1B5E4B", "<"),
+    "hybrid-0.25": ("#6C3113", ">"),
+    "hybrid-0.75": ("#330099", "<"),
     "code-switched": ("#000000", "*"),
 }
 _LANGUAGES = {

@@ -110,6 +110,22 @@ def by_group(column: str, values: list[str]) -> pd.DataFrame:
     return table.assign(low=table["mean"] - 0.01, high=table["mean"] + 0.02)
 
 
+def scores() -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
+    """Three questions; the second and the third ask for the same content."""
+    left_out = np.zeros((3, 3), dtype=bool)
+    left_out[[1, 2], [2, 1]] = True
+    return np.array([[0.9, 0.1, -0.25], [0.2, 0.8, 0.3], [0.0, 0.7, 0.6]]), left_out, LANGUAGES, LANGUAGES[::-1]
+
+
+def found() -> pd.DataFrame:
+    return pd.DataFrame([{"strategy": name, "rank": rank, "lang": LANGUAGES[(rank + i) % 3], "right": "yes" if rank == 1 + i else ""} for i, name in enumerate(STRATEGIES) for rank in range(1, 6)])
+
+
+def per_query() -> pd.DataFrame:
+    ap = np.linspace(0.02, 1.0, 50)
+    return pd.DataFrame({"ap": ap, "rank_distance": 10 ** (3 - 2 * ap)})
+
+
 def lines(fig: Figure, label: str, panel: int = 0) -> list[Any]:
     return [line for line in fig.axes[panel].get_lines() if line.get_label() == label]
 
@@ -135,6 +151,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "seen_unseen": lambda: plots.seen_unseen(by_group("languages", ["seen", "unseen"])),
     "map_by_language": lambda: plots.map_by_language(by_group("lang", LANGUAGES).assign(seen=lambda table: table["lang"] != "zh")),
     "answer_ranks": lambda: plots.answer_ranks(ranks(), 1000),
+    "score_matrix": lambda: plots.score_matrix(*scores()),
+    "top_lists": lambda: plots.top_lists(found()),
+    "distance_by_quality": lambda: plots.distance_by_quality(per_query()),
 }
 
 
@@ -244,6 +263,43 @@ def test_another_strategy_keeps_a_style_of_its_own() -> None:
     fixed = {plots.strategy_style(name) for name in plots._STRATEGIES}
     others = {plots.strategy_style(f"other-{i}") for i in range(50)}
     assert len(others) > 10 and not others & fixed
+
+
+def test_a_strategy_of_several_encoders_keeps_its_style() -> None:
+    assert plots.strategy_style("e5-small hybrid") == plots.strategy_style("hybrid")
+    assert plots._in_order(["b other", "hybrid", "x-y", "a other"]) == ["x-y", "hybrid", "a other", "b other"]
+
+
+VISION = {  # linear RGB as seen with a missing kind of cone (Machado, Oliveira and Fernandes, 2009, severity 1)
+    "normal": np.eye(3),
+    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+
+
+def seen(colour: str, vision: np.ndarray) -> np.ndarray:
+    """CIELAB of a colour as somebody sees it."""
+    linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)])
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(vision @ linear, 0, 1) / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("styles", ["_STRATEGIES", "_LANGUAGES"])
+def test_colours_differ_for_every_reader(styles: str, vision: str) -> None:
+    """A difference of 2.3 is just noticeable side by side; markers, names and letters tell them apart as well."""
+    colours = [colour for colour, _ in getattr(plots, styles).values()]
+    points = np.array([seen(colour, VISION[vision]) for colour in colours])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(len(points), 1)]
+    assert apart.min() > 9
+
+
+def test_no_figure_needs_a_letter_that_its_font_lacks(recwarn: pytest.WarningsRecorder) -> None:
+    for draw in FIGURES.values():
+        draw().canvas.draw()
+    assert [str(warning.message) for warning in recwarn if "missing from" in str(warning.message)] == []
 
 
 def test_a_strategy_has_the_same_colour_and_marker_in_every_figure() -> None:
@@ -464,3 +520,31 @@ def test_expected_draws_add_up_the_sets() -> None:
     assert texts(fig) == ["5.0", "20.0", "75.0"] and fig.axes[0].get_title() == "mine"
     with pytest.raises(InputError, match="expected_draws"):
         plots.expected_draws(draws().drop(columns="share"))
+
+
+def test_score_matrix_frames_the_diagonal_and_crosses_out_what_is_left_out() -> None:
+    fig = plots.score_matrix(*scores())
+    ax = fig.axes[0]
+    assert sorted(texts(fig)) == sorted([".90", ".10", "-.25", ".20", ".80", ".00", ".60"])
+    frames = [patch.get_xy() for patch in ax.patches if not patch.get_fill()]
+    assert frames == [(0, 0), (1, 1), (2, 2)]
+    crossed = {(int(line.get_xdata().min()), int(line.get_ydata().min())) for line in lines(fig, "_left out")}
+    assert crossed == {(2, 1), (1, 2)} and len(lines(fig, "_left out")) == 4
+    assert [label.get_text() for label in ax.get_xticklabels()] == LANGUAGES[::-1] and [label.get_text() for label in ax.get_yticklabels()] == LANGUAGES
+    with pytest.raises(InputError, match="equal shape"):
+        plots.score_matrix(np.eye(3), np.eye(2, dtype=bool), LANGUAGES, LANGUAGES)
+
+
+def test_top_lists_star_the_right_answers() -> None:
+    fig = plots.top_lists(found())
+    shown = {text.get_position(): text.get_text() for text in fig.axes[0].texts}
+    assert shown[1, 0] == "en\N{BLACK STAR}" and shown[1, 1] == "zh" and shown[2, 1] == "ar\N{BLACK STAR}"
+    assert len(shown) == 15 and sum("\N{BLACK STAR}" in text for text in shown.values()) == 3
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == STRATEGIES
+
+
+def test_distance_by_quality_joins_the_medians() -> None:
+    fig = plots.distance_by_quality(per_query())
+    assert len(lines(fig, "a query")[0].get_xdata()) == 50
+    (middle,) = lines(fig, "median of each tenth")
+    assert len(middle.get_xdata()) == 10 and (np.diff(middle.get_ydata()) < 0).all()

@@ -21,6 +21,7 @@ from hybridlib.samplers import STRATEGIES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -80,7 +81,7 @@ def test_the_readme_names_only_files_that_exist():
         assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", NOTEBOOKS + SOLUTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_notebooks_are_clean(file):
     notebook = nbformat.read(file, 4)
     nbformat.validate(notebook)
@@ -93,6 +94,29 @@ def test_notebooks_are_clean(file):
         kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While)
         assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(cell.source))), cell.source
         assert len(cell.source.splitlines()) <= 12
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS + SOLUTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_prose_stands_before_and_after_the_code(file):
+    """At most two code cells in a row, and a first cell that says what is to be learnt, how long it takes, and what is read and written."""
+    cells = nbformat.read(file, 4).cells
+    kinds = "".join("m" if cell.cell_type == "markdown" else "c" for cell in cells)
+    assert kinds[0] == kinds[-1] == "m" or file in SOLUTIONS
+    assert "ccc" not in kinds.removeprefix("mcc")
+    first = cells[0].source
+    assert all(word in first for word in ("**Takes**", "**Reads**"))
+    if file not in SOLUTIONS and file.stem != "05_comparison":
+        lessons = re.search(r"\*\*You will learn\*\*\n\n((?:- .+\n)+)", first)
+        assert lessons and lessons[1].count("- ") == 3 and "**Writes**" in first
+
+
+def test_every_exercise_has_its_solution():
+    for file in NOTEBOOKS[1:]:
+        asked = nbformat.read(file, 4).cells[-1].source
+        numbers = re.findall(r"^(\d)\. ", asked, re.M)
+        assert asked.startswith("## Exercises") and f"solutions/{file.name}" in asked and 3 <= len(numbers) <= 5, file
+        solved = "\n".join(cell.source for cell in nbformat.read(file.parent / "solutions" / file.name, 4).cells if cell.cell_type == "markdown")
+        assert re.findall(r"^## (\d) ", solved, re.M) == numbers, file
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
