@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from babel import localedata
 from babel.core import get_global
+from tqdm.auto import tqdm
 
 from hybridlib.errors import InputError
 from hybridlib.phrasings import PHRASINGS
@@ -122,6 +123,7 @@ def phrase(facts: Iterable[Fact], languages: Iterable[str], seed: int, variants:
     for language in languages:
         if language not in LANGUAGES:
             raise InputError(f"the facts are not phrased in {language!r}; they are in {', '.join(LANGUAGES)}")
+    facts = tqdm(list(facts), desc="phrasing", unit="fact", mininterval=2, delay=2)
     rows = (row for fact in facts for language in languages for row in _rows(fact, language, seed, variants))
     return pd.DataFrame(rows, columns=COLUMNS)
 

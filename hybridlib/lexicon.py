@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from hybridlib.errors import InputError
 
@@ -74,7 +75,7 @@ def lexicon_from_pairs(pairs: pd.DataFrame, source: str, targets: Iterable[str])
     left_out = sorted(UNSPACED & {source, *targets})
     if left_out:
         log.warning("code-switching: %s are written without spaces and left out of the lexicon made from the training pairs", ", ".join(left_out))
-    for target in sorted(set(targets) - UNSPACED - {source}):
+    for target in tqdm(sorted(set(targets) - UNSPACED - {source}), desc="aligning words", unit="language", mininterval=2, delay=2):
         for word, translation in (align(*_shared_texts(pairs, source, target)) if source not in UNSPACED else {}).items():
             words.setdefault(word, {})[target] = [translation]
     return words

@@ -46,7 +46,7 @@ def rank(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: Retri
     queries, candidates = torch.from_numpy(query_vectors), torch.from_numpy(candidate_vectors).T
     top_k = min(top_k, len(corpus.candidates))
     pool, own, tops, top_scores = [], [], [], []
-    for rows in tqdm(_blocks(len(queries), block), desc="ranking", unit="block", disable=not progress, mininterval=2):
+    for rows in tqdm(_blocks(len(queries), block), desc="ranking", unit="block", disable=not progress, mininterval=2, delay=2):
         scores = scores_of(queries[rows], candidates)
         above = _count_above(scores, columns[rows], edges)
         pool.append(1 + above.sum(2))

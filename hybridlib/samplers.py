@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
@@ -405,7 +406,7 @@ def expected_draws(name: str, table: PairTable, batch_size: int, alpha: float = 
         InputError: the data cannot fill such a batch.
     """
     plain = PairTable(table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0))
-    drawn = [draw_batch(name, plain, 0, step, batch_size, alpha) for step in range(batches)]
+    drawn = [draw_batch(name, plain, 0, step, batch_size, alpha) for step in tqdm(range(batches), desc=f"drawing {name}", unit="batch", mininterval=2, delay=2)]
     questions, passages = (np.concatenate([getattr(batch, side) for batch in drawn]) for side in ("questions", "passages"))
     frame = plain.frame.assign(dataset=plain.frame["dataset"] if "dataset" in plain.frame else "")
     rows = pd.DataFrame({"dataset": frame["dataset"].to_numpy()[questions], "question": frame["lang"].to_numpy()[questions], "passage": frame["lang"].to_numpy()[passages]})

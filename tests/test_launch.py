@@ -29,13 +29,16 @@ def study(tmp_path_factory) -> Path:
     return folder / "study.yaml"
 
 
-@pytest.mark.parametrize(("launcher", "seed"), [("accelerate", 0), ("torchrun", 1)])
-def test_a_launcher_trains_a_run_of_a_study(launcher, seed, study):
+OWN = {"strategy": "x-en", "plugins": ["notebooks/solutions/my_strategies.py"]}  # a strategy of one's own
+
+
+@pytest.mark.parametrize(("launcher", "seed", "more"), [("accelerate", 0, OWN), ("torchrun", 1, {})])
+def test_a_launcher_trains_a_run_of_a_study(launcher, seed, more, study):
     processes, launch = LAUNCHERS[launcher]
-    command = [sys.executable, *launch, "-m", "hybridlib.training", "--params", str(study), "-p", "seed", str(seed)]
+    command = [sys.executable, *launch, "-m", "hybridlib.training", "--params", str(study), *[word for name, value in {"seed": seed, **more}.items() for word in ("-p", name, json.dumps(value))]]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
-    run = Study(Params.load(study, {"seed": seed}))
+    run = Study(Params.load(study, {"seed": seed, **more}))
     assert run.is_done("training")
     lines = [json.loads(line) for line in (run.run / "training.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(7)) and (run.run / "model" / "model.safetensors").exists()

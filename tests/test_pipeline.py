@@ -12,7 +12,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from hybridlib import comparison, pipeline
+from hybridlib import comparison, pipeline, plots
 from hybridlib.cli import main
 from hybridlib.errors import InputError
 from hybridlib.params import Params
@@ -21,10 +21,10 @@ from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, run_name
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = {
-    "data": ["batches", "expected_draws"],
-    "training": ["training"],
-    "evaluation": ["map_by_setting", "cross_lingual_heatmap", "corrections"],
-    "bias": ["answer_ranks", "rank_distance", "language_share", "projection"],
+    "data": ["batches", "hybrid_steps", "expected_draws"],
+    "training": ["score_matrix", "training", "score_matrix_after", "languages_before_after"],
+    "evaluation": ["one_query", "map_by_setting", "cross_lingual_heatmap", "corrections"],
+    "bias": ["answer_ranks", "rank_distance", "distance_by_quality", "language_share", "projection"],
     "comparison": ["training", "map_by_setting", "rank_distance", "bias_plane", "answer_ranks"],
 }
 
@@ -34,6 +34,14 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, list[pipelin
     """The smoke study, run once, in a folder of its own."""
     params = Params.load(ROOT / "params" / "smoke.yaml", {"output_dir": str(tmp_path_factory.mktemp("outputs"))})
     return Study(params), pipeline.run_study(params, progress=False)
+
+
+def execute(study: Study, name: str, folder: Path, **parameters: object) -> list[nbformat.NotebookNode]:
+    """Run a notebook beside the study's own; the outputs of its code cells."""
+    out = folder / name.replace("/", "-")
+    papermill.execute_notebook(ROOT / "notebooks" / name, out, parameters={**study.params.plain(), **parameters}, progress_bar=False, cwd=ROOT / "notebooks")
+    assert out.stat().st_size < 1_000_000
+    return [output for cell in nbformat.read(out, 4).cells if cell.cell_type == "code" for output in cell.outputs]
 
 
 def done(outcomes: list[pipeline.Outcome]) -> set[tuple[str, str]]:
@@ -79,7 +87,9 @@ def test_executed_notebooks_are_small_and_without_errors(smoke):
         assert file.stat().st_size < 1_000_000, file
         cells = [cell for cell in nbformat.read(file, 4).cells if cell.cell_type == "code"]
         assert all(cell.execution_count for cell in cells)
-        assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+        outputs = [output for cell in cells for output in cell.outputs]
+        assert not [output for output in outputs if output.output_type == "error"]
+        assert not [output for output in outputs if "missing from font" in output.get("text", "")], "a figure has empty boxes for letters"
 
 
 def test_comparison_shows_every_strategy(smoke):
@@ -105,6 +115,37 @@ def test_intervals_hold_the_figures_of_metrics_json(smoke):
 
 def test_a_second_run_repeats_nothing(smoke):
     assert {o.state for o in pipeline.run_study(smoke[0].params, progress=False)} == {"kept"}
+
+
+def test_the_tour_shows_a_search_without_training_anything(smoke, tmp_path):
+    study, _ = smoke
+    outputs = execute(study, "00_tour.ipynb", tmp_path)
+    shown = [output.data for output in outputs if "data" in output]
+    assert any("application/vnd.jupyter.widget-view+json" in data for data in shown) and any("image/png" in data for data in shown)
+    (results,) = [data["text/html"] for data in shown if "score" in data.get("text/html", "")]
+    assert results.count("<tr>") == 1 + study.params.top_k
+    assert {o.state for o in pipeline.run_study(study.params, progress=False)} == {"kept"}
+
+
+@pytest.mark.parametrize("name", ["01_data_prep", "03_evaluation", "04_bias_analysis", "05_comparison"])
+def test_solutions_hold_and_leave_the_study_as_it_is(smoke, tmp_path, name):
+    study, _ = smoke
+    assert not [output for output in execute(study, f"solutions/{name}.ipynb", tmp_path) if output.output_type == "error"]
+    assert {o.state for o in pipeline.run_study(study.params, progress=False)} == {"kept"}
+
+
+def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(smoke, tmp_path):
+    """The solution writes, trains and compares `x-en`; nothing of the built-in strategies is repeated."""
+    study, _ = smoke
+    execute(study, "solutions/02_hybrid_training.ipynb", tmp_path, plugins=["notebooks/solutions/my_strategies.py"])
+    grid = study.params.but(plugins=["notebooks/solutions/my_strategies.py"], strategies=[*study.params.strategies, "x-en"])
+    assert {o.state for o in pipeline.run_study(grid, progress=False)} == {"kept"}
+    (own,) = [run for run in Study(grid).finished_runs() if run.params.strategy == "x-en"]
+    assert set(pd.read_json(own.run / "training.jsonl", lines=True)["regime"].dropna()) == {"x-en"}
+    assert "| x-en " in (own.comparison / "results.md").read_text()
+    for name in FIGURES["comparison"]:
+        assert plots.strategy_style("x-en")[0].lower() in (own.comparison / "figures" / f"{name}.svg").read_text(), name
+    assert done(pipeline.run_study(study.params, progress=False)) == {("smoke", "comparison")}
 
 
 def test_a_changed_parameter_repeats_exactly_what_depends_on_it(smoke):
