@@ -3,7 +3,8 @@
 Each function takes a table and returns a matplotlib Figure that pyplot does not hold: it appears once as the
 last line of a cell, and nothing is left open. A strategy has the same colour and marker in every figure, a
 language too. Colours are safe for colour-blind readers, and never the only sign. Text is 12 pt on 7.2 inches,
-so that a figure can be set at half the width of a page.
+so that a figure can be set at half the width of a page. Figures name languages by their codes: no font of a figure has the
+scripts of all of them, so texts stand in tables (:mod:`hybridlib.display`), which a browser sets.
 """
 
 from __future__ import annotations
