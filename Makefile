@@ -2,10 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env demo test smoke lab figures lint clean
+.PHONY: help env demo lab smoke figures test test-ui test-all lint dist clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 env: .venv/installed  ## make .venv and install what requirements.lock names
 
@@ -18,23 +18,31 @@ env: .venv/installed  ## make .venv and install what requirements.lock names
 demo: env  ## run the quickstart study and print its comparison table
 	$(BIN)/hybridlib run params/quickstart.yaml
 
-test: env  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+lab: env  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
 smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml
-
-lab: env  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
 figures: env  ## make the quickstart's comparison again from its finished runs
 	rm -f outputs/quickstart/comparison/05_comparison.done.json
 	$(BIN)/hybridlib run params/quickstart.yaml
 
-lint: env  ## check the style of code and notebooks
-	$(BIN)/ruff check .
+test: env  ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-ui: env  ## run every notebook in JupyterLab with a headless Chromium, which must be installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ui tests/ui
+
+test-all: test test-ui  ## run all tests: test, then test-ui
+
+lint: env  ## check the style of code and notebooks: what pre-commit checks
+	$(BIN)/pre-commit run --all-files
+
+dist: env  ## build the wheel and the source distribution into dist/
+	$(BIN)/python -m build --no-isolation
 
 clean:  ## remove .venv, caches and all outputs but the reference ones
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find outputs -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} +

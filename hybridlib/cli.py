@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ import pandas as pd
 from hybridlib import __version__
 from hybridlib.errors import InputError
 
+EXAMPLES = """examples:
+  hybridlib run params/quickstart.yaml
+  hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results
+  hybridlib params alpha steps
+  hybridlib COMMAND --help"""
 STUDY_EXAMPLE = "example: hybridlib run params/quickstart.yaml -p alpha 0.3 -p study my-study"
 COMPARE_EXAMPLE = "example: hybridlib compare outputs/reference/quickstart"
 EXPORT_EXAMPLE = "example: hybridlib export params/quickstart.yaml --out outputs/reference"
@@ -34,11 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"hybridlib: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads the output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     shape: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    parser = argparse.ArgumentParser(prog="hybridlib", description="Hybrid batch training for multilingual retrieval.", epilog=STUDY_EXAMPLE, **shape)
+    parser = argparse.ArgumentParser(prog="hybridlib", description="Hybrid batch training for multilingual retrieval.", epilog=EXAMPLES, **shape)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -80,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--trec-depth", type=int, default=100, help="candidates per query in the run files; 0 writes all (default 100)")
     evaluate.set_defaults(command=_evaluate)
 
-    commands.add_parser("params", help="print every parameter", description="Print every parameter with type, default, unit, range and meaning.", epilog="example: hybridlib params", **shape).set_defaults(command=_params)
+    listing = commands.add_parser("params", help="print every parameter", description="Print every parameter, or those that are named.", epilog="example: hybridlib params alpha steps", **shape)
+    listing.add_argument("names", nargs="*", metavar="NAME", help="a parameter (default: all)")
+    listing.set_defaults(command=_params)
     commands.add_parser("strategies", help="print the batch strategies", description="Print the batch strategies, one line each.", epilog="example: hybridlib strategies", **shape).set_defaults(command=_strategies)
     return parser
 
@@ -183,12 +194,19 @@ def _here(path: str | None) -> Path | None:
 
 
 def _params(options: argparse.Namespace) -> int:
-    from hybridlib.params import describe
+    from hybridlib.params import Params, describe
 
-    for row in describe().itertuples():
-        unit = f" [{row.unit}]" if row.unit else ""
-        limits = f" ({row.range})" if row.range else ""
-        print(f"{row.name}: {row.type} = {row.default!r}{unit}{limits}\n    {row.meaning}")
+    for name in options.names:
+        if name not in Params.model_fields:
+            Params.check({name: None}, "hybridlib params")  # says which name is nearest
+    table = describe()
+    shown = table[table["name"].isin(options.names)] if options.names else table
+    for number, (section, rows) in enumerate(shown.groupby("section", sort=False)):
+        print(f"{chr(10) if number else ''}# {section}")
+        for row in rows.itertuples():
+            unit, limits = f" ({row.unit})" if row.unit else "", f", {row.range}" if row.range else ""
+            print(f"\n{row.name}: {row.default}\n    {row.type}{unit}{limits}")
+            print(textwrap.fill(row.meaning, 110, initial_indent="    ", subsequent_indent="    "))
     return 0
 
 

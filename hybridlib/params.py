@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 import difflib
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
 import yaml
@@ -22,6 +21,15 @@ from hybridlib.errors import InputError
 BUILT_IN = "built-in"
 XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 Step = Literal["study", "data", "train-data", "eval-data", "training", "evaluation", "bias", "comparison"]
+SECTIONS = {  # the first parameter of each part of the list below
+    "study": "Where results go, and the grid of runs",
+    "encoder": "This run: one cell of the grid",
+    "train_corpus": "Data",
+    "vocab_size": "The built-in encoder",
+    "pooling": "How any encoder is used",
+    "alpha": "Training",
+    "encode_tokens": "Evaluation and language bias",
+}
 
 
 def _param(default: Any, step: Step, meaning: str, unit: str = "", **limits: Any) -> Any:
@@ -257,20 +265,40 @@ def parse_override(text: str) -> Any:
 
 
 def describe() -> pd.DataFrame:
-    """One row per parameter: name, type, default, unit, step, meaning (what ``hybridlib params`` prints)."""
-    rows = []
+    """One row per parameter: section, name, type, default, unit, range, step, meaning (what ``hybridlib params`` prints).
+
+    Types and defaults are written as in a YAML file: ``null`` for nothing, ``mean | cls`` for a choice.
+    """
+    rows, section = [], ""
     for name, field in Params.model_fields.items():
-        extra = field.json_schema_extra
-        kind = field.annotation.__name__ if isinstance(field.annotation, type) and not get_args(field.annotation) else str(field.annotation)
-        default = field.default if not isinstance(field.default, Path) else str(field.default)
+        section, extra = SECTIONS.get(name, section), field.json_schema_extra
         limits = ", ".join(_limit(rule) for rule in field.metadata)
-        rows.append((name, re.sub(r"(typing|pathlib(\._local)?)\.", "", kind), default, extra["unit"], limits, extra["step"], field.description))
-    return pd.DataFrame(rows, columns=["name", "type", "default", "unit", "range", "step", "meaning"])
+        rows.append((section, name, _kind(field.annotation), _as_yaml(field.default), extra["unit"], limits, extra["step"], field.description))
+    return pd.DataFrame(rows, columns=["section", "name", "type", "default", "unit", "range", "step", "meaning"])
+
+
+def _kind(annotation: Any) -> str:
+    """A type as a reader of YAML writes it."""
+    if annotation is type(None):
+        return "null"
+    inner = get_args(annotation)
+    if get_origin(annotation) is list:
+        return f"list of {_kind(inner[0])}".replace(" | ", " or ")
+    if get_origin(annotation) is Literal:
+        return " | ".join(inner)
+    if inner:
+        return " | ".join(sorted((_kind(part) for part in inner), key=lambda kind: kind == "null"))
+    return {"str": "text", "int": "whole number", "float": "number", "bool": "true | false", "Path": "path"}[annotation.__name__]
+
+
+def _as_yaml(value: Any) -> str:
+    plain = str(value) if isinstance(value, Path) else value
+    return yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000).removesuffix("\n").removesuffix("\n...")
 
 
 def _limit(rule: Any) -> str:
     """A constraint as a reader writes it: ``>= 1``."""
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of", "min_length": "at least", "pattern": "matches"}
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of", "min_length": "length at least", "pattern": "matches"}
     return next((f"{sign} {getattr(rule, name)}" for name, sign in signs.items() if getattr(rule, name, None) is not None), "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import time
@@ -56,8 +57,10 @@ def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome
         One outcome per step, in order.
 
     Raises:
-        InputError: the grid or the output folder cannot be used, or the grid has no run called ``only``.
+        InputError: the grid or the output folder cannot be used, what executes notebooks is not here, or the grid has no run called
+            ``only``.
     """
+    _check_notebooks()
     outcomes = []
     for part in (params, *params.further()):
         outcomes += _run_one_study(Study(part), report, progress, only)
@@ -167,10 +170,19 @@ def _injected(params: Params) -> dict[str, object]:
     return {name: value for name, value in values.items() if name in always or value != defaults[name]}
 
 
+def _check_notebooks() -> None:
+    """Refuse, before anything is written, to run notebooks without papermill, a kernel, or the notebooks."""
+    for package in ("papermill", "ipykernel"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"a study runs notebooks, and {package} is not installed: in a clone of the project, run: pip install '.[notebooks]'")
+    for step in NOTEBOOKS:
+        _notebook(step)
+
+
 def _notebook(step: str) -> Path:
     file = project_root() / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
     if not file.exists():
-        raise InputError(f"{file}: no such notebook; run from inside a clone of the project, which holds notebooks/")
+        raise InputError(f"{file}: no such notebook; a study is run from inside a clone of the project, which holds notebooks/")
     return file
 
 

@@ -33,8 +33,10 @@ def test_every_parameter_says_what_it_means_and_what_depends_on_it():
     table = describe().set_index("name")
     assert list(table.index) == list(Params.model_fields)
     assert table["meaning"].str.len().min() > 8
-    assert table.loc["max_length", ["type", "unit", "range", "step"]].tolist() == ["int | None", "tokens", ">= 4, <= 8192", "training"]
-    assert table.loc["output_dir", "default"] == "outputs" and "Path" in table.loc["train_corpus_path", "type"]
+    assert table.loc["max_length", ["type", "unit", "range", "step"]].tolist() == ["whole number | null", "tokens", ">= 4, <= 8192", "training"]
+    assert table.loc["output_dir", "default"] == "outputs" and table.loc["train_corpus_path", "type"] == "path | list of path or null | null"
+    assert table.loc["corrections", ["type", "default"]].tolist() == ["list of centering or lir or shift", "[centering, lir]"]
+    assert {name: parse_override(text) for name, text in table["default"].items()} == Params().plain()
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("temprature", "temperature"), ("batchsize", "batch_size"), ("learning-rate", "learning_rate"), ("layerz", "layers")])

@@ -51,7 +51,7 @@ def test_the_conda_environment_installs_the_lock_and_the_package():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert environment["name"] == "hybridlib" and environment["channels"] == ["conda-forge"]
     python, pip, last = environment["dependencies"]
-    minimum = PROJECT["requires-python"].removeprefix(">=")
+    minimum = re.match(r">=([\d.]+)", PROJECT["requires-python"]).group(1)
     assert (python, pip) == (f"python={minimum}", "pip") and last == {"pip": ["-r requirements.lock", "-e ."]}
 
 
