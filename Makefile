@@ -19,7 +19,7 @@ demo: env  ## run the quickstart study and print its comparison table
 	$(BIN)/hybridlib run params/quickstart.yaml
 
 lab: env  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=. notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
 
 smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 import hybridlib
-from hybridlib.cli import main
+from hybridlib.cli import _parser, main
 from hybridlib.params import Params, _literal_names
 from hybridlib.samplers import STRATEGIES
 
@@ -60,8 +61,39 @@ def test_one_version_everywhere():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == hybridlib.__version__
 
 
-def test_ci_calls_the_test_command_of_the_readme():
-    assert "make test" in (ROOT / ".ci" / "run").read_text() and "make test" in (ROOT / "README.md").read_text()
+def test_ci_calls_what_the_readme_and_contributing_name():
+    script = (ROOT / ".ci" / "run").read_text()
+    for command, page in (("make test-all", "README.md"), ("make lint", "CONTRIBUTING.md")):
+        assert re.search(rf"^{command}$", script, re.M) and f"{command}" in (ROOT / page).read_text()
+    assert "pre-commit run --all-files" in (ROOT / "Makefile").read_text()
+
+
+def hooks() -> dict[str, dict]:
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"], "hooks of other repositories need a network"
+    return {hook["id"]: hook for hook in repositories[0]["hooks"]}
+
+
+def test_the_hook_strips_a_notebook_of_everything_but_what_the_project_needs(tmp_path):
+    command = shlex.split(hooks()["nbstripout"]["entry"])
+    assert command[0] == ".venv/bin/nbstripout"
+    clean = nbformat.read(ROOT / "notebooks" / "03_evaluation.ipynb", 4)
+    used = nbformat.from_dict(clean)
+    used.metadata.language_info.update(version="3.99", codemirror_mode={"name": "ipython"}, file_extension=".py", mimetype="text/x-python", nbconvert_exporter="python", pygments_lexer="ipython3")
+    used.metadata.widgets = {"state": {}}
+    for number, cell in enumerate(cell for cell in used.cells if cell.cell_type == "code"):
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="seen")]
+        cell.execution_count, cell.metadata["execution"], cell.metadata["scrolled"] = number + 1, {"iopub.status.busy": "now"}, True
+    nbformat.write(used, tmp_path / "used.ipynb")
+    subprocess.run([sys.executable, "-m", "nbstripout", *command[1:], str(tmp_path / "used.ipynb")], check=True)
+    assert nbformat.read(tmp_path / "used.ipynb", 4) == clean
+
+
+def test_the_hooks_pass_and_ruff_is_one_of_them():
+    assert hooks()["ruff"]["entry"].startswith(".venv/bin/ruff check")
+    found = [str(file) for file in NOTEBOOKS]
+    assert subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *shlex.split(hooks()["nbstripout"]["entry"])[1:], *found]).returncode == 0
+    assert subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", "."], cwd=ROOT).returncode == 0
 
 
 def test_make_help_lists_every_target():
@@ -140,6 +172,27 @@ def test_params_and_strategies_are_listed(capsys):
     assert main(["strategies"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in STRATEGIES)
+    assert main(["params", "alpha"]) == 0
+    assert capsys.readouterr().out == "# Training\n\nalpha: 0.5\n    number (probability), >= 0, <= 1\n    `hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)\n"
+    assert main(["params", "alhpa"]) == 2
+    assert "did you mean 'alpha'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "run", "evaluate", "params", "strategies"])
+def test_every_help_has_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert stopped.value.code == 0 and "example" in shown
+    for example in re.findall(r"^(?:example:)? *hybridlib (.*)$", shown[shown.index("example") :], re.M):
+        if "--help" not in example:
+            assert _parser().parse_args(shlex.split(example)).command
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    line = f"{sys.executable} -m hybridlib.cli params | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("#")
 
 
 def test_the_package_does_not_print():

@@ -67,10 +67,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.Bro
 
 @pytest.fixture
 def page(browser: playwright.BrowserContext, lab: str) -> Iterator[playwright.Page]:
-    """A tab; what it started in the server is ended behind it."""
+    """A tab; its last state is photographed, and what it started in the server is ended behind it."""
     page = browser.new_page()
     page.set_default_timeout(60_000)
     yield page
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "last.png")
     page.close()
     for session in json.loads(ask(lab, "api/sessions")):
         ask(lab, f"api/sessions/{session['id']}", "DELETE")
@@ -80,7 +82,7 @@ def run_all(page: playwright.Page, lab: str, name: str) -> None:
     """Open a notebook, choose Run > Run All Cells, wait until every code cell has its number or one shows an error."""
     page.goto(f"{lab}lab/tree/notebooks/{name}?reset&token={TOKEN}")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.get_by_text("| Idle").wait_for()  # the kernel has started
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
     page.wait_for_function(
