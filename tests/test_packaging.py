@@ -41,8 +41,8 @@ def about(built: tuple[Path, Path]) -> Message:
 def test_the_wheel_holds_the_package_and_nothing_else(built):
     with zipfile.ZipFile(built[0]) as wheel:
         names = wheel.namelist()
-    package = {f"hybridlib/{file.name}" for file in (ROOT / "hybridlib").glob("*.py")} | {"hybridlib/py.typed"}
-    assert package <= set(names)
+    package = set(subprocess.run(["git", "ls-files", "hybridlib"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+    assert package <= set(names) and "hybridlib/py.typed" in package
     assert {name.split("/")[0] for name in names} == {"hybridlib", f"hybridlib-{hybridlib.__version__}.dist-info"}
 
 
