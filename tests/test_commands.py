@@ -57,7 +57,6 @@ COMMANDS = {
     "make env": How(why_not="the clone has this environment; what it would install is held against the lock by test_project.py"),
     "make help": How(prints="make demo"),
     "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),
-    "make PYTHON=python3.14 demo": How(why_not="make demo with another Python"),
     "conda env create -f environment.yml": How(why_not="needs conda; the file is held against the lock by test_project.py"),
     "pip install .": How(why_not="test_packaging.py builds and imports the wheel"),
     "pip install '.[notebooks]'": How(why_not="test_packaging.py checks the extras of the wheel"),

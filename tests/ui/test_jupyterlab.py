@@ -24,7 +24,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 NOTEBOOKS = sorted(file.name for file in (ROOT / "notebooks").glob("*.ipynb"))
 SCREENSHOTS = ROOT / "build" / "screenshots"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-STRATEGIES = ["untrained", "x-x-mono", "hybrid"]
+STRATEGIES = ["untrained", "hybrid"]
 SECONDS = 300 * 1000  # for a notebook, in Playwright's milliseconds
 CELLS = "document.querySelectorAll('.jp-Notebook .jp-Cell')"
 
