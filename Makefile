@@ -32,7 +32,7 @@ test: env  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-ui: env  ## run every notebook in JupyterLab with a headless Chromium, which must be installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ui tests/ui
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ui tests/ui --tb short
 
 test-all: test test-ui  ## run all tests: test, then test-ui
 

@@ -36,7 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = {**yaml.safe_load((clone / "params" / "smoke.yaml").read_text()), "strategies": STRATEGIES}
     (clone / "ui.yaml").write_text(yaml.safe_dump(values))
     done = subprocess.run([".venv/bin/hybridlib", "run", "ui.yaml"], cwd=clone, env=user_environment(clone), capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-300:]}"
     for name in NOTEBOOKS:
         notebook = nbformat.read(clone / "notebooks" / name, 4)
         cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
