@@ -1,12 +1,13 @@
 """Time and memory of ``hybridlib.index.search`` on a large corpus, beside faiss's exact IndexFlatIP.
 
     .venv/bin/pip install faiss-cpu        # only this benchmark uses it; without it, search is timed alone
-    .venv/bin/python benchmarks/large_corpus.py
+    .venv/bin/python benchmarks/large_corpus.py --figures outputs/benchmarks
 
 Random unit vectors: the passages as float16 on disk (read through the page cache, which holds them after the first
 pass), the queries as float32. faiss holds the same passages as float32 in memory. Both run in one process, in turn,
 on as many threads, and their results are compared before any time is reported. The default takes about five
-minutes, 1 GB of disk and 4 GB of memory (nearly all of it faiss's).
+minutes, 1 GB of disk and 4 GB of memory (nearly all of it faiss's). With --figures, time against corpus size is drawn
+there as large_corpus.png and .svg.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
+from hybridlib import plots
 from hybridlib.index import search
 
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)  # corpus sizes of the table, as shares of --passages
@@ -38,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--block", type=int, default=None, help="passages scored at a time (default: search's own)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, in turn, after one that is not counted")
+    parser.add_argument("--figures", type=Path, default=None, help="folder for the figure of time against corpus size (default: none is drawn)")
     parser.add_argument("--folder", type=Path, default=None, help="for the vectors (default: a temporary one)")
     return parser.parse_args()
 
@@ -127,11 +131,32 @@ def report(times: dict[tuple[str, int], np.ndarray], names: list[str], sizes: li
         cells = [np.median(times[name, size], axis=0) for name in names]
         print(f"{size:>10,}" + "".join(f"{seconds:>12.3f}{seconds / size * 1e6:>12.2f}{busy:>6.2f}" for seconds, busy in cells))
     for name in names:
-        slope = np.polyfit(np.log(sizes), np.log([np.median(times[name, size][:, 0]) for size in sizes]), 1)[0]
-        print(f"{name}: time grows as passages^{slope:.2f}")
+        print(f"{name}: time grows as passages^{growth(times, name, sizes):.2f}")
     if "faiss" in names:
         ratio = times["hybridlib", sizes[-1]][:, 0] / times["faiss", sizes[-1]][:, 0]
         print(f"hybridlib / faiss at {sizes[-1]:,} passages: {np.median(ratio):.2f} ({ratio.min():.2f}-{ratio.max():.2f}, {len(ratio)} runs)")
+
+
+def growth(times: dict[tuple[str, int], np.ndarray], name: str, sizes: list[int]) -> float:
+    """The exponent of passages that time grows by: 1 is linear."""
+    return np.polyfit(np.log(sizes), np.log([np.median(times[name, size][:, 0]) for size in sizes]), 1)[0]
+
+
+def draw(times: dict[tuple[str, int], np.ndarray], names: list[str], sizes: list[int], options: argparse.Namespace) -> None:
+    """Median time against corpus size, both on logarithmic scales, bars from the fastest run to the slowest, and what
+    a cost in proportion to the passages would be from the largest corpus down."""
+    figure = Figure(figsize=(plots.WIDTH, 4.5), layout="constrained")
+    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="passages", ylabel="seconds (lower is better)")
+    for name, marker in zip(names, "os"):
+        runs = np.array([times[name, size][:, 0] for size in sizes])
+        middle = np.median(runs, axis=1)
+        axes.errorbar(sizes, middle, [middle - runs.min(1), runs.max(1) - middle], marker=marker, capsize=3, label=f"{name}: passages^{growth(times, name, sizes):.2f}")
+    last = np.median(times[names[0], sizes[-1]][:, 0])
+    axes.plot(sizes, last * np.array(sizes) / sizes[-1], color=plots.GREY, linestyle=":", label="linear")
+    axes.set_title(f"Best {options.k} of each of {options.queries:,} queries, {options.dimension} dimensions, {options.threads} threads")
+    axes.legend()
+    plots.save(figure, options.figures, "large_corpus")
+    print(f"drawn: {options.figures / 'large_corpus.png'} and .svg")
 
 
 def main() -> None:
@@ -151,7 +176,10 @@ def main() -> None:
             print(f"results: {check_same(run['hybridlib'][sizes[-1]](), theirs[sizes[-1]]()):.2%} of the rows in the same place as faiss's, scores equal to 1e-5")
         else:
             print("faiss is not installed: nothing to compare with")
-        report(measure(run, sizes, options.repeats), list(run), sizes)
+        times = measure(run, sizes, options.repeats)
+        report(times, list(run), sizes)
+        if options.figures:
+            draw(times, list(run), sizes, options)
 
 
 if __name__ == "__main__":

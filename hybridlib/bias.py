@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def rank_distance(ranking: Ranking) -> pd.Series:
-    """Rank distance per query language: mean over queries of (worst rank - best rank of its relevant candidates).
+    """Rank distance per query language.
 
-    Range 0 to corpus size - 1, lower is less biased (arXiv 2408.10536). It is not scale-free and falls whenever
-    retrieval improves, so it never stands alone. Queries with fewer than two relevant candidates are left out.
+    Formula: mean over queries of (worst rank - best rank of its relevant candidates). Source: arXiv 2408.10536. Range:
+    1 to corpus size - 1. Direction: lower is less biased. It is not scale-free and falls whenever retrieval improves, so
+    it never stands alone. Queries with fewer than two relevant candidates are left out.
     """
     ranks = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].agg(["min", "max", "size"])
     ranks = ranks[ranks["size"] > 1]
@@ -30,9 +31,11 @@ def rank_distance(ranking: Ranking) -> pd.Series:
 
 
 def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.DataFrame:
-    """Share of each candidate language in the top k of each query language: ``[query languages, languages]``.
+    """Language share at k: ``[query languages, candidate languages]``.
 
-    Rows sum to 1. Without bias, and with equally many answers in each language, every entry is 1 / languages.
+    Formula: mean over the queries of language x of (candidates in language y among the top k) / k. Source: LAReQA's
+    (arXiv 2004.05484) look at the languages on top, as a whole matrix. Range: 0 to 1, rows sum to 1. Direction: none;
+    without bias, and with equally many answers in each language, every entry is 1 / languages.
     """
     languages = corpus.languages
     codes = pd.Categorical(corpus.candidates["lang"], languages).codes[ranking.top[:, :k]]
@@ -42,35 +45,44 @@ def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Data
 
 
 def same_language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Series:
-    """Per query language, share of the top k that is in the query's own language: 0-1, unbiased 1 / languages."""
+    """Same-language share at k, per query language: the diagonal of :func:`language_share`.
+
+    Formula: mean over queries of (candidates in the query's language among the top k) / k. Source: as there. Range: 0
+    to 1. Direction: the nearer to 1 / languages the less biased, if every language has as many answers.
+    """
     share = language_share(ranking, corpus, k)
     return pd.Series({language: share.loc[language, language] for language in share.index if language in share.columns})
 
 
 def max_rank(ranking: Ranking) -> pd.Series:
-    """Max@R per query language: mean rank of a query's worst-ranked relevant candidate.
+    """Max@R per query language: how far down a reader must go to see every language's answer.
 
-    Range |R| to corpus size, lower is better (arXiv 2604.05684): how far down a reader must go to see every
-    language's answer.
+    Formula: mean over queries of the rank of its worst-ranked relevant candidate. Source: arXiv 2604.05684. Range: |R|
+    to corpus size. Direction: lower is better.
     """
     return ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].max().groupby("query_lang").mean()
 
 
 def normalised_max_rank(ranking: Ranking, corpus: RetrievalCorpus) -> pd.Series:
-    """Max@R on a logarithmic scale from 0 (last of the corpus) to 100 (the best possible), per query language.
+    """Normalised Max@R per query language: the same on a logarithmic scale.
 
-    ``100 (log2|D| - log2 Max@R) / (log2|D| - log2|R|)``, taken query by query; higher is better (arXiv 2604.05684).
+    Formula: mean over queries of ``100 (log2|D| - log2 Max@R) / (log2|D| - log2|R|)``. Source: arXiv 2604.05684. Range:
+    0 (last of the corpus) to 100 (the best possible). Direction: higher is better. Queries to which the whole corpus is
+    relevant have none and are left out.
     """
     worst = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].agg(["max", "size"])
     documents = np.log2(len(corpus.candidates))
+    worst = worst[worst["size"] < len(corpus.candidates)]
     scaled = 100 * (documents - np.log2(worst["max"])) / (documents - np.log2(worst["size"]))
     return scaled.groupby("query_lang").mean()
 
 
 def other_language_recall(ranking: Ranking, k: int) -> pd.Series:
-    """TLR@k per query language: share, ranked k or better, of the relevant that are not in the query's language.
+    """TLR@k per query language: recall of the answers in other languages.
 
-    Range 0-1, higher is better (arXiv 2606.18801). Queries whose every answer is in their own language are left out.
+    Formula: mean over queries of (relevant candidates not in the query's language, ranked k or better) / (relevant
+    candidates not in the query's language). Source: arXiv 2606.18801. Range: 0 to 1. Direction: higher is better.
+    Queries whose every answer is in their own language are left out.
     """
     other = ranking.relevant[ranking.relevant["query_lang"] != ranking.relevant["candidate_lang"]]
     found = (other["rank_pool"] <= k).groupby([other["query_lang"], other["query"]]).mean()
@@ -78,11 +90,12 @@ def other_language_recall(ranking: Ranking, k: int) -> pd.Series:
 
 
 def language_preference_rate(ranking: Ranking) -> pd.Series:
-    """LPR per query language: share of queries whose best-ranked relevant candidate is in the query's language.
+    """LPR (language preference rate) per query language.
 
-    Range 0-1; 1 / languages without preference, 1 if the own language's answer always comes first (arXiv
-    2605.07249). Whether a high value is good depends on the reader: it is a preference, not a loss. Only queries
-    with relevant candidates in their own and in another language count.
+    Formula: (queries whose best-ranked relevant candidate is in their own language) / queries. Source: arXiv 2605.07249.
+    Range: 0 to 1. Direction: none; 1 / languages without preference, 1 if the own language's answer always comes first,
+    and whether that is good depends on the reader. Only queries with relevant candidates in their own and in another
+    language count.
     """
     relevant = _with_own_and_other(ranking)
     best = relevant.loc[relevant.groupby("query")["rank_pool"].idxmin()]
@@ -90,11 +103,12 @@ def language_preference_rate(ranking: Ranking) -> pd.Series:
 
 
 def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> float:
-    """MRC@k: mean Spearman correlation of the rankings that the language copies of a question get.
+    """MRC@k: how alike the rankings are that the language copies of a question get.
 
-    Range -1 to 1, higher is more consistent (arXiv 2509.06195). For two copies, over the union of their top k:
-    a candidate that one list misses shares there the mean of the ranks behind k. Mean over the questions of a
-    pair of languages, then over pairs; NaN if no question has two languages.
+    Formula: Spearman correlation of two copies' ranks over the union of their top k, where a candidate that one list
+    misses has the mean of the ranks behind k; mean over the questions of a pair of languages, then over pairs. Source:
+    arXiv 2509.06195. Range: -1 (no candidate in common, at large k) to 1 (the same list). Direction: higher is more
+    consistent. NaN if no question has two languages.
     """
     k = min(k, ranking.top.shape[1])
     rows = corpus.queries.reset_index().pivot(index="question_id", columns="lang", values="index")
@@ -123,11 +137,12 @@ def _spearman_of_lists(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def removal_test(ranking: Ranking) -> pd.DataFrame:
-    """LAReQA's removal test: multilingual AP lost when one relevant candidate leaves the pool, by query language.
+    """LAReQA's removal test: what the own language's answer is worth against another's, by query language.
 
-    Columns: ``same``, the one in the query's language leaves; ``other``, mean over one of the others leaving.
-    About equal for an unbiased encoder; ``same`` far above ``other`` means that the own language's answer carries
-    the score (arXiv 2004.05484: 0.37 against 0.02 for an mBERT trained on monolingual batches).
+    Formula: mean over queries of (multilingual AP - AP with one relevant candidate out of the pool). Columns: ``same``,
+    the one in the query's language leaves; ``other``, mean over each of the others leaving. Source: arXiv 2004.05484
+    (0.37 against 0.02 for an mBERT trained on monolingual batches). Range: -1 to 1, mostly 0 to 1. Direction: the nearer
+    ``same`` is to ``other`` the less biased; far above it, the own language's answer carries the score.
     """
     relevant = _with_own_and_other(ranking).sort_values(["query", "rank_pool"], ignore_index=True)
     query = relevant["query"]
@@ -138,8 +153,8 @@ def removal_test(ranking: Ranking) -> pd.DataFrame:
     behind = moves_up.groupby(query).transform("sum") - moves_up.groupby(query).cumsum()
     lost = stays.groupby(query).transform("mean") - (before + behind) / (size - 1)
     kind = np.where(relevant["query_lang"] == relevant["candidate_lang"], "same", "other")
-    per_query = lost.groupby([relevant["query_lang"], query, kind]).mean().unstack()
-    return per_query.groupby("query_lang")[["same", "other"]].mean()
+    per_query = lost.groupby([relevant["query_lang"], query, kind]).mean().unstack().reindex(columns=["same", "other"])
+    return per_query.groupby("query_lang").mean()
 
 
 def _with_own_and_other(ranking: Ranking) -> pd.DataFrame:
@@ -164,16 +179,45 @@ def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.Da
     }).rename_axis("query language")
 
 
+_NEEDS = {  # what a corpus must have, and the figures that need it
+    "a query with relevant passages in two languages": ("rank_distance", "max_rank", "normalised_max_rank"),
+    "passages in two languages": ("same_language_share@{k}", "language_share@{k}"),
+    "a query with a relevant passage in another language": ("other_language_recall@{k}",),
+    "a query with relevant passages in its own and in another language": ("language_preference_rate", "removal_loss_same", "removal_loss_other"),
+    "a question_id in two languages": ("mean_rank_correlation@{k}",),
+}
+
+
 def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[str, Any]:
-    """The ``bias`` part of metrics.json: figures that the corpus has no data for are left out (without language
-    copies of a question no rank correlation; without answers in two languages nothing at all)."""
-    if not len(_with_own_and_other(ranking)):
-        return {}
+    """The ``bias`` part of metrics.json: macro averages, and per query language; ``left_out`` names the figures that
+    the corpus has no data for, and what they need."""
+    left_out = {figure: f"needs {need}" for need, there in _present(ranking, corpus).items() if not there for figure in _figures(need, k)}
     table = by_language(ranking, corpus, k)
+    table = table[[column for column in table if column not in left_out]]
     figures = {**table.mean().to_dict(), f"mean_rank_correlation@{k}": mean_rank_correlation(ranking, corpus, k)}
-    return {
-        **{name: float(value) for name, value in figures.items() if np.isfinite(value)},
-        "rank_distance_per_language": table["rank_distance"].to_dict(),
-        "per_language": {language: row.dropna().to_dict() for language, row in table.iterrows()},
-        f"language_share@{k}": language_share(ranking, corpus, k).to_dict("index"),
-    }
+    result: dict[str, Any] = {name: float(value) for name, value in figures.items() if np.isfinite(value) and name not in left_out}
+    if "rank_distance" in table:
+        result["rank_distance_per_language"] = table["rank_distance"].dropna().to_dict()
+    if len(table.columns):
+        result["per_language"] = {language: row.dropna().to_dict() for language, row in table.iterrows()}
+    if f"language_share@{k}" not in left_out:
+        result[f"language_share@{k}"] = language_share(ranking, corpus, k).to_dict("index")
+    return result | {"left_out": left_out}
+
+
+def _figures(need: str, k: int) -> list[str]:
+    return [figure.format(k=k) for figure in _NEEDS[need]]
+
+
+def _present(ranking: Ranking, corpus: RetrievalCorpus) -> dict[str, bool]:
+    """Which of the keys of _NEEDS the corpus has."""
+    relevant = ranking.relevant
+    copies = corpus.queries.groupby("question_id")["lang"].nunique()
+    there = (
+        (relevant.groupby("query")["candidate_lang"].nunique() > 1).any(),
+        len(corpus.languages) > 1,
+        (relevant["query_lang"] != relevant["candidate_lang"]).any(),
+        len(_with_own_and_other(ranking)) > 0,
+        (copies > 1).any(),
+    )
+    return {need: bool(value) for need, value in zip(_NEEDS, there)}

@@ -80,11 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--query-prefix", help="default: what the encoder's folder says, else 'Query: '")
     evaluate.add_argument("--passage-prefix", help="default: what the encoder's folder says, else 'Passage: '")
     evaluate.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
-    evaluate.add_argument("--top-k", type=int, help="depth of the language shares and of recall and nDCG beside 1 and 10 (default 10; MIRACL's Recall@100 needs 100)")
+    evaluate.add_argument("--top-k", type=int, help="depth of the top lists and language shares, and of recall and nDCG beside 1, 10 and 100 (default 10)")
     evaluate.add_argument("--candidate-text", choices=["sentence", "context"], help="LAReQA candidates: the sentence (default), or with its paragraph")
     evaluate.add_argument("--corrections", nargs="*", metavar="NAME", help="training-free corrections to report as well: centering, lir, shift (default: none)")
     evaluate.add_argument("--lir-directions", type=int, help="directions per language that lir removes (default 1)")
     evaluate.add_argument("--parallel-path", help="parallel passages for shift: a folder of aligned <lang>.txt, or a table of pairs")
+    evaluate.add_argument("--vectors", type=Path, help="keep the candidates' vectors in this folder, as float16 on disk, for a corpus larger than memory; a killed evaluation goes on from there")
     evaluate.add_argument("--trec", action="store_true", help="also write TREC run and qrels files, one pair per setting and language (pair), to OUT/trec")
     evaluate.add_argument("--trec-depth", type=int, default=100, help="candidates per query in the run files; 0 writes all (default 100)")
     evaluate.set_defaults(command=_evaluate)
@@ -168,11 +169,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     given.update({"corrections": options.corrections or [], "parallel_path": _here(options.parallel_path)})
     given.update({name: getattr(options, name) for name in ("lir_directions", "top_k", "pooling", "query_prefix", "passage_prefix", "max_length", "candidate_text")})
     params = Params.check({name: value for name, value in given.items() if value is not None}, "hybridlib evaluate")
+    if options.vectors and params.corrections:
+        raise InputError("--vectors with --corrections: corrected vectors are held in memory; leave one of them out")
     check_writable(options.out)
     corpus = corpora.evaluation_corpus(params)
+    evaluation.check_corrections(params, corpus)
     encoder = load_encoder(params, options.encoder)
-    vectors = retrieval.encode_corpus(encoder, corpus, params.encode_tokens)
-    ranking = retrieval.rank(*vectors, corpus, params.top_k, params.score_block)
+    vectors = retrieval.encode_corpus(encoder, corpus, params.encode_tokens, folder=options.vectors)
+    ranking = retrieval.rank(*vectors, corpus, params.top_k, params.score_block, progress=True)
     metrics = {"encoder": options.encoder, "pooling": encoder.pooling, "prefixes": encoder.prefixes, "max_length": encoder.max_length, **evaluation.summarise(ranking, corpus, params.top_k)}
     corrected = evaluation.corrected(params, encoder, corpus, *vectors)
     metrics["corrections"] = evaluation.summarise_corrected(params, corrected, corpus)
@@ -184,6 +188,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates ({corpus.candidate_text}), {len(corpus.languages)} languages")
     columns = {"as it is": evaluation.headline(metrics), **{name: evaluation.headline(part) for name, part in metrics["corrections"].items()}}
     print(pd.DataFrame(columns).to_string(float_format=lambda value: f"{value:.4f}"))
+    needs: dict[str, list[str]] = {}
+    for figure, reason in metrics["bias"]["left_out"].items():
+        needs.setdefault(reason, []).append(figure)
+    for reason, figures in needs.items():
+        print(f"left out: {', '.join(figures)} ({reason})")
     print(f"wrote {options.out / 'metrics.json'}")
     return 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,9 +112,12 @@ class RetrievalCorpus:
         grade of 0 or less are judged not relevant, and left out.
 
         Raises:
-            InputError: a repeated id, an empty text, or relevance that names an unknown id; it says which.
+            InputError: a repeated id, an empty text, a language that cannot name a file, or relevance that names an unknown
+                id; it says which.
         """
         relevance = relevance[relevance["grade"] > 0]
+        for frame in (queries, candidates):
+            _check_languages_are_names(name, frame["lang"])
         queries = queries.sort_values(["lang", "query_id"], ignore_index=True)
         candidates = candidates.sort_values(["lang", "candidate_id"], ignore_index=True)
         _check_texts(name, queries, "query_id", "text")
@@ -164,7 +168,7 @@ def load_lareqa(folder: str | Path, name: str, languages: Iterable[str] | None =
     if unknown:
         raise InputError(f"{name} has no {', '.join(unknown)}; it has {', '.join(LAREQA_LANGUAGES[name])}")
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; it should hold {name}'s <lang>.json files from LAReQA")
+        raise InputError(f"{folder}: no such folder; it should hold {name}'s <lang>.json files from LAReQA (what the hub has of it lacks the sentence breaks: docs/corpora.md)")
     queries: list[tuple] = []
     candidates: list[tuple] = []
     for lang in wanted:
@@ -314,8 +318,8 @@ def load_parallel(path: str | Path, languages: Iterable[str], passages: int | No
     for lang in languages:
         try:
             texts[lang] = (path / f"{lang}.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        except OSError:
-            raise InputError(f"{path / lang}.txt: cannot be read; a folder of parallel passages has a <lang>.txt for each language") from None
+        except (OSError, UnicodeDecodeError):
+            raise InputError(f"{path / lang}.txt: cannot be read as UTF-8 text; a folder of parallel passages has a <lang>.txt for each language") from None
     lengths = {lang: len(lines) for lang, lines in texts.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"{path}: the files are not aligned, they have different numbers of lines: {lengths}")
@@ -554,6 +558,12 @@ def _check_texts(where: str, frame: pd.DataFrame, key: str, column: str, unique:
         raise InputError(f"{where}: {column} of {key} {empty.iloc[0][key]!r} ({empty.iloc[0]['lang']}) is empty; every text needs words")
     if unique and frame[key].duplicated().any():
         raise InputError(f"{where}: {key} {frame.loc[frame[key].duplicated(), key].iloc[0]!r} stands twice; ids must be unique")
+
+
+def _check_languages_are_names(where: str, languages: pd.Series) -> None:
+    strange = [lang for lang in languages.unique() if lang == "all" or not re.fullmatch(r"[\w.-]+", lang)]
+    if strange:
+        raise InputError(f"{where}: {strange[0]!r} cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), and not 'all', which means all languages pooled")
 
 
 def _number(where: str, ids: pd.Series, known: pd.Series) -> np.ndarray:

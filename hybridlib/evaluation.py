@@ -11,6 +11,7 @@ A query without a relevant candidate in the corpus of a setting is left out ther
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import pandas as pd
 
 from hybridlib import bias
 from hybridlib.corpora import RetrievalCorpus, load_parallel
+from hybridlib.errors import InputError
 from hybridlib.files import resolve, write_json
 
 if TYPE_CHECKING:
@@ -27,20 +29,27 @@ if TYPE_CHECKING:
     from hybridlib.ranking import Ranking
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
+CUTOFFS = (1, 10, 100)  # the k of recall@k and ndcg@k: R@1 and R@10 (LAReQA's sets), nDCG@10 and R@100 (MIRACL)
 POOL = "all"  # target language of the multilingual setting
 
 
-def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = (1, 10)) -> pd.DataFrame:
+def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = CUTOFFS) -> pd.DataFrame:
     """One row per query and corpus it is asked of.
 
-    Columns: query (row number), query_lang, target (a language, or ``all``), setting, relevant (how many),
-    and, all in 0-1 and higher is better:
+    Columns: query (row number), query_lang, target (a language, or ``all``), setting, relevant (how many: |R|), and the
+    metrics. R is what is relevant to the query in that corpus, of any grade from 1 on.
 
-    - ``ap``: average precision, ``(1/|R|) sum over d in R of (relevant at or above rank(d)) / rank(d)``; its mean is mAP
-    - ``rr``: reciprocal rank, ``1 / rank of the best relevant``; its mean is MRR
-    - ``recall@k``: share of R ranked k or better
-    - ``rank_distance`` (not in 0-1): worst minus best rank of R (lower is better; 0 where R is one)
-    - ``ndcg@k``: DCG over the best possible DCG, gain = grade, discount ``log2(rank + 1)``
+    - ``ap``, average precision; its mean is mAP. Formula: ``(1/|R|) sum over d in R of (relevant at or above rank(d)) /
+      rank(d)``. Source: TREC (Harman, Overview of TREC-2, 1993; trec_eval's ``map``). Range 0-1, higher is better.
+    - ``rr``, reciprocal rank; its mean is MRR. Formula: ``1 / rank of the best relevant``. Source: TREC-8 question
+      answering (Voorhees 1999; ``recip_rank``). Range 0-1, higher is better.
+    - ``recall@k``. Formula: ``(relevant ranked k or better) / |R|``. Source: trec_eval's ``recall``. Range 0-1 (below 1
+      where |R| > k), higher is better.
+    - ``ndcg@k``, normalised discounted cumulative gain. Formula: ``DCG / best possible DCG``, ``DCG = sum over ranks r <= k
+      of grade(r) / log2(r + 1)``. Source: Jarvelin and Kekalainen 2002 (``ndcg_cut``, gains as judged). Range 0-1, higher
+      is better.
+    - ``rank_distance``. Formula: worst rank in R - best rank in R. Source: arXiv 2408.10536. Range 0 (where R is one) to
+      corpus size - 1, lower is better; see :func:`bias.rank_distance`.
     """
     by_language = ranking.relevant.assign(target=ranking.relevant["candidate_lang"], rank=ranking.relevant["rank_lang"])
     pooled = ranking.relevant.assign(target=POOL, rank=ranking.relevant["rank_pool"])
@@ -77,7 +86,7 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
     Macro averages carry the metric's plain name, averages over queries the suffix ``_micro``. Settings for
     which the corpus has no query are left out.
     """
-    table = per_query(ranking, tuple(sorted({1, 10, top_k})))
+    table = per_query(ranking, tuple(sorted({*CUTOFFS, top_k})))
     metrics = [column for column in table if column in ("ap", "rr") or "@" in column]
     cells = table.groupby(["setting", "query_lang", "target"])
     means = cells[metrics].mean().assign(queries=cells.size()).rename(columns={"ap": "map", "rr": "mrr"})
@@ -101,6 +110,25 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
     }
 
 
+def check_corrections(params: Params, corpus: RetrievalCorpus) -> None:
+    """What :func:`corrected` would stumble over, before anything is encoded.
+
+    Raises:
+        InputError: a language of the queries without candidates, or without parallel passages.
+    """
+    asked, held = sorted(set(corpus.queries["lang"])), corpus.languages
+    alone = sorted(set(asked) - set(held))
+    named = [name for name in params.corrections if name != "shift"]
+    if alone and named:
+        raise InputError(f"corrections: {named[0]} is estimated from candidates, and {corpus.name} has none in {', '.join(alone)}, only queries; leave it out")
+    if "shift" in params.corrections:
+        path = resolve(params.parallel_path)
+        groups = load_parallel(path, sorted({*asked, *held}), params.parallel_passages).groupby("lang")["group"].agg(set)
+        for x, y in product(asked, held):
+            if not groups.get(x, set()) & groups.get(y, set()):
+                raise InputError(f"corrections: shift needs passages in both {x!r} and {y!r}, and {path} has none; name a set that has, or leave shift out")
+
+
 def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray) -> dict[str, Ranking]:
     """The rankings under each training-free correction of ``params``.
 
@@ -112,7 +140,7 @@ def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, que
     for name in params.corrections:
         source = corpus.candidates.assign(vectors=list(candidates))
         if name == "shift":
-            source = load_parallel(resolve(params.parallel_path), corpus.languages, params.parallel_passages)
+            source = load_parallel(resolve(params.parallel_path), sorted({*corpus.languages, *corpus.queries["lang"]}), params.parallel_passages)
             source = source.assign(vectors=list(encoder.encode(source["text"], "passage", params.encode_tokens, progress=True)))
         correction = corrections.fit(name, np.stack(source["vectors"]), source["lang"].to_numpy(), source["group"].to_numpy(), params.lir_directions)
         rankings[name] = retrieval.rank_corrected(queries, candidates, corpus, correction, params.top_k, params.score_block)
@@ -162,9 +190,13 @@ def _with_questions(table: pd.DataFrame, corpus: RetrievalCorpus) -> pd.DataFram
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, float]:
-    """The figures of one run that a comparison shows: mAP in each setting, recall, and two bias figures."""
+    """The figures of one run that a comparison shows: mAP in each setting, recall, and two bias figures; of a corpus
+    that is asked in its own languages alone (MIRACL), what is usual there: nDCG@10 and R@100."""
+    if "monolingual" in metrics["settings"] and "cross-lingual" not in metrics["settings"]:
+        found = metrics["settings"]["monolingual"]
+        return {"monolingual nDCG@10": found["ndcg@10"], "monolingual R@100": found["recall@100"], "monolingual mAP": found["map"], "monolingual R@1": found["recall@1"]}
     row = {f"{setting} mAP": values["map"] for setting, values in metrics["settings"].items()}
-    for setting, metric in (("monolingual", "recall@1"), ("multilingual", "recall@10")):
+    for setting, metric in (("monolingual", "recall@1"), ("cross-lingual", "recall@1"), ("multilingual", "recall@10")):
         if setting in metrics["settings"]:
             row[f"{setting} {metric.replace('recall', 'R')}"] = metrics["settings"][setting][metric]
     names = {name: name.replace("same_language", "own-language").replace("_", " ") for name in metrics["bias"] if name == "rank_distance" or name.startswith("same_language_share@")}

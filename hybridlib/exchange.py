@@ -1,54 +1,58 @@
 """TREC run and qrels files, so that any judge can score the same rankings.
 
 A run's score column holds minus the rank: scores that are equal to a few decimals, or that a judge would break
-by another rule, cannot then change the order.
+by another rule, cannot then change the order. TREC's columns end at white space: in ids it is written as in addresses
+(``a b`` as ``a%20b``), and then so is ``%``.
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import torch
 
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.evaluation import POOL
-from hybridlib.retrieval import scores_of, top_of
+from hybridlib.retrieval import columns_of, scores_of, top_of
 
 
 def targets(corpus: RetrievalCorpus) -> list[tuple[str, str]]:
-    """The settings' cells that have a query: (query language, candidate language or ``all``)."""
+    """The settings' cells that have a query, as in metrics.json: (query language, candidate language or ``all``)."""
     query_lang = corpus.queries["lang"].to_numpy()[corpus.qrels["query"]]
     candidate_lang = corpus.candidates["lang"].to_numpy()[corpus.qrels["candidate"]]
-    cells = sorted(set(zip(query_lang, candidate_lang)))
-    crossed = any(q != c for q, c in cells)
-    return cells + [(q, POOL) for q in sorted(set(query_lang))] * crossed
+    return sorted(set(zip(query_lang, candidate_lang))) + [(q, POOL) for q in sorted(set(query_lang))]
 
 
 def write_trec(
-    folder: Path, corpus: RetrievalCorpus, query_vectors: np.ndarray, candidate_vectors: np.ndarray, depth: int | None = 100, block: int = 256, tag: str = "hybridlib"
+    folder: Path, corpus: RetrievalCorpus, query_vectors: np.ndarray, candidate_vectors: np.ndarray, depth: int | None = 100, block: int = 256, tag: str | None = None
 ) -> list[Path]:
     """Write ``<query language>-<target>.run`` and ``.qrels`` for every cell of every setting.
 
     Args:
         folder: where to; made if need be.
-        query_vectors, candidate_vectors: ``[n, d]`` in the corpus's order.
+        query_vectors, candidate_vectors: ``[n, d]`` in the corpus's order; they are held in memory as float32.
         depth: candidates per query. None writes all: only then are average precision and other figures without a
             cut-off the same as in metrics.json; figures at k are from depth k on.
         block: queries scored at a time, as in :func:`retrieval.rank`: the scores are then the same to the bit.
-        tag: the run's name, TREC's last column.
+        tag: the run's name, TREC's last column; None: ``hybridlib-`` and what a candidate's text holds.
 
     Returns:
         The run files.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    tag, corpus = tag or f"hybridlib-{corpus.candidate_text}", replace(corpus, queries=_plain_ids(corpus.queries, "query_id"), candidates=_plain_ids(corpus.candidates, "candidate_id"))
     cells = targets(corpus)
     _write_qrels(folder, corpus, cells)
     asked = corpus.queries["lang"].to_numpy()
     columns = {target: torch.from_numpy(np.flatnonzero((corpus.candidates["lang"] == target) | (target == POOL))) for _, target in cells}
-    queries, candidates = torch.from_numpy(query_vectors), torch.from_numpy(candidate_vectors).T
+    queries, candidates = torch.from_numpy(query_vectors), columns_of(candidate_vectors, np.arange(len(candidate_vectors)), len(candidate_vectors))
     answered = set(zip(corpus.qrels["query"], corpus.candidates["lang"].to_numpy()[corpus.qrels["candidate"]]))
     answered |= {(query, POOL) for query, _ in answered}
     with ExitStack() as stack:
@@ -61,6 +65,14 @@ def write_trec(
                     best, _ = top_of(scores[rows][:, columns[target]], min(depth or len(columns[target]), len(columns[target])))
                     _write_lists(files[query_lang, target], corpus, [start + row for row in rows], columns[target][best], tag)
     return [_path(folder, cell, "run") for cell in cells]
+
+
+def _plain_ids(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Ids without white space, still all different."""
+    ids = frame[column]
+    if not ids.str.contains(r"\s").any():
+        return frame
+    return frame.assign(**{column: [re.sub(r"[\s%]", lambda found: quote(found[0]), name) for name in ids]})
 
 
 def _path(folder: Path, cell: tuple[str, str], kind: str) -> Path:

@@ -128,7 +128,7 @@ def search(query_vectors: np.ndarray, store: VectorStore | np.ndarray, k: int, b
         Rows ``[queries, k]`` (int64) and scores ``[queries, k]`` (float32), best first; the same in every process.
 
     Raises:
-        InputError: shapes that do not fit, queries that are not finite, a k or block below 1.
+        InputError: shapes that do not fit, queries or documents that are not finite, a k or block below 1.
     """
     documents = store.vectors if isinstance(store, VectorStore) else store
     queries, k = _check_search(query_vectors, documents, k, block), min(k, len(documents))
@@ -185,6 +185,8 @@ def _search_range(queries: Tensor, documents: np.ndarray, k: int, block: int, fi
     for start in tqdm(range(first, end, block), desc="searching", unit="block", disable=not progress, mininterval=2):
         size = min(block, end - start)
         loaded[:size].copy_(stored[start : start + size])
+        if not loaded[:size].sum().isfinite():
+            _refuse_documents(loaded[:size], start)
         for at in range(0, len(queries), _QUERIES):
             part = queries[at : at + _QUERIES]
             scores = products[: padded * len(part)].view(padded, len(part))
@@ -217,6 +219,13 @@ def _check_search(query_vectors: np.ndarray, documents: np.ndarray, k: int, bloc
     if not np.isfinite(queries).all():
         raise InputError(f"query {int(np.argmin(np.isfinite(queries).all(1)))} is not finite; encode it again")
     return torch.from_numpy(queries)
+
+
+def _refuse_documents(loaded: Tensor, start: int) -> None:
+    """An error where a vector is not of numbers; a sum can also overflow without one."""
+    good = loaded.isfinite().all(1)
+    if not good.all():
+        raise InputError(f"document {start + int(good.int().argmin())} is not finite; encode it again")
 
 
 def _as_tensor(vectors: np.ndarray) -> Tensor:

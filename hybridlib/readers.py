@@ -170,7 +170,7 @@ def _parquet(file: Path) -> pd.DataFrame:
 
 def _trec(file: Path) -> pd.DataFrame:
     """TREC's qrels: ``query 0 passage grade``, between spaces or tabs."""
-    rows = {number: line.split() for number, line in _lines(file)}
+    rows = {number: re.split(r"[ \t\r]+", line.strip(" \t\r")) for number, line in _lines(file)}  # ids may hold other white space
     for number, fields in rows.items():
         if len(fields) != 4:
             raise InputError(f"{file}: line {number} has {len(fields)} fields; TREC's qrels have four, without a heading: query 0 passage grade")

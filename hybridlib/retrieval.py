@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,43 +20,141 @@ from tqdm.auto import tqdm
 
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.corrections import Correction
+from hybridlib.errors import InputError
+from hybridlib.processes import add_up, place
 from hybridlib.ranking import Ranking
 
 if TYPE_CHECKING:  # importing transformers takes seconds that readers of ranks need not spend
     from hybridlib.encoder import DualEncoder
 
+CHUNK = 65_536  # candidates scored at a time
 
-def encode_corpus(encoder: DualEncoder, corpus: RetrievalCorpus, token_budget: int = 8192, progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of the queries ``[queries, d]`` and of the candidates ``[candidates, d]``."""
+
+def encode_corpus(encoder: DualEncoder, corpus: RetrievalCorpus, token_budget: int = 8192, progress: bool = True, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of the queries ``[queries, d]`` and of the candidates ``[candidates, d]``, float32.
+
+    With a ``folder`` the candidates' are kept there, as float16 on disk (:class:`index.VectorStore`): memory does not
+    hold them, and after a kill only the missing ones are encoded.
+    """
     queries = encoder.encode(corpus.queries["text"], "query", token_budget, progress)
-    return queries, encoder.encode(corpus.candidates["text"], "passage", token_budget, progress)
+    if folder is None:
+        return queries, encoder.encode(corpus.candidates["text"], "passage", token_budget, progress)
+    from hybridlib.index import VectorStore
+
+    return queries, VectorStore.build(folder, encoder, corpus.candidates["text"].tolist(), token_budget=token_budget, progress=progress).vectors
 
 
-def rank(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: RetrievalCorpus, top_k: int = 10, block: int = 256, progress: bool = False) -> Ranking:
+def rank(
+    query_vectors: np.ndarray,
+    candidate_vectors: np.ndarray,
+    corpus: RetrievalCorpus,
+    top_k: int = 10,
+    block: int = 256,
+    progress: bool = False,
+    chunk: int = CHUNK,
+    shared: bool = True,
+) -> Ranking:
     """Rank every relevant candidate of every query.
+
+    Beside the vectors and the result that takes about ``8 * block * chunk + 4 * chunk * d`` bytes, however many
+    candidates there are.
 
     Args:
         query_vectors: ``[queries, d]`` float32, in the corpus's order.
-        candidate_vectors: ``[candidates, d]`` float32, in the corpus's order.
+        candidate_vectors: ``[candidates, d]`` float32 or float16, in the corpus's order; an array on disk (see
+            :class:`index.VectorStore`) is read once, ``chunk`` rows at a time. Scores are float32 either way.
         corpus: says what is relevant, and in which languages.
-        top_k: depth of the top list.
+        top_k: depth of the top list; all candidates, if there are fewer.
         block: queries scored at a time.
+        chunk: candidates scored at a time.
+        shared: several processes share the queries, and each has all ranks in the end: all must ask for the same.
+            If false, each ranks its own.
+
+    Raises:
+        InputError: vectors that do not fit the corpus or each other, or are not finite.
     """
-    edges = _language_edges(corpus)
-    columns = _padded_relevant(corpus)
-    queries, candidates = torch.from_numpy(query_vectors), torch.from_numpy(candidate_vectors).T
-    top_k = min(top_k, len(corpus.candidates))
-    pool, own, tops, top_scores = [], [], [], []
-    for rows in tqdm(_blocks(len(queries), block), desc="ranking", unit="block", disable=not progress, mininterval=2, delay=2):
-        scores = scores_of(queries[rows], candidates)
-        above = _count_above(scores, columns[rows], edges)
-        pool.append(1 + above.sum(2))
-        own.append(1 + above.gather(2, _segment_of(columns[rows], edges).unsqueeze(2)).squeeze(2))
-        best, best_scores = top_of(scores, top_k)
-        tops.append(best)
-        top_scores.append(best_scores)
-    relevant = _relevant_frame(corpus, columns, torch.cat(pool), torch.cat(own))
-    return Ranking(relevant, torch.cat(tops).numpy().astype(np.int32), torch.cat(top_scores).numpy())
+    queries = _checked_queries(query_vectors, candidate_vectors, corpus)
+    edges, columns = _language_edges(corpus), _padded_relevant(corpus)
+    own, width, k = _segment_of(columns, edges), min(chunk, len(candidate_vectors)), min(top_k, len(candidate_vectors))
+    number, world = place() if shared else (0, 1)
+    blocks = _blocks(len(queries), block)[number::world]
+    wanted = _relevant_scores(queries, candidate_vectors, columns, blocks, width) if width < len(candidate_vectors) else None
+    pool, alone = torch.zeros_like(columns), torch.zeros_like(columns)
+    best, best_scores = torch.full((len(queries), k), -1), torch.full((len(queries), k), -torch.inf)
+    with tqdm(total=len(blocks) * -(-len(candidate_vectors) // width), desc="ranking", unit="block", disable=not progress or number > 0, mininterval=2) as bar:
+        for start in range(0, len(candidate_vectors), width):
+            end = min(start + width, len(candidate_vectors))
+            part = columns_of(candidate_vectors, np.arange(start, end), width)
+            ranges = [(max(first, start) - start, min(last, end) - start, language) for language, (first, last) in enumerate(zip(edges, edges[1:])) if first < end and last > start]
+            for rows in blocks:
+                scores, here = scores_of(queries[rows], part)[:, : end - start], columns[rows] - start
+                known = scores.gather(1, here) if wanted is None else _put(scores, here, wanted[rows])
+                above, above_alone = _count_above(scores, known, here, own[rows], ranges)
+                pool[rows] += above
+                alone[rows] += above_alone
+                found, values = top_of(scores, k)
+                pick, best_scores[rows] = top_of(torch.cat([best_scores[rows], values], 1), k)
+                best[rows] = torch.cat([best[rows], found + start], 1).gather(1, pick)
+                bar.update()
+    if world > 1:
+        pool, alone, best, best_scores = (torch.from_numpy(add_up(_only(part, blocks).numpy())) for part in (pool, alone, best, best_scores))
+    return Ranking(_relevant_frame(corpus, columns, pool + 1, alone + 1), best.numpy().astype(np.int32), best_scores.numpy())
+
+
+def _checked_queries(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: RetrievalCorpus) -> Tensor:
+    """The queries as a tensor, once they fit the corpus and the candidates."""
+    for name, vectors, frame in (("queries", query_vectors, corpus.queries), ("candidates", candidate_vectors, corpus.candidates)):
+        if vectors.ndim != 2 or len(vectors) != len(frame):
+            raise InputError(f"{corpus.name}: has {len(frame):,} {name}, but the vectors are {vectors.shape}; encode this corpus")
+    if query_vectors.shape[1] != candidate_vectors.shape[1]:
+        raise InputError(f"{corpus.name}: vectors of {query_vectors.shape[1]} for the queries and {candidate_vectors.shape[1]} for the candidates; encode both with one encoder")
+    return _finite(torch.from_numpy(np.ascontiguousarray(query_vectors, dtype=np.float32)), "query", np.arange(len(query_vectors)))
+
+
+def _finite(vectors: Tensor, name: str, rows: np.ndarray) -> Tensor:
+    """The vectors themselves; scores of others would rank anyhow."""
+    good = vectors.isfinite().all(1)
+    if not good.all():
+        raise InputError(f"the vector of {name} {rows[int(good.int().argmin())]} is not finite; encode in float32 or bfloat16, and look at what was trained")
+    return vectors
+
+
+def columns_of(vectors: np.ndarray, rows: np.ndarray, width: int) -> Tensor:
+    """These candidates as ``[d, width]`` float32, zeros behind the last; the width is filled up to a multiple of 64. A
+    product's last columns may round differently where they are fewer, and equal vectors are to score equally wherever
+    they stand."""
+    part = torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32))
+    _finite(part, "candidate", rows)
+    return nn.functional.pad(part, (0, 0, 0, -(-width // 64) * 64 - len(part))).T
+
+
+def _relevant_scores(queries: Tensor, candidate_vectors: np.ndarray, columns: Tensor, blocks: list[slice], width: int) -> Tensor:
+    """The scores of ``columns``, ``[queries, relevant]``: of those candidates alone, before all others are gone through."""
+    wanted = torch.zeros(columns.shape)
+    numbers = torch.unique(columns)
+    for start in range(0, len(numbers), width):
+        chosen = numbers[start : start + width]
+        part = columns_of(candidate_vectors, chosen.numpy(), width)
+        for rows in blocks:
+            place_of = torch.searchsorted(chosen, columns[rows]).clamp(max=len(chosen) - 1)
+            scores = scores_of(queries[rows], part).gather(1, place_of)
+            wanted[rows] = torch.where(chosen[place_of] == columns[rows], scores, wanted[rows])
+    return wanted
+
+
+def _put(scores: Tensor, columns: Tensor, wanted: Tensor) -> Tensor:
+    """Writes ``wanted`` to those ``columns`` that are among ``scores``: none stands above itself by rounding."""
+    row, place_of = ((columns >= 0) & (columns < scores.shape[1])).nonzero(as_tuple=True)
+    scores[row, columns[row, place_of]] = wanted[row, place_of]
+    return wanted
+
+
+def _only(values: Tensor, blocks: list[slice]) -> Tensor:
+    """Zeros outside these rows."""
+    kept = torch.zeros_like(values)
+    for rows in blocks:
+        kept[rows] = values[rows]
+    return kept
 
 
 def _blocks(count: int, size: int) -> list[slice]:
@@ -63,8 +162,9 @@ def _blocks(count: int, size: int) -> list[slice]:
 
 
 def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
-    """``queries @ candidates``, ``[rows, candidates]``. Rows are filled up to a multiple of 32, because a product of
-    few rows may round differently: so a query's scores do not depend on how many others are scored with it."""
+    """``queries @ candidates``, ``[rows, width]``, for candidates as :func:`columns_of` gives them. Rows are filled up
+    to a multiple of 32, because a product of few rows may round differently: so a query's scores do not depend on how
+    many others are scored with it."""
     fill = -len(queries) % 32
     return (nn.functional.pad(queries, (0, 0, 0, fill)) @ candidates)[: len(queries)]
 
@@ -102,35 +202,38 @@ def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return columns.gather(1, by_score), values
 
 
-def _count_above(scores: Tensor, columns: Tensor, edges: list[int]) -> Tensor:
-    """How many candidates of each language stand above each relevant one: ``[rows, relevant, languages]``.
+def _count_above(scores: Tensor, wanted: Tensor, columns: Tensor, own: Tensor, ranges: list[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
+    """How many of these candidates stand above each relevant one: ``[rows, relevant]``, and how many of its language.
 
-    Languages are contiguous column ranges. Each range is sorted once, then every relevant score is looked up in
-    it. In a range wholly before the relevant column equal scores stand above it, in one wholly after they stand
-    below, and in its own range the columns before it decide.
+    Args:
+        scores: ``[rows, candidates]``.
+        wanted: scores of the relevant ones, ``[rows, relevant]``.
+        columns: where they stand; below 0 if before these candidates, beyond the last if behind them.
+        own: their languages.
+        ranges: (first, end, language) of each language's columns.
+
+    Each range is sorted once, then every relevant score is looked up in it. In a range wholly before the relevant
+    column equal scores stand above it, in one wholly after they stand below, and in its own range the columns before
+    it decide.
     """
-    wanted = scores.gather(1, columns)
-    above = torch.empty(*columns.shape, len(edges) - 1, dtype=torch.int64)
-    ranges = list(zip(edges, edges[1:]))
-    for language, part in enumerate(_sorted_parts(scores, ranges)):
-        first, end = ranges[language]
+    pool, alone = torch.zeros_like(columns), torch.zeros_like(columns)
+    for (first, end, language), part in zip(ranges, _sorted_parts(scores, ranges)):
         greater = (end - first) - torch.searchsorted(part, wanted, side="right")
         at_least = (end - first) - torch.searchsorted(part, wanted, side="left")
-        above[:, :, language] = torch.where(columns >= end, at_least, greater)
+        above = torch.where(columns >= end, at_least, greater)
         tied = (columns >= first) & (columns < end) & (at_least - greater > 1)
         for row, j in tied.nonzero().tolist():
-            above[row, j, language] += (scores[row, first : columns[row, j]] == wanted[row, j]).sum()
-    return above
+            above[row, j] += (scores[row, first : columns[row, j]] == wanted[row, j]).sum()
+        pool += above
+        alone += torch.where(own == language, above, 0)
+    return pool, alone
 
 
-def _sorted_parts(scores: Tensor, ranges: list[tuple[int, int]]) -> Iterator[Tensor]:
-    """Each range of columns, its rows sorted upwards."""
-    if scores.device.type != "cpu":
-        yield from (scores[:, first:end].sort(dim=1).values for first, end in ranges)
-        return
-    values = scores.numpy()  # numpy's sort is several times faster than torch's, and runs beside itself in threads
+def _sorted_parts(scores: Tensor, ranges: list[tuple[int, int, int]]) -> Iterator[Tensor]:
+    """Each range of columns, its rows sorted upwards: by numpy, which is several times faster than torch, in threads."""
+    values = scores.numpy()
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        yield from map(torch.from_numpy, threads.map(lambda limits: np.sort(values[:, slice(*limits)], axis=1), ranges))
+        yield from map(torch.from_numpy, threads.map(lambda limits: np.sort(values[:, limits[0] : limits[1]], axis=1), ranges))
 
 
 def _language_edges(corpus: RetrievalCorpus) -> list[int]:

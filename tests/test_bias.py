@@ -102,9 +102,31 @@ def test_query_languages_without_candidates_have_no_own_share():
     assert bias.same_language_share(ranking, corpus, 1).to_dict() == {"en": 1.0}
 
 
-def test_one_language_has_no_bias(rng):
+def test_one_language_has_no_bias_and_says_so(rng):
     corpus = random_corpus(rng, languages=("en",))
-    assert bias.summarise(rank_scores(random_scores(rng, corpus), corpus), corpus) == {}
+    said = bias.summarise(rank_scores(random_scores(rng, corpus), corpus), corpus)
+    assert set(said) == {"left_out"}
+    assert said["left_out"]["rank_distance"] == "needs a query with relevant passages in two languages"
+    assert said["left_out"]["mean_rank_correlation@10"] == "needs a question_id in two languages"
+    assert len(said["left_out"]) == 10
+
+
+def test_figures_without_data_are_left_out_by_name_and_the_others_stay():
+    """German questions over English passages: nothing to prefer. And questions in their own language alone."""
+    crossed = corpus_of([("de:1", "de"), ("de:2", "de")], [("a", "en"), ("b", "en"), ("c", "zh")], [("de:1", "a", 1), ("de:1", "c", 1), ("de:2", "b", 1)])
+    said = bias.summarise(rank_scores(np.array([[3, 2, 1], [1, 2, 3]]), crossed), crossed, 2)
+    assert set(said["left_out"]) == {"language_preference_rate", "removal_loss_same", "removal_loss_other", "mean_rank_correlation@2"}
+    assert said["rank_distance"] == 2.0 and said["other_language_recall@2"] == pytest.approx((1 / 2 + 1) / 2)
+    assert said["language_share@2"]["de"] == pytest.approx({"en": 0.75, "zh": 0.25})
+    alone = corpus_of([("de:1", "de"), ("en:2", "en")], [("a", "de"), ("b", "en")], [("de:1", "a", 1), ("en:2", "b", 1)])
+    said = bias.summarise(rank_scores(np.array([[2, 1], [1, 2]]), alone), alone, 1)
+    assert set(said) - {"per_language"} == {"left_out", "same_language_share@1", "language_share@1"} and said["same_language_share@1"] == 1.0
+    assert set(said["left_out"].values()) == {f"needs {need}" for need in bias._NEEDS if need != "passages in two languages"}
+
+
+def test_a_query_that_the_whole_corpus_answers_has_no_normalised_max_rank():
+    corpus = corpus_of([("de:1", "de"), ("en:1", "en")], [("a", "de"), ("b", "en")], [("de:1", "a", 1), ("de:1", "b", 1), ("en:1", "b", 1)])
+    assert bias.normalised_max_rank(rank_scores(np.array([[2, 1], [1, 2]]), corpus), corpus).to_dict() == {"en": 100.0}
 
 
 def test_the_other_figures_worked_by_hand():
@@ -165,6 +187,6 @@ def test_rank_correlation_of_equal_rankings_is_one(rng):
 def test_summary_holds_only_finite_figures():
     corpus = corpus_of([("de:1", "de"), ("en:2", "en")], [("a", "de"), ("b", "en")], [("de:1", "a", 1), ("de:1", "b", 1), ("en:2", "b", 1), ("en:2", "a", 1)])
     summary = bias.summarise(rank_scores(np.array([[2.0, 1.0], [1.0, 2.0]]), corpus), corpus, 1)
-    assert "mean_rank_correlation@1" not in summary
+    assert "mean_rank_correlation@1" not in summary and "normalised_max_rank" not in summary
     assert summary["language_preference_rate"] == 1.0 and summary["rank_distance"] == 1.0
     assert all(np.isfinite(value) for value in summary.values() if isinstance(value, float))

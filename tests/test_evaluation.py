@@ -13,7 +13,8 @@ from ir_measures import AP, RR, R, nDCG
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores
 
 from hybridlib.corpora import RetrievalCorpus
-from hybridlib.evaluation import POOL, headline, per_query, summarise, summarise_corrected, write_results
+from hybridlib.errors import InputError
+from hybridlib.evaluation import POOL, check_corrections, headline, per_query, summarise, summarise_corrected, write_results
 from hybridlib.params import Params
 from hybridlib.retrieval import Ranking
 
@@ -156,7 +157,7 @@ def test_macro_and_micro_averages_worked_by_hand():
     assert cross["map"] == cross["map_micro"] == pytest.approx(1 / 2)
     # in the pool: en:q's answer is 1st, en:r's 3rd; en:s's are 3rd (behind de:a, which ties) and 4th
     assert multi["map"] == pytest.approx((1 / 2 + (1 + 1 / 3 + (1 / 3 + 2 / 4) / 2) / 3) / 2)
-    assert metrics["per_pair"] == {"en-de": pytest.approx({"map": 0.5, "mrr": 0.5, "recall@1": 0, "recall@10": 1, "ndcg@1": 0, "ndcg@10": 1 / LOG2(3), "queries": 1})}
+    assert metrics["per_pair"] == {"en-de": pytest.approx({"map": 0.5, "mrr": 0.5, "recall@1": 0, "recall@10": 1, "recall@100": 1, "ndcg@1": 0, "ndcg@10": 1 / LOG2(3), "ndcg@100": 1 / LOG2(3), "queries": 1})}
     assert set(metrics["per_language"]["de"]) == {"monolingual", "multilingual"}
     assert metrics["per_language"]["en"]["monolingual"]["queries"] == 3
     assert metrics["per_language"]["en"]["monolingual"]["map"] == pytest.approx(2 / 3)
@@ -184,8 +185,8 @@ def test_a_corpus_in_one_language_has_no_cross_lingual_setting_and_no_bias(rng):
     metrics = summarise(rank_scores(random_scores(rng, corpus), corpus), corpus)
     assert set(metrics["settings"]) == {"monolingual", "multilingual"}
     assert metrics["settings"]["monolingual"]["map"] == pytest.approx(metrics["settings"]["multilingual"]["map"])
-    assert metrics["bias"] == {} and metrics["per_pair"] == {}
-    assert set(headline(metrics)) == {"monolingual mAP", "multilingual mAP", "monolingual R@1", "multilingual R@10"}
+    assert set(metrics["bias"]) == {"left_out"} and metrics["per_pair"] == {}
+    assert list(headline(metrics)) == ["monolingual nDCG@10", "monolingual R@100", "monolingual mAP", "monolingual R@1"]
 
 
 def test_a_corpus_without_same_language_answers_has_no_monolingual_setting():
@@ -214,7 +215,8 @@ def test_headline_names_the_figures_that_a_comparison_shows(rng):
     assert line["monolingual R@1"] == metrics["settings"]["monolingual"]["recall@1"]
     assert line["multilingual R@10"] == metrics["settings"]["multilingual"]["recall@10"]
     assert line["rank distance"] == metrics["bias"]["rank_distance"]
-    assert len(line) == 7
+    assert line["cross-lingual R@1"] == metrics["settings"]["cross-lingual"]["recall@1"]
+    assert len(line) == 8
 
 
 def test_results_on_disk_are_the_results(tmp_path, rng):
@@ -241,3 +243,26 @@ def test_results_of_corrections_are_kept_query_by_query(tmp_path, rng):
         assert part["fitted_on"] == "candidates"
         cells = table[(table["correction"] == name) & (table["setting"] == "multilingual")].groupby("query_lang")["ap"].mean()
         assert cells.mean() == pytest.approx(part["settings"]["multilingual"]["map"])
+
+
+# ------------------------------------------------------------------------------- corrections that cannot be estimated
+
+
+def test_corrections_without_data_are_refused_before_anything_is_encoded(tmp_path):
+    corpus = corpus_of([("de:q", "de")], [("a", "en"), ("b", "zh")], [("de:q", "a", 1)])
+
+    def params(*names: str) -> Params:
+        return Params(corrections=list(names), parallel_path=tmp_path)
+
+    check_corrections(params(), corpus)
+    with pytest.raises(InputError, match="centering is estimated from candidates, and toy has none in de"):
+        check_corrections(params("centering"), corpus)
+    for lang, lines in {"de": "eins\n\n", "en": "one\ntwo\n", "zh": "\n\u4e8c\n"}.items():
+        (tmp_path / f"{lang}.txt").write_text(lines, encoding="utf-8")
+    with pytest.raises(InputError, match="shift needs passages in both 'de' and 'zh'"):
+        check_corrections(params("shift"), corpus)
+    (tmp_path / "zh.txt").write_text("\u4e00\n\u4e8c\n", encoding="utf-8")
+    check_corrections(params("shift"), corpus)
+    (tmp_path / "zh.txt").unlink()
+    with pytest.raises(InputError, match="zh.txt: cannot be read"):
+        check_corrections(params("shift"), corpus)

@@ -6,7 +6,7 @@ import ir_measures
 import numpy as np
 import pytest
 from ir_measures import AP, RR, R, nDCG
-from toys import random_corpus
+from toys import corpus_of, random_corpus
 
 from hybridlib import corrections, evaluation, exchange
 from hybridlib.retrieval import rank
@@ -43,6 +43,19 @@ def test_depth_cuts_every_list(scene, tmp_path):
         assert max(ranks) == 3 and ranks.count(1) == ranks.count(3)
 
 
-def test_a_monolingual_corpus_has_no_other_cells(scene):
-    corpus, _ = scene
-    assert exchange.targets(corpus.restrict(["de"])) == [("de", "de")]
+def test_the_cells_are_those_of_the_figures(scene, rng):
+    """Also of one language, and of questions whose answers are in other languages alone."""
+    crossed = corpus_of([("de:1", "de")], [("a", "en"), ("b", "zh")], [("de:1", "a", 1)])
+    for corpus in (scene[0], scene[0].restrict(["de"]), crossed):
+        table = evaluation.per_query(rank(*(rng.standard_normal((len(frame), 8)).astype(np.float32) for frame in (corpus.queries, corpus.candidates)), corpus))
+        assert set(exchange.targets(corpus)) == set(table[["query_lang", "target"]].itertuples(index=False, name=None))
+
+
+def test_ids_with_white_space_keep_their_columns(tmp_path):
+    corpus = corpus_of([("en one", "en")], [("a b", "en"), ("a%20b", "en"), ("\u3000c", "en"), ("d", "en")], [("en one", "a b", 2), ("en one", "\u3000c", 1)])
+    vectors = np.ones((1, 1), np.float32), np.arange(4, dtype=np.float32)[::-1, None].copy()
+    file, _ = exchange.write_trec(tmp_path, corpus, *vectors)
+    assert [line.split(" ")[::2] for line in file.read_text(encoding="utf-8").splitlines()] == [["en%20one", name, str(-place)] for place, name in enumerate(["a%20b", "a%2520b", "d", "%E3%80%80c"], 1)]
+    run, qrels = list(ir_measures.read_trec_run(str(file))), list(ir_measures.read_trec_qrels(str(file.with_suffix(".qrels"))))
+    assert ir_measures.calc_aggregate([AP], qrels, run)[AP] == pytest.approx(evaluation.per_query(rank(*vectors, corpus))["ap"].iloc[0])
+    assert file.read_text(encoding="utf-8").splitlines()[0].endswith(" hybridlib-passage")

@@ -373,6 +373,8 @@ def test_memory_goes_by_the_block_and_not_by_the_corpus(rng, monkeypatch):
         (np.ones((1, 3)), np.ones((4, 3), np.float16), {"k": 0}, "k is 0"),
         (np.ones((1, 3)), np.ones((4, 3), np.float16), {"block": 0}, "block 0"),
         (np.array([[1, 2], [1, np.nan]]), np.ones((4, 2), np.float16), {}, "query 1 is not finite"),
+        (np.ones((1, 2)), np.array([[1, 2], [1, 1], [1, 1], [1, np.nan]], np.float16), {"block": 2}, "document 3 is not finite"),
+        (np.ones((1, 2)), np.array([[1, 2], [np.inf, -np.inf]], np.float32), {}, "document 1 is not finite"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(queries, documents, options, message):
@@ -429,9 +431,10 @@ def test_two_processes_build_and_find_what_one_does(tmp_path, tiny_encoder, text
 # ------------------------------------------------------------------------------------------------------ benchmark
 
 
-def test_the_benchmark_runs():
-    tiny = ["--passages=3000", "--queries=20", "--dimension=16", "--repeats=2", "--block=500", "--threads=1"]
+def test_the_benchmark_runs(tmp_path):
+    tiny = ["--passages=3000", "--queries=20", "--dimension=16", "--repeats=2", "--block=500", "--threads=1", f"--figures={tmp_path}"]
     shown = subprocess.run([sys.executable, ROOT / "benchmarks" / "large_corpus.py", *tiny], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "MB of memory at most" in shown and "hybridlib: time grows as passages^" in shown
     assert [line.split()[0] for line in shown.splitlines() if re.match(r" +[\d,]+ ", line)] == ["30", "90", "300", "900", "3,000"]
+    assert (tmp_path / "large_corpus.png").stat().st_size > 5000 and "passages" in (tmp_path / "large_corpus.svg").read_text()
     assert "hybridlib / faiss at 3,000 passages" in shown or "faiss is not installed" in shown

@@ -88,6 +88,62 @@ def test_the_block_size_changes_nothing(block, kind, rng):
     assert np.allclose(found.top_scores, expected.top_scores, atol=1e-5)
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
+@pytest.mark.parametrize("kind", ["vectors", "duplicates", "ties", "one value"])
+def test_going_through_the_candidates_in_chunks_changes_nothing(chunk, kind, rng):
+    """Chunks end within languages and between equal candidates, some hold nothing relevant, some less than the top k."""
+    corpus = random_corpus(rng, questions=20)
+    count = len(corpus.candidates)
+    if kind in ("vectors", "duplicates"):
+        vectors = [rng.standard_normal((len(part), 384)).astype(np.float32) for part in (corpus.queries, corpus.candidates)]
+        vectors[1][:: 3 if kind == "duplicates" else count] = vectors[1][0]
+    else:
+        vectors = [random_scores(rng, corpus, 4 if kind == "ties" else 1), np.eye(count, dtype=np.float32)]
+    expected, found = rank(*vectors, corpus, top_k=20, block=32), rank(*vectors, corpus, top_k=20, block=32, chunk=chunk)
+    pd.testing.assert_frame_equal(found.relevant, expected.relevant)
+    assert np.array_equal(found.top, expected.top)
+    assert np.allclose(found.top_scores, expected.top_scores, atol=1e-5)
+
+
+def test_candidates_on_disk_are_read_a_chunk_at_a_time(tmp_path, rng, monkeypatch):
+    from hybridlib import retrieval
+
+    corpus = random_corpus(rng, questions=60)
+    queries = rng.standard_normal((len(corpus.queries), 16)).astype(np.float32)
+    candidates = rng.standard_normal((len(corpus.candidates), 16)).astype(np.float16)
+    np.save(tmp_path / "vectors.npy", candidates)
+    expected = rank(queries, candidates.astype(np.float32), corpus)
+    read, most = retrieval.columns_of, []
+    monkeypatch.setattr(retrieval, "columns_of", lambda vectors, rows, width: (most.append(len(vectors[rows])), read(vectors, rows, width))[1])
+    found = rank(queries, np.load(tmp_path / "vectors.npy", mmap_mode="r"), corpus, chunk=40)
+    assert len(most) > 5 and max(most) == 40
+    pd.testing.assert_frame_equal(found.relevant, expected.relevant)
+    assert np.array_equal(found.top, expected.top) and found.top_scores.dtype == np.float32
+
+
+def test_vectors_that_cannot_be_ranked_are_refused(rng):
+    corpus = random_corpus(rng)
+    queries, candidates = (rng.standard_normal((len(part), 8)).astype(np.float32) for part in (corpus.queries, corpus.candidates))
+    with pytest.raises(InputError, match=r"has [\d,]+ candidates, but the vectors are \(3, 8\)"):
+        rank(queries, candidates[:3], corpus)
+    with pytest.raises(InputError, match="vectors of 5 for the queries and 8 for the candidates"):
+        rank(queries[:, :5], candidates, corpus)
+    for chunk in (4, 1000):
+        for name, vectors in (("query", queries), ("candidate", candidates)):
+            spoilt = vectors.copy()
+            spoilt[5, 2] = np.nan
+            with pytest.raises(InputError, match=f"the vector of {name} 5 is not finite"):
+                rank(*((spoilt, candidates) if name == "query" else (queries, spoilt)), corpus, chunk=chunk)
+
+
+def test_scores_are_float32_whatever_is_given(rng):
+    corpus = random_corpus(rng)
+    queries, candidates = (rng.standard_normal((len(part), 8)) for part in (corpus.queries, corpus.candidates))
+    expected, found = rank(queries.astype(np.float32), candidates.astype(np.float32), corpus), rank(queries, candidates, corpus)
+    assert found.top_scores.dtype == np.float32 and np.array_equal(found.top_scores, expected.top_scores)
+    pd.testing.assert_frame_equal(found.relevant, expected.relevant)
+
+
 def test_the_order_of_the_rows_given_changes_nothing(rng):
     corpus = random_corpus(rng)
     relevance = pd.DataFrame({

@@ -38,6 +38,17 @@ def test_seeds_widen_the_interval():
     assert three.mean == pytest.approx(one.mean)
 
 
+def test_a_difference_that_seeds_do_not_agree_on_is_not_claimed():
+    """Two systems of three seeds, apart by as much as seeds are: every question agrees, yet another seed may not."""
+    values = np.random.default_rng(0).random((200, 4))
+    first = ClusteredMean([table(values + shift) for shift in (-0.1, 0.1, 0.12)])
+    second = ClusteredMean([table(values + shift) for shift in (0.05, -0.05, 0.0)])
+    unsure = compare(first, second)
+    assert unsure.low < 0 < unsure.high and unsure.p > 0.05
+    sure = compare(ClusteredMean([table(values + shift) for shift in (0.3, 0.33, 0.36)]), second)
+    assert sure.low > 0 and sure.p < 0.01
+
+
 def test_a_real_difference_is_found_and_its_sign_kept():
     rng = np.random.default_rng(1)
     values = rng.random((300, 4))
