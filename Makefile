@@ -24,9 +24,11 @@ lab: env  ## open the notebooks in JupyterLab
 smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml
 
-figures: env  ## make the quickstart's comparison again from its finished runs
-	rm -f outputs/quickstart/comparison/05_comparison.done.json
-	$(BIN)/hybridlib run params/quickstart.yaml
+figures: env  ## make the tables and figures of the kept studies again, from outputs/reference, without an encoder
+	for grid in outputs/reference/*/study.yaml; do \
+	  study=$$(dirname $$grid) && $(BIN)/hybridlib compare $$study && \
+	  cp $$study/comparison/figures/bias_plane.png docs/figures/$$(basename $$study).png || exit 1; \
+	done
 
 test: env  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -55,6 +55,10 @@ COMMANDS = {
     "make test-all": How(why_not="is make test and make test-ui"),
     "make lint": How(prints="Passed"),
     "make env": How(why_not="the clone has this environment; what it would install is held against the lock by test_project.py"),
+    "make figures": How(why_not="test_reference.py makes the same from a copy"),
+    ".venv/bin/hybridlib export my-study.yaml": How(leaves=("outputs/reference/my-study/study.yaml",)),
+    ".venv/bin/hybridlib compare outputs/reference/my-study": How(prints="2 of 2 runs"),
+    ".venv/bin/hybridlib run params/paper/grid.yaml --dry-run": How(prints="40 runs, 0 of them done"),
     "make help": How(prints="make demo"),
     "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),
     "conda env create -f environment.yml": How(why_not="needs conda; the file is held against the lock by test_project.py"),
@@ -74,8 +78,10 @@ COMMANDS = {
     # docs/batches.md
     "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p strategy $strategy -p seed 0; done": How(leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb")),
     '.venv/bin/hybridlib run my-study.yaml -p strategies "[x-y, hybrid]" -p seeds "[0]"': How(prints="05_comparison", leaves=("outputs/my-study/comparison/results.md",)),
-    ".venv/bin/papermill notebooks/01_data_prep.ipynb data.ipynb -f my-study.yaml": How(leaves=("data.ipynb",)),
-    "sbatch --wait grid.sh": How(instead=(("sbatch --wait", "env SLURM_ARRAY_TASK_ID=2 bash"),), leaves=("executed/hybrid-0.ipynb",)),
+    ".venv/bin/hybridlib run my-study.yaml --dry-run --device a100": How(prints="on one a100"),
+    ".venv/bin/hybridlib run my-study.yaml --dry-run | grep '^hybridlib run' > runs.txt": How(leaves=("runs.txt",)),
+    "sbatch --wait grid.sh": How(instead=(("sbatch --wait", "env SLURM_ARRAY_TASK_ID=2 bash"),), prints="built-in-hybrid-s0: 04_bias_analysis"),
+    ".venv/bin/hybridlib compare my-study.yaml": How(prints="2 of 2 runs"),
     # docs/training.md
     "accelerate launch --multi_gpu --num_processes 4 -m hybridlib.training --params my-study.yaml -p strategy hybrid -p seed 0": How(why_not="needs GPUs; test_launch.py starts accelerate on the CPU"),
     "torchrun --nproc-per-node 2 -m hybridlib.training --params my-study.yaml -p strategy hybrid -p seed 0": How(environment=(("ACCELERATE_USE_CPU", "true"),), leaves=("outputs/my-study/built-in-hybrid-s0/model/model.safetensors",)),

@@ -1,0 +1,51 @@
+"""The studies that are kept in outputs/reference: their tables can be made again, and the README shows these."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hybridlib import reference
+from hybridlib.params import Params
+from hybridlib.study import Study
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = sorted(file.parent for file in (ROOT / "outputs" / "reference").glob("*/study.yaml"))
+TABLES = ("results.md", "intervals.md", "verdict.md")
+
+
+def rows(file: Path) -> list[list[str]]:
+    """The rows of the Markdown tables in a file, as stripped cells."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("|") and not line.startswith("|:")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda folder: folder.name)
+def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path):
+    shutil.copytree(kept, tmp_path / kept.name, ignore=shutil.ignore_patterns("comparison"))
+    study = Study(Params.load(reference.grid_of(tmp_path / kept.name), {"output_dir": str(tmp_path)}))
+    assert not study.has_texts() and not list(study.folder.rglob("*.safetensors"))
+    made = reference.compare(study)
+    for name in TABLES:
+        assert (made / name).read_text(encoding="utf-8") == (kept / "comparison" / name).read_text(encoding="utf-8"), name
+    again, before = (pd.read_csv(folder / "differences.csv") for folder in (made, kept / "comparison"))
+    pd.testing.assert_frame_equal(again, before, rtol=1e-6)
+    assert (made / "figures" / "bias_plane.png").stat().st_size > 1000 and (ROOT / "docs" / "figures" / f"{kept.name}.png").exists()
+
+
+def test_what_is_kept_is_small():
+    files = [file for folder in KEPT for file in folder.rglob("*") if file.is_file() and file.parent.name not in ("comparison", "figures")]
+    assert KEPT and sum(file.stat().st_size for file in files) < 5_000_000
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/study.md"])
+def test_the_tables_of_a_page_are_those_of_the_kept_studies(page):
+    """Every row with an interval in it stands so in a kept table, but for columns that the page leaves out."""
+    kept = [row for folder in KEPT for name in ("intervals.md", "verdict.md") for row in rows(folder / "comparison" / name)]
+    shown = [row for row in rows(ROOT / page) if any("[" in cell for cell in row)]
+    assert shown, f"{page} shows no result"
+    for row in shown:
+        assert any(set(row) <= set(other) for other in kept), f"{page}: no kept table has the row {row}"
