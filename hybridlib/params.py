@@ -282,6 +282,8 @@ def _kind(annotation: Any) -> str:
     if annotation is type(None):
         return "null"
     inner = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return "mapping"
     if get_origin(annotation) is list:
         return f"list of {_kind(inner[0])}".replace(" | ", " or ")
     if get_origin(annotation) is Literal:

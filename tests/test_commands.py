@@ -34,6 +34,7 @@ class How:
         instead: (what, by what): parts that are replaced.
         environment: variables set for it.
         leaves: files that must be there afterwards.
+        leaves_not: files that must not.
         prints: what must stand in its output.
         why_not: the reason not to run it.
     """
@@ -41,6 +42,7 @@ class How:
     instead: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     leaves: tuple[str, ...] = ()
+    leaves_not: tuple[str, ...] = ()
     prints: str = ""
     why_not: str = ""
 
@@ -76,17 +78,19 @@ COMMANDS = {
     ".venv/bin/hybridlib run my-study.yaml": How(prints="| hybrid ", leaves=("outputs/my-study/comparison/results.md",)),
     ".venv/bin/papermill notebooks/02_hybrid_training.ipynb out.ipynb -f params/quickstart.yaml -p strategy hybrid": How(leaves=("out.ipynb",)),
     # docs/batches.md
-    "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p strategy $strategy -p seed 0; done": How(leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb")),
+    "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p encoder path/to/encoder -p strategy $strategy -p seed 0; done": How(leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb"), leaves_not=("outputs/my-study/built-in-hybrid-s0",)),
     '.venv/bin/hybridlib run my-study.yaml -p strategies "[x-y, hybrid]" -p seeds "[0]"': How(prints="05_comparison", leaves=("outputs/my-study/comparison/results.md",)),
-    ".venv/bin/hybridlib run my-study.yaml --dry-run --device a100": How(prints="on one a100"),
-    ".venv/bin/hybridlib run my-study.yaml --dry-run | grep '^hybridlib run' > runs.txt": How(leaves=("runs.txt",)),
-    "sbatch --wait grid.sh": How(instead=(("sbatch --wait", "env SLURM_ARRAY_TASK_ID=2 bash"),), prints="built-in-hybrid-s0: 04_bias_analysis"),
-    ".venv/bin/hybridlib compare my-study.yaml": How(prints="2 of 2 runs"),
+    ".venv/bin/hybridlib run my-study.yaml --dry-run | sed -n 's/.*--only \\([^ ]*\\).*/\\1/p' > runs.txt": How(leaves=("runs.txt",)),
+    "sbatch --wait --array=1-$(wc -l < runs.txt) grid.sh": How(instead=(("sbatch --wait --array=1-$(wc -l < runs.txt)", "test $(wc -l < runs.txt) = 2; env SLURM_ARRAY_TASK_ID=2 bash"),), prints="encoder-hybrid-s0: 04_bias_analysis kept"),
+    ".venv/bin/hybridlib compare my-study.yaml": How(prints="| hybrid "),
+    ".venv/bin/hybridlib run my-study.yaml --dry-run --device a100": How(prints="--only encoder-hybrid-s0"),
+    "hybridlib run my-study.yaml --only RUN": How(instead=(("RUN", "encoder-x-y-s0"),), prints="encoder-x-y-s0: 04_bias_analysis kept"),
     # docs/training.md
-    "accelerate launch --multi_gpu --num_processes 4 -m hybridlib.training --params my-study.yaml -p strategy hybrid -p seed 0": How(why_not="needs GPUs; test_launch.py starts accelerate on the CPU"),
-    "torchrun --nproc-per-node 2 -m hybridlib.training --params my-study.yaml -p strategy hybrid -p seed 0": How(environment=(("ACCELERATE_USE_CPU", "true"),), leaves=("outputs/my-study/built-in-hybrid-s0/model/model.safetensors",)),
+    "accelerate launch --multi_gpu --num_processes 4 -m hybridlib.training --params my-study.yaml -p encoder path/to/encoder -p strategy hybrid -p seed 0": How(why_not="needs GPUs; test_launch.py starts accelerate on the CPU"),
+    "torchrun --nproc-per-node 2 -m hybridlib.training --params my-study.yaml -p encoder path/to/encoder -p strategy hybrid -p seed 0": How(environment=(("ACCELERATE_USE_CPU", "true"),), leaves=("outputs/my-study/encoder-hybrid-s0/model/model.safetensors",), leaves_not=("outputs/my-study/built-in-hybrid-s0",)),
     # docs/corpora.md and docs/training_data.md
     "hybridlib evaluate ENCODER --corpus folder --corpus-path my-corpus --out results": How(instead=ENCODER, prints="3 queries, 5 candidates"),
+    "hybridlib evaluate ENCODER --corpus miracl --corpus-path path/to/miracl --languages sw --vectors vectors --out results": How(why_not="needs MIRACL; test_evaluate_processes.py keeps vectors with the same option"),
     "hybridlib evaluate ENCODER --corpus miracl --corpus-path mteb/MIRACLRetrievalHardNegatives --languages sw yo --out results": NETWORK,
     "hybridlib evaluate ENCODER --corpus xquad-r --corpus-path path/to/xquad-r --out results": How(instead=ENCODER, prints="multilingual mAP"),
     "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' 'yo-*' --local-dir miracl": NETWORK,
@@ -172,6 +176,7 @@ def test_a_command_does_what_its_page_says(command: str, clone: Path):
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     assert how.prints in done.stdout, done.stdout[-2000:]
     assert [name for name in how.leaves if not (clone / name).exists()] == []
+    assert [name for name in how.leaves_not if (clone / name).exists()] == []
 
 
 def test_python_of_the_pages_runs(clone: Path):

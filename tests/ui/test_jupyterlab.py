@@ -139,7 +139,6 @@ def test_a_misspelt_parameter_says_so_in_the_notebook(page: playwright.Page, lab
     assert "did you mean 'alpha'?" in "".join(errors(page))
 
 
-@pytest.mark.skipif("00_tour.ipynb" not in NOTEBOOKS, reason="this version has no tour")
 def test_the_tour_answers_clicks_and_typing(page: playwright.Page, lab: str):
     run_all(page, lab, "00_tour.ipynb")
     panel = page.locator(".jp-OutputArea .jupyter-widgets.widget-vbox", has=page.locator(".widget-toggle-buttons"))
