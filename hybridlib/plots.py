@@ -555,7 +555,7 @@ def distance_by_quality(queries: pd.DataFrame, title: str | None = None) -> Figu
     ax = axes.flat[0]
     ax.plot(queries["ap"], queries["rank_distance"], linestyle="", marker="o", markersize=4, color="#0072B2", alpha=0.25, label="a query")
     bins = pd.cut(queries["ap"], np.linspace(0, 1, 11), include_lowest=True)
-    middle = queries.groupby(bins, observed=True).median()
+    middle = queries.groupby(bins, observed=True)[["ap", "rank_distance"]].median()
     ax.plot(middle["ap"], middle["rank_distance"], color="black", marker="D", markersize=7, linewidth=2, label="median of each tenth")
     ax.set(xlim=(-0.03, 1.03), yscale="log", xlabel="average precision of the query in the pool", ylabel="rank distance, log scale", title=title or "")
     _log_ticks(ax.yaxis, (1,))

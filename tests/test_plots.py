@@ -123,7 +123,7 @@ def found() -> pd.DataFrame:
 
 def per_query() -> pd.DataFrame:
     ap = np.linspace(0.02, 1.0, 50)
-    return pd.DataFrame({"ap": ap, "rank_distance": 10 ** (3 - 2 * ap)})
+    return pd.DataFrame({"question_id": "q", "ap": ap, "rank_distance": 10 ** (3 - 2 * ap)})
 
 
 def lines(fig: Figure, label: str, panel: int = 0) -> list[Any]:
