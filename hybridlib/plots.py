@@ -558,7 +558,7 @@ def distance_by_quality(queries: pd.DataFrame, title: str | None = None) -> Figu
     middle = queries.groupby(bins, observed=True)[["ap", "rank_distance"]].median()
     ax.plot(middle["ap"], middle["rank_distance"], color="black", marker="D", markersize=7, linewidth=2, label="median of each tenth")
     ax.set(xlim=(-0.03, 1.03), yscale="log", xlabel="average precision of the query in the pool", ylabel="rank distance, log scale", title=title or "")
-    _log_ticks(ax.yaxis, (1,))
+    _log_ticks(ax.yaxis, (1, 2, 5))
     fig.legend(loc="outside upper center", ncols=2)
     return fig
 
@@ -636,7 +636,7 @@ def batch_grid(questions_lang: list[list[str]], passages_lang: list[list[str]], 
     fig, axes = _figure(WIDTH, 0.7 + lines * (1.3 + 0.25 * deep), lines, columns, squeeze=False)
     for ax, questions, passages, title in zip(axes.flat, questions_lang, passages_lang, titles):
         _batch(ax, np.array([questions[:rows], passages[:rows]]).T, deep, 0 if columns <= 3 else 90)
-        ax.set_title(textwrap.fill(title, max(11, 66 // columns)))
+        ax.set_title(textwrap.fill(title, max(11, 66 // columns), break_on_hyphens=False))
     for ax in axes.flat[len(titles) :]:
         ax.set_axis_off()
     hidden = max(map(len, questions_lang)) - deep
