@@ -84,7 +84,7 @@ def lexicon_from_pairs(pairs: pd.DataFrame, source: str, targets: Iterable[str])
 def _shared_texts(pairs: pd.DataFrame, source: str, target: str) -> tuple[list[str], list[str]]:
     """Questions and passages in the first language, and the same in the second."""
     one, other = (pairs[pairs["lang"] == lang].set_index("pair_id")[["question", "passage"]] for lang in (source, target))
-    both = one.join(other, how="inner", rsuffix="_target").sort_index()
+    both = one.merge(other, left_index=True, right_index=True, suffixes=("", "_target")).sort_index()
     texts = pd.concat([both[[column, f"{column}_target"]].set_axis(["source", "target"], axis=1) for column in ("question", "passage")]).drop_duplicates()
     return texts["source"].tolist(), texts["target"].tolist()
 
