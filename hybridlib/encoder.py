@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, MT5EncoderModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
 from hybridlib import layout
@@ -29,8 +29,11 @@ logger = logging.getLogger(__name__)
 disable_progress_bar()  # of reading and writing weights: they clutter notebooks; downloads keep theirs
 Side = Literal["query", "passage"]
 DEFAULT_LENGTH = 128
-_ENCODER_HALVES = ("mt5", "umt5")  # of models that also have a decoder
-_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate", "dropout", "attention_dropout")
+_T5 = ("t5", "mt5", "umt5")  # whose encoder half is a class of its own
+_DROPOUTS = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate", "dropout", "attention_dropout", "activation_dropout",
+    "embedding_dropout", "mlp_dropout", "embd_pdrop", "attn_pdrop", "resid_pdrop",
+)  # fmt: skip
 PAPER_PREFIXES = {"query": "Query: ", "passage": "Passage: "}  # arXiv 2408.10536
 
 
@@ -133,17 +136,21 @@ class DualEncoder(nn.Module):
         passage_prefix: str | None = None,
         max_length: int | None = None,
         dropout: float | None = None,
+        projection: int | None = None,
+        seed: int = 0,
         **config: Any,
     ) -> DualEncoder:
         """Load a transformers folder or a hub id (``name`` or ``name@revision``), in float32, safetensors only.
 
         Pooling, prefixes and length that are None come from the folder's sentence-transformers files where they say,
-        else they are ``mean``, the paper's and 128; a dense layer comes from these files alone. ``dropout`` sets every
-        dropout of the model's config, ``config`` any other entry of it.
+        else they are ``mean``, the paper's and 128. Dense layers come from these files; where they name none,
+        ``projection`` is the width of one behind the pooling, a random rotation made from ``seed`` (it keeps cosines as far
+        as its width allows). ``dropout`` sets every dropout of the model's config, ``config`` any other entry of it.
 
         Raises:
             InputError: the folder or its weights are missing, the hub cannot be reached, the files are of a kind that
-                is not loaded, or max_length is more than the model has positions for; with what to do.
+                is not loaded, max_length is more than the model has positions for, or projection is not the width of
+                the dense layers that there are; with what to do.
         """
         name, revision = _locate(str(name))
         try:
@@ -157,12 +164,17 @@ class DualEncoder(nn.Module):
             raise InputError(_load_failure(name, error)) from error
         if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where there is none
             raise InputError(f"{name}: no tokenizer; save the model's tokenizer there with save_pretrained")
+        if tokenizer.pad_token_id is None:
+            raise InputError(f"{name}: its tokenizer has no pad_token; set one (tokenizer.pad_token = tokenizer.eos_token) and save it again")
         said = layout.read(name, revision)
         prefixes = {
             "query": _first(query_prefix, said.prefixes.get("query"), PAPER_PREFIXES["query"]),
             "passage": _first(passage_prefix, said.prefixes.get("passage"), PAPER_PREFIXES["passage"]),
         }
-        encoder = cls(backbone, tokenizer, _first(pooling, said.pooling, "mean"), prefixes, _length(name, settings, max_length, said.max_length), said.dense)
+        dense = said.dense or _projection(backbone.config.hidden_size, projection, seed)
+        encoder = cls(backbone, tokenizer, _first(pooling, said.pooling, "mean"), prefixes, _length(name, settings, max_length, said.max_length), dense)
+        if projection not in (None, encoder.dimension):
+            raise InputError(f"projection ({projection}): {name} has dense layers of its own, to a width of {encoder.dimension}; leave projection at null")
         local = Path(name).is_dir()
         encoder.source = {"encoder": Path(name).name if local else name, "revision": None if local else revision or "main", "commit": getattr(settings, "_commit_hash", None)}
         return encoder
@@ -211,7 +223,7 @@ def check_precision(encoder: DualEncoder, precision: str) -> None:
     Raises:
         InputError: with what to use instead.
     """
-    if precision == "fp16" and encoder.backbone.config.model_type in ("t5", *_ENCODER_HALVES):
+    if precision == "fp16" and encoder.backbone.config.model_type in _T5:
         raise InputError(f"precision: {encoder.backbone.config.model_type} was trained in bfloat16 and overflows to NaN in fp16; use bf16 or fp32")
 
 
@@ -273,11 +285,24 @@ def _locate(name: str) -> tuple[str, str | None]:
 
 def _load_backbone(name: str, revision: str | None, config: Any) -> nn.Module:
     """The encoder half, without a pooling head nobody trained."""
-    kind = MT5EncoderModel if config.model_type in _ENCODER_HALVES else AutoModel
+    kind = AutoModelForTextEncoding if config.model_type in _T5 else AutoModel
+    if kind is AutoModel and config.is_encoder_decoder:
+        raise InputError(f"{name}: {config.model_type} has a decoder too; of such models only the encoder halves of {', '.join(_T5)} are supported")
     extra = {}
     if kind is AutoModel and "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)].__init__).parameters:
         extra["add_pooling_layer"] = False
     return kind.from_pretrained(name, revision=revision, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **extra)
+
+
+def _projection(width: int, projection: int | None, seed: int) -> nn.Sequential | None:
+    """A linear layer with orthogonal weights, and no activation; None where no projection is wanted."""
+    if projection is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layer = nn.Linear(width, projection, bias=False)
+        nn.init.orthogonal_(layer.weight)
+    return nn.Sequential(layer, nn.Identity())
 
 
 def _load_failure(name: str, error: Exception) -> str:

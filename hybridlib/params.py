@@ -64,7 +64,7 @@ class Params(BaseModel):
     eval_corpus: str = _param("facts", "eval-data", "evaluation corpus: `facts`, `pairs`, `xquad-r`, `mlqa-r`, `folder` (one's own queries, passages and qrels) or `miracl`; docs/corpora.md")
     eval_corpus_path: Path | None = _param(None, "eval-data", "file or folder of the evaluation corpus (`miracl`: or its hub id); none for `facts`")
     candidate_text: Literal["sentence", "context"] = _param("sentence", "eval-data", "LAReQA candidates: the sentence alone, or the sentence followed by its paragraph")
-    languages: list[str] = _param(XQUAD_LANGUAGES, "train-data", "languages to train on", "ISO 639-1 codes", min_length=2)
+    languages: list[str] = _param(XQUAD_LANGUAGES, "train-data", "languages to train on", "ISO 639-1 codes", min_length=1)
     eval_languages: list[str] | None = _param(None, "eval-data", "languages to evaluate on; null takes all that the corpus has", "ISO 639-1 codes")
     validation_fraction: float = _param(0.05, "train-data", "share of the training passages kept for validation (of whole articles, where the corpus has articles)", gt=0, lt=0.5)
     test_fraction: float = _param(0.1, "data", "share of the facts kept for evaluation when eval_corpus is `facts`", gt=0, lt=0.5)
@@ -79,6 +79,7 @@ class Params(BaseModel):
 
     # how any encoder is used
     pooling: Literal["mean", "cls"] | None = _param(None, "training", "token vectors to one text vector; null takes what the encoder's folder says, else mean")
+    projection: int | None = _param(None, "training", "width of a linear layer behind the pooling, where the encoder's folder names none; null: none", "units", ge=1)
     query_prefix: str | None = _param(None, "training", "put before every query; null takes what the encoder's folder says, else the paper's 'Query: '")
     passage_prefix: str | None = _param(None, "training", "put before every passage; null takes what the encoder's folder says, else the paper's 'Passage: '")
     max_length: int | None = _param(None, "training", "longer texts are cut; null takes what the encoder's folder says, else 128", "tokens", ge=4, le=8192)

@@ -159,7 +159,9 @@ class Study:
                 names -= _BUILT_IN_ONLY
             names -= {option for other in STRATEGIES.values() for option in other.options} - self._options()
             if self.params.strategy == UNTRAINED:
-                names &= {"encoder", "strategy", "seed", "pooling", "query_prefix", "passage_prefix", "max_length"} | _BUILT_IN_ONLY
+                names &= {"encoder", "strategy", "seed", "pooling", "projection", "query_prefix", "passage_prefix", "max_length"} | _BUILT_IN_ONLY
+            if self.params.projection is None:  # as before there was this parameter: runs that are finished stay finished
+                names.discard("projection")
         return {name: values[name] for name in sorted(names)}
 
     def _options(self) -> set[str]:
@@ -251,11 +253,11 @@ _STARTED: dict[tuple[str, str], float] = {}
 
 
 def load_encoder(params: Params, source: str) -> DualEncoder:
-    """The encoder at ``source`` with the pooling, prefixes, length and dropout of ``params``, on this process's device."""
+    """The encoder at ``source`` with the pooling, prefixes, length, dropout and projection of ``params``, on this process's device."""
     from hybridlib.encoder import DualEncoder
     from hybridlib.processes import processes
 
-    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, params.dropout).to(processes().device)
+    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, params.dropout, params.projection, params.seed).to(processes().device)
 
 
 def environment() -> dict[str, Any]:

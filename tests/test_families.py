@@ -12,7 +12,25 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
-from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, DistilBertModel, MT5Config, MT5EncoderModel, MT5ForConditionalGeneration, XLMRobertaConfig, XLMRobertaModel
+from transformers import (
+    AutoModel,
+    BartConfig,
+    BartModel,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    MT5Config,
+    MT5EncoderModel,
+    MT5ForConditionalGeneration,
+    UMT5Config,
+    UMT5EncoderModel,
+    UMT5ForConditionalGeneration,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
 from hybridlib import evaluation, retrieval
 from hybridlib.corpora import corpus_from_pairs
@@ -22,7 +40,8 @@ from hybridlib.params import Params
 from hybridlib.training import train
 
 WIDTH, LAYERS = 32, 2
-FAMILIES = ("mbert", "xlm-r", "mt5", "labse", "e5", "distilbert")
+FAMILIES = ("mbert", "xlm-r", "mt5", "umt5", "labse", "e5", "distilbert", "modernbert")
+HALVES = {"mt5": MT5EncoderModel, "umt5": UMT5EncoderModel}  # of models with a decoder
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +49,16 @@ def families(fact_pairs, tmp_path_factory) -> dict[str, Path]:
     """A folder for each family, written by the real libraries."""
     root, tokenizer = tmp_path_factory.mktemp("families"), make_tokenizer([*fact_pairs["question"], *fact_pairs["passage"]], 500)
     sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": len(tokenizer), "pad_token_id": 1}
+    t5 = {"d_model": WIDTH, "d_kv": 16, "d_ff": 64, "num_layers": LAYERS, "num_heads": 2, "vocab_size": len(tokenizer), "pad_token_id": 1, "decoder_start_token_id": 1}
     torch.manual_seed(0)
     models = {
         "mbert": BertModel(BertConfig(**sizes)),
         "xlm-r": XLMRobertaModel(XLMRobertaConfig(**sizes, max_position_embeddings=66, type_vocab_size=1)),
-        "mt5": MT5ForConditionalGeneration(MT5Config(d_model=WIDTH, d_kv=16, d_ff=64, num_layers=LAYERS, num_heads=2, vocab_size=len(tokenizer), pad_token_id=1, decoder_start_token_id=1)),
+        "mt5": MT5ForConditionalGeneration(MT5Config(**t5)),
+        "umt5": UMT5ForConditionalGeneration(UMT5Config(**t5)),
         "labse": BertModel(BertConfig(**sizes)),
         "e5": BertModel(BertConfig(**sizes)),
+        "modernbert": ModernBertModel(ModernBertConfig(**sizes, bos_token_id=0, eos_token_id=2, cls_token_id=0, sep_token_id=2)),
         "distilbert": DistilBertModel(DistilBertConfig(dim=WIDTH, n_layers=LAYERS, n_heads=2, hidden_dim=64, vocab_size=len(tokenizer), pad_token_id=1)),
     }
     for name, model in models.items():
@@ -68,7 +90,7 @@ def params(**changes: object) -> Params:
 def test_the_folders_say_how_they_want_to_be_used(families):
     found = {name: (e := DualEncoder.load(folder), e.pooling, e.max_length, e.dimension, e.prefixes["query"])[1:] for name, folder in families.items()}
     assert found == {
-        "mbert": ("mean", 128, WIDTH, "Query: "), "distilbert": ("mean", 128, WIDTH, "Query: "), "mt5": ("mean", 128, WIDTH, "Query: "),
+        **dict.fromkeys(("mbert", "distilbert", "modernbert", "mt5", "umt5"), ("mean", 128, WIDTH, "Query: ")),
         "xlm-r": ("mean", 64, WIDTH, "Query: "), "labse": ("cls", 48, 24, ""), "e5": ("mean", 40, WIDTH, "query: "),
     }  # fmt: skip
 
@@ -79,9 +101,10 @@ def test_the_prompt_for_documents_is_that_of_passages(families, tmp_path):
     assert DualEncoder.load(folder).prefixes == {"query": "q: ", "passage": "d: "}
 
 
-def test_mt5_is_its_encoder_half(families):
-    backbone = DualEncoder.load(families["mt5"]).backbone
-    assert isinstance(backbone, MT5EncoderModel) and not any("decoder" in name for name, _ in backbone.named_parameters())
+@pytest.mark.parametrize("name", HALVES)
+def test_mt5_is_its_encoder_half(name, families):
+    backbone = DualEncoder.load(families[name]).backbone
+    assert isinstance(backbone, HALVES[name]) and not any("decoder" in name for name, _ in backbone.named_parameters())
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -105,8 +128,8 @@ def test_sentence_transformers_and_transformers_give_the_same_vectors(name, fami
     other = SentenceTransformer(str(tmp_path / "model"), device="cpu")
     for side in ("query", "passage"):
         assert np.abs(other.encode(texts, prompt_name=side, normalize_embeddings=True) - encoder.encode(texts, side)).max() < 1e-5
-    kind = MT5EncoderModel if name == "mt5" else AutoModel
-    model, ids = kind.from_pretrained(tmp_path / "model").eval(), encoder.tokenize(texts, "passage")
+    model, ids = AutoModel.from_pretrained(tmp_path / "model").eval(), encoder.tokenize(texts, "passage")
+    model = model.encoder if name in HALVES else model  # AutoModel makes up a decoder that nobody asks
     with torch.no_grad():
         hidden = [model(input_ids=torch.tensor([row])).last_hidden_state[0] for row in ids]
         pooled = torch.stack([rows[0] if encoder.pooling == "cls" else rows.mean(0) for rows in hidden])
@@ -162,6 +185,38 @@ def test_what_is_not_supported_is_said(file, change, message, families, tmp_path
         DualEncoder.load(folder)
 
 
+def test_models_with_a_decoder_are_refused(families, tmp_path):
+    folder = Path(shutil.copytree(families["mbert"], tmp_path / "bart"))
+    BartModel(BartConfig(d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, vocab_size=500)).save_pretrained(folder)
+    with pytest.raises(InputError, match="bart has a decoder too; .* only the encoder halves of t5, mt5, umt5"):
+        DualEncoder.load(folder)
+
+
+def test_a_tokenizer_without_padding_is_refused(families, tmp_path):
+    folder = Path(shutil.copytree(families["mbert"], tmp_path / "no-pad"))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({key: value for key, value in config.items() if key != "pad_token"}))
+    with pytest.raises(InputError, match="its tokenizer has no pad_token"):
+        DualEncoder.load(folder)
+
+
+def test_a_projection_from_params(families, fact_pairs, texts, tmp_path):
+    """Where the folder has none: made from the seed, trained, saved, and read by the real library."""
+    first, same, other = (DualEncoder.load(families["mbert"], projection=12, seed=seed).encode(texts, "query") for seed in (0, 0, 1))
+    assert first.shape == (len(texts), 12) and np.array_equal(first, same) and not np.allclose(first, other)
+    encoder = DualEncoder.load(families["mbert"], projection=12)
+    before = encoder.dense[0].weight.detach().clone()
+    assert torch.allclose(before @ before.T, torch.eye(12), atol=1e-5)
+    train(params(), encoder, fact_pairs, corpus_from_pairs("facts", fact_pairs[:60]), tmp_path)
+    assert not torch.equal(encoder.dense[0].weight, before)
+    for loaded in (DualEncoder.load(tmp_path / "model"), DualEncoder.load(tmp_path / "model", projection=12)):
+        assert np.allclose(loaded.encode(texts, "query"), encoder.encode(texts, "query"), atol=1e-6)
+    other = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    assert np.abs(other.encode(texts, prompt_name="query", normalize_embeddings=True) - encoder.encode(texts, "query")).max() < 1e-5
+    with pytest.raises(InputError, match=r"projection \(12\): .* has dense layers of its own, to a width of 24"):
+        DualEncoder.load(families["labse"], projection=12)
+
+
 def test_a_pickled_dense_layer_is_not_loaded(families, tmp_path):
     folder = Path(shutil.copytree(families["labse"], tmp_path / "pickled"))
     (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
@@ -190,7 +245,7 @@ def test_frozen_parts_stay_as_they_are(name, families, fact_pairs, tmp_path):
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     train(params(freeze_embeddings=True, freeze_layers=1, weight_decay=0.5), encoder, fact_pairs, corpus_from_pairs("facts", fact_pairs[:60]), tmp_path)
     same = {key for key, value in encoder.state_dict().items() if torch.equal(value, before[key])}
-    marks = {"mt5": ("shared", "embed_tokens", "block.0."), "distilbert": ("embeddings.", "layer.0.")}.get(name, ("embeddings.", "layer.0."))
+    marks = ("shared", "embed_tokens", "block.0.") if name in HALVES else ("embeddings.", "layer.0.", "layers.0.")
     assert same == {key for key in before if any(mark in key for mark in marks)} and len(same) < len(before)
 
 
