@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def latest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         except ValueError as error:
             logger.warning("%s: skipped, it is not whole (%s)", file, error)
     return None
+
+
+def forget(folder: Path) -> None:
+    """Remove a folder of checkpoints: it is gone at once, whole, also for who is killed meanwhile."""
+    aside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        folder.replace(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _steps(folder: Path) -> list[Path]:

@@ -16,13 +16,62 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from hybridlib.encoder import micro_batches
+from hybridlib.encoder import DualEncoder, micro_batches
+
+
+class TokenGradients:
+    """The gradient of the token embeddings, row by row.
+
+    A batch touches a few thousand rows of a vocabulary of 250,000, yet PyTorch fills a gradient as large as the whole
+    table for every micro-batch. Here the rows of all micro-batches are added to one table, and cleared after the step.
+    Several processes do without: DDP exchanges whole tables.
+
+    Usage: ``collect()`` after every backward pass, ``hand_over()`` before the optimizer's step, ``clear()`` after it.
+    """
+
+    def __init__(self, encoder: DualEncoder, processes: int) -> None:
+        self.weight: Tensor = encoder.backbone.get_input_embeddings().weight
+        self.used = processes == 1 and self.weight.requires_grad
+        self.tables = [module for module in encoder.modules() if isinstance(module, nn.Embedding) and module.weight is self.weight]  # mT5 has two
+        self.rows: list[Tensor] = []
+        if self.used:
+            self.total = torch.zeros_like(self.weight)
+            self._sparse(True)
+
+    def collect(self) -> None:
+        """Add what the last backward pass left."""
+        gradient = self.weight.grad if self.used else None
+        if gradient is not None:
+            self.rows.append(gradient._indices()[0])
+            self.total.index_add_(0, self.rows[-1], gradient._values())
+            self.weight.grad = None
+
+    def hand_over(self) -> None:
+        """Put the sum where the optimizer looks for it."""
+        if self.used:
+            self.weight.grad = self.total
+
+    def clear(self) -> None:
+        """Zero again what was touched."""
+        if self.rows:
+            self.total[torch.cat(self.rows)] = 0.0
+            self.rows = []
+
+    def end(self) -> None:
+        """Leave the encoder as it came."""
+        if self.used:
+            self._sparse(False)
+            self.weight.grad = None
+
+    def _sparse(self, sparse: bool) -> None:
+        for table in self.tables:
+            table.sparse = sparse
 
 
 class Embedding:
     """The vectors of a batch's texts, and how to send a gradient back through them.
 
-    Usage: ``loss = f(embedding.vectors); accelerator.backward(loss); embedding.backward()``.
+    Usage: ``embedding.backward(f(embedding.vectors))``.
 
     Args:
         model: the (prepared) dual encoder.
@@ -30,10 +79,11 @@ class Embedding:
         token_budget: tokens of a micro-batch, padding included.
         seed: of dropout.
         cached: with cached gradients.
+        token_gradients: of the model.
     """
 
-    def __init__(self, accelerator: Accelerator, model: nn.Module, token_ids: list[list[int]], token_budget: int, seed: int, cached: bool) -> None:
-        self.accelerator, self.model, self.token_ids = accelerator, model, token_ids
+    def __init__(self, accelerator: Accelerator, model: nn.Module, token_ids: list[list[int]], token_budget: int, seed: int, cached: bool, token_gradients: TokenGradients) -> None:
+        self.accelerator, self.model, self.token_ids, self.token_gradients = accelerator, model, token_ids, token_gradients
         self.token_budget, self.seed, self.cached = token_budget, seed, cached
         if cached:
             with torch.no_grad(), accelerator.autocast():
@@ -43,8 +93,10 @@ class Embedding:
             with accelerator.autocast():
                 self.vectors = model(token_ids, token_budget, seed).float()
 
-    def backward(self) -> None:
-        """Call after the loss's own backward pass; processes exchange gradients with the last micro-batch only."""
+    def backward(self, loss: Tensor) -> None:
+        """From the loss to the weights; processes exchange gradients with the last micro-batch only."""
+        self.accelerator.backward(loss)
+        self.token_gradients.collect()
         if not self.cached:
             return
         batches = micro_batches([len(ids) for ids in self.token_ids], self.token_budget)
@@ -54,3 +106,4 @@ class Embedding:
                 with self.accelerator.autocast():
                     again = self.model([self.token_ids[row] for row in rows], self.token_budget, self.seed + number)
                 again.float().backward(self.vectors.grad[torch.from_numpy(rows).to(self.vectors.device)])
+            self.token_gradients.collect()

@@ -12,7 +12,6 @@ import argparse
 import json
 import logging
 import math
-import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -32,14 +31,14 @@ from hybridlib import checkpoints, evaluation, plugins, retrieval
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.encoder import DualEncoder, check_precision
 from hybridlib.errors import InputError
-from hybridlib.gradients import Embedding
+from hybridlib.gradients import Embedding, TokenGradients
 from hybridlib.losses import NOBODY, ContrastiveLoss, info_nce, left_out
 from hybridlib.params import Params, parse_override
 from hybridlib.processes import processes
 from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
 
 logger = logging.getLogger(__name__)
-_CHECKPOINTS = "checkpoints"
+_CHECKPOINTS, _BEST = "checkpoints", "best.pt"
 
 
 def train(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, validation: RetrievalCorpus, folder: Path) -> pd.DataFrame:
@@ -96,11 +95,13 @@ class _Run:
         self.params, self.accelerator, self.encoder, self.folder = params, accelerator, encoder, folder
         self.pairs, self.validation, self.table, self.state = pairs, validation, PairTable.from_params(pairs, params), _State()
         self.steps = 0 if params.strategy == UNTRAINED else params.steps
-        if self.steps and (frozen := encoder.freeze(params.freeze_embeddings, params.freeze_layers)):
-            logger.info(frozen)
+        self.frozen = encoder.freeze(params.freeze_embeddings, params.freeze_layers) if self.steps else None
+        if self.frozen:
+            logger.info(self.frozen)
         self.loss = ContrastiveLoss(params.temperature, params.learn_temperature, params.bidirectional).to(accelerator.device)
         optimizer = torch.optim.AdamW(_parameter_groups(encoder, self.loss, params), lr=params.learning_rate, fused=accelerator.device.type in ("cpu", "cuda"))
         self.model, self.optimizer = accelerator.prepare(encoder, optimizer)
+        self.token_gradients = TokenGradients(encoder, accelerator.num_processes)
         self.groups, self.negative_groups = _content_ids(pairs)
         self.bar = tqdm(total=self.steps, desc=params.strategy, unit="step", disable=not accelerator.is_main_process or not self.steps, mininterval=2)
 
@@ -115,7 +116,8 @@ class _Run:
         """The next step, its validation, its record and its checkpoint. Step 0 is the validation before training."""
         state, params = self.state, self.params
         if not state.records:
-            self._record({"step": 0, **(self._validate() if params.validate_every or not self.steps else {})})
+            measured = self._validate() if params.validate_every or not self.steps else {}
+            self._record({"step": 0, **({"frozen": self.frozen} if self.frozen else {}), **measured})
             return
         state.step += 1
         record = self._step(state.step)
@@ -136,14 +138,15 @@ class _Run:
         self.model.train()
         tokens = self._tokens(batch)
         seed = int(np.random.SeedSequence((params.seed, step, accelerator.process_index)).generate_state(1, np.uint64)[0] >> np.uint64(2))
-        embedding = Embedding(accelerator, self.model, [ids for part in tokens for ids in part], params.train_tokens, seed, params.cached_gradients)
+        embedding = Embedding(accelerator, self.model, [ids for part in tokens for ids in part], params.train_tokens, seed, params.cached_gradients, self.token_gradients)
         loss = self._loss_of(batch, embedding.vectors.split([len(part) for part in tokens]))
-        accelerator.backward(loss)
-        embedding.backward()
+        embedding.backward(loss)
+        self.token_gradients.hand_over()
         self._share_temperature_gradient()
         accelerator.clip_grad_norm_([*self.model.parameters(), *self.loss.parameters()], params.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.token_gradients.clear()
         count = sum(len(ids) for part in tokens for ids in part)
         value, total = accelerator.reduce(torch.stack([loss.detach(), torch.tensor(float(count), device=loss.device)]), "mean").tolist()
         if not math.isfinite(value):
@@ -192,7 +195,7 @@ class _Run:
             return
         self.state.best, self.state.without_better = score, 0
         if self.params.keep_best and self.accelerator.is_main_process:
-            checkpoints.save(self.folder / _CHECKPOINTS / "best.pt", {"model": self.encoder.state_dict()})
+            checkpoints.save(self.folder / _CHECKPOINTS / _BEST, {"model": self.encoder.state_dict(), "step": record["step"]})
 
     def _record(self, record: dict[str, Any]) -> None:
         self.state.records.append(record)
@@ -212,13 +215,13 @@ class _Run:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             if not found:
-                shutil.rmtree(self.folder / _CHECKPOINTS, ignore_errors=True)
+                checkpoints.forget(self.folder / _CHECKPOINTS)
             (self.folder / "training.jsonl").write_text("".join(json.dumps(record) + "\n" for record in self.state.records), encoding="utf-8")
         self.bar.update(self.state.step)
 
     def _load(self, file: Path, said: dict[str, Any]) -> None:
         now = self._identity()
-        changed = sorted(name for name in now.keys() | said["identity"].keys() if now.get(name) != said["identity"].get(name))
+        changed = sorted(name for name in now.keys() | said["identity"].keys() if now.get(name) != str(said["identity"].get(name)))
         if changed and self.params.resume != "changed":
             differences = ", ".join(f"{name} ({said['identity'].get(name)} then, {now.get(name)} now)" for name in changed)
             raise InputError(f"{file}: is of a run with other {differences}; set resume to `changed` to go on from it all the same, or to `never` to begin anew")
@@ -228,7 +231,19 @@ class _Run:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(said["scaler"])
         self.state = _State(**said["state"])
+        if self.params.keep_best and not self._holds_best():
+            self.state.best = -math.inf
         logger.info("going on from %s", file)
+
+    def _holds_best(self) -> bool:
+        """Whether the best weights on disk are those of this state: there, whole, and not of a step that is to come again."""
+        try:
+            return checkpoints.load(self.folder / _CHECKPOINTS / _BEST)["step"] <= self.state.step
+        except OSError:
+            return False
+        except ValueError as error:
+            logger.warning("%s: the best weights so far are lost, the file is not whole (%s)", self.folder / _CHECKPOINTS / _BEST, error)
+            return False
 
     def _checkpoint(self) -> None:
         if self.accelerator.is_main_process:
@@ -247,14 +262,14 @@ class _Run:
     def finish(self) -> None:
         """Write the model, the best one if that is wanted, and forget the checkpoints."""
         self.bar.close()
-        best = self.folder / _CHECKPOINTS / "best.pt"
+        self.token_gradients.end()
         self.accelerator.wait_for_everyone()
-        if best.exists() and self.params.keep_best:
-            self.encoder.load_state_dict(checkpoints.load(best)["model"])
+        if self.params.keep_best and self.state.best > -math.inf:
+            self.encoder.load_state_dict(checkpoints.load(self.folder / _CHECKPOINTS / _BEST)["model"])
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.encoder.save(self.folder / "model")
-            shutil.rmtree(self.folder / _CHECKPOINTS, ignore_errors=True)
+            checkpoints.forget(self.folder / _CHECKPOINTS)
         self.accelerator.wait_for_everyone()
 
 
@@ -360,6 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         study = Study(Params.load(options.params, {name: parse_override(value) for name, value in options.p}))
         main_process = processes().is_main_process
+        logger.setLevel(logging.INFO if main_process else logging.WARNING)  # what is frozen, where an interrupted run goes on
         with processes().main_process_first():  # it writes the data and the built-in encoder that the others read
             if main_process:
                 study.begin("training")

@@ -24,6 +24,9 @@ from hybridlib.params import Params
 from hybridlib.training import train
 
 PROGRAM = """
+import io
+import os
+import signal
 import sys
 from pathlib import Path
 import pandas as pd
@@ -33,7 +36,21 @@ from hybridlib.encoder import DualEncoder
 from hybridlib.params import Params
 from hybridlib.training import train
 
+
+def torn(state, stream):
+    global left
+    content = io.BytesIO()
+    save(state, content)
+    left -= 1
+    stream.write(content.getvalue()[: len(content.getvalue()) // 2] if left == 0 else content.getvalue())
+    if left == 0:  # killed with half a checkpoint on the disk
+        stream.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 torch.set_num_threads(1)
+if len(sys.argv) > 3:
+    left, save, torch.save = int(sys.argv[3]), torch.save, torn
 inputs, folder = Path(sys.argv[1]), Path(sys.argv[2])
 encoder = DualEncoder.load(inputs / "encoder", max_length=64, hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.1)
 train(Params.load(inputs / "params.yaml"), encoder, pd.read_parquet(inputs / "pairs.parquet"), RetrievalCorpus.load(inputs / "validation"), folder)
@@ -58,8 +75,9 @@ def inputs(fact_pairs, tiny_encoder, tmp_path_factory) -> Path:
     return folder
 
 
-def start(inputs: Path, folder: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(inputs / "program.py"), str(inputs), str(folder)], stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def start(inputs: Path, folder: Path, *writes: str) -> subprocess.Popen:
+    """A run; with ``writes``, one that is killed in the middle of writing that many files from now."""
+    return subprocess.Popen([sys.executable, str(inputs / "program.py"), str(inputs), str(folder), *writes], stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -73,20 +91,23 @@ def records(folder: Path) -> list[dict]:
 
 
 def test_ten_kills_change_nothing(inputs, tmp_path):
-    """At random moments, a checkpoint being written at every step; each start goes on from where the last one came to."""
+    """At random moments, every other one in the middle of writing a checkpoint; each start goes on from where the last one came to."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start(inputs, whole).wait(120) == 0
     rng, kills, reached = np.random.default_rng(int(time.time())), 0, []
     while kills < 10:
-        process, before = start(inputs, killed), reached[-1] if reached else 0
-        goal = before + int(rng.integers(1, 6))
-        limit = time.time() + 60
-        while process.poll() is None and newest(killed) < goal and time.time() < limit:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.05))
-        assert process.poll() is None, "it ended before it was killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        before, further = reached[-1] if reached else 0, int(rng.integers(2, 6))
+        if kills % 2:
+            assert start(inputs, killed, str(further)).wait(120) == -signal.SIGKILL
+            assert list((killed / "checkpoints").glob("*.part"))
+        else:
+            process, limit = start(inputs, killed), time.time() + 60
+            while process.poll() is None and newest(killed) < before + further and time.time() < limit:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.05))
+            assert process.poll() is None, "it ended before it was killed"
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         kills += 1
         reached.append(newest(killed))
         assert reached[-1] >= before and not (killed / "model").exists()
@@ -112,6 +133,11 @@ class Killed(Exception):
 @pytest.fixture
 def interrupted(inputs, tmp_path, monkeypatch) -> Path:
     """A run that ended after step 7, with a checkpoint of every step, the last three kept."""
+    interrupt(inputs, tmp_path, monkeypatch)
+    return tmp_path
+
+
+def interrupt(inputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     from hybridlib import training
 
     real = training._Run._step
@@ -123,8 +149,7 @@ def interrupted(inputs, tmp_path, monkeypatch) -> Path:
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(training._Run, "_step", step)
-        run(inputs, tmp_path)
-    return tmp_path
+        run(inputs, folder, **changes)
 
 
 def run(inputs: Path, folder: Path, **changes: object) -> pd.DataFrame:
@@ -185,6 +210,51 @@ def test_it_begins_anew_when_asked(interrupted, inputs, caplog):
     with caplog.at_level(logging.INFO, "hybridlib"):
         log = run(inputs, interrupted, resume="never", learning_rate=1e-3)
     assert "going on" not in caplog.text and log["learning_rate"].max() < 2e-3
+
+
+def test_best_weights_of_steps_that_come_again_with_other_params_are_forgotten(inputs, tmp_path, monkeypatch):
+    """Steps 4 to 7 are lost, the best weights of step 4, 5 or 6 are not; from step 3 on again, with a learning rate that wrecks them."""
+    interrupt(inputs, tmp_path, monkeypatch, keep_checkpoints=10, validate_every=1)
+    best = checkpoints.load(tmp_path / "checkpoints" / "best.pt")
+    assert best["step"] > 3
+    for step in range(4, 8):
+        (tmp_path / "checkpoints" / f"step-{step:08d}.pt").unlink()
+    log = run(inputs, tmp_path, validate_every=1, learning_rate=0.5, resume="changed")
+    means = log.filter(like="validation").mean(axis=1)
+    assert means[4:].max() < means[1:4].max(), "the test needs steps that make it worse"
+    found = weights(tmp_path)
+    assert not any(torch.equal(found[name], best["model"][name]) for name in found if found[name].ndim > 1)
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn"])
+def test_best_weights_that_are_lost(damage, inputs, tmp_path, monkeypatch, caplog):
+    """The run goes on and ends with the best of the steps that are left, and says what was lost."""
+    interrupt(inputs, tmp_path, monkeypatch)
+    best = tmp_path / "checkpoints" / "best.pt"
+    best.write_bytes(best.read_bytes()[:1000]) if damage == "torn" else best.unlink()
+    assert run(inputs, tmp_path)["step"].iloc[-1] == 10 and (tmp_path / "model").is_dir()
+    assert ("best.pt: the best weights so far are lost" in caplog.text) == (damage == "torn")
+
+
+def test_a_kill_while_the_checkpoints_are_removed(interrupted, inputs, tmp_path, monkeypatch):
+    """Of a finished run with ``keep_best``: started again, it still has its best weights."""
+    real, removed = checkpoints.shutil.rmtree, []
+
+    def half(folder: Path, **options: object) -> None:
+        if not removed and list(folder.glob("*.pt")):
+            removed.append(folder)
+            (folder / "best.pt").unlink()
+            raise Killed
+        real(folder, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(checkpoints.shutil, "rmtree", half)
+        run(inputs, interrupted)
+    again, whole = run(inputs, interrupted), run(inputs, tmp_path / "whole")
+    assert removed and again["loss"].equals(whole["loss"])
+    expected, found = weights(tmp_path / "whole"), weights(interrupted)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert sorted(path.name for path in interrupted.iterdir()) == ["model", "training.jsonl"]
 
 
 def test_a_kill_while_writing_leaves_the_old_one(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hybridlib import evaluation, retrieval, training
 from hybridlib.corpora import RetrievalCorpus, corpus_from_pairs
 from hybridlib.encoder import DualEncoder
 from hybridlib.errors import InputError
+from hybridlib.gradients import TokenGradients
 from hybridlib.params import Params
 from hybridlib.samplers import PairTable, draw_batch
 from hybridlib.training import train
@@ -185,6 +187,21 @@ def test_every_strategy_trains(strategy, data, tiny_encoder, tmp_path):
     assert log["regime"].tolist()[1:] == [strategy] * 2 and (log["loss"][1:] > 0).all()
 
 
+def test_one_language_alone(fact_pairs, tiny_encoder, tmp_path):
+    """English only: the settings that need another language are left out, of the validation too."""
+    english = fact_pairs[fact_pairs["lang"] == "en"].reset_index(drop=True)
+    log = train(tiny_params(strategy="en-en", languages=["en"], steps=4, validate_every=2, keep_best=True, patience=5), fresh(tiny_encoder), english[20:].reset_index(drop=True), corpus_from_pairs("en", english[:20]), tmp_path)
+    assert log["validation monolingual mAP"].notna().sum() == 3 and "validation cross-lingual mAP" not in log
+    with pytest.raises(InputError, match="a batch of 16 needs as many different pairs in two languages, the training pairs have 0"):
+        train(tiny_params(strategy="x-y", languages=["en"]), fresh(tiny_encoder), english, corpus_from_pairs("en", english[:20]), tmp_path)
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator, which has fp16")
+def test_fp16_needs_an_accelerator(data, tiny_encoder, tmp_path):
+    with pytest.raises(InputError, match=r"precision \(fp16\) .* cannot be had here"):
+        train(tiny_params(precision="fp16"), fresh(tiny_encoder), *data, tmp_path)
+
+
 # ------------------------------------------------------------------------------------------------- two processes
 
 
@@ -268,6 +285,33 @@ def test_cached_gradients_are_those_of_the_plain_batch(data, tiny_encoder):
     assert same == pytest.approx(loss, abs=1e-6) and plain.keys() == cached.keys()
     assert max(value.abs().max().item() for value in plain.values()) > 1e-3
     assert max((plain[name] - cached[name]).abs().max().item() for name in plain) < 1e-5
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_token_gradients_row_by_row_are_those_of_the_whole_table(cached, data, tiny_encoder, monkeypatch):
+    changes = {"train_tokens": 256, "max_grad_norm": 1e9, "cached_gradients": cached}
+    rows, _ = gradients(data, tiny_encoder, **changes)
+    monkeypatch.setattr(training, "TokenGradients", lambda encoder, processes: TokenGradients(encoder, 2))
+    table, _ = gradients(data, tiny_encoder, **changes)
+    (name,) = (name for name in table if "word_embeddings" in name)
+    untouched = table[name].abs().sum(1) == 0
+    assert 0 < untouched.sum() < len(untouched) and rows[name].layout == torch.strided
+    assert all(torch.allclose(rows[key], table[key], atol=1e-6) for key in table) and (rows[name][untouched] == 0).all()
+
+
+def test_token_gradients_of_one_step_do_not_reach_the_next(data, tiny_encoder, tmp_path):
+    """With the second step's rows alone in its gradient."""
+    held, encoder = [], fresh(tiny_encoder)
+    run = training._Run(tiny_params(strategy="x-y"), Accelerator(), encoder, *data, tmp_path)
+    run.optimizer.step = lambda: held.append(encoder.backbone.get_input_embeddings().weight.grad.abs().sum(1) > 0)
+    used = []
+    for step in (1, 2):
+        run._step(step)
+        texts = draw_batch("x-y", run.table, 0, step, 16).texts(data[0])
+        used.append({token for side, part in zip(("query", "passage"), texts) for ids in encoder.tokenize(part, side) for token in ids})
+    assert [set(rows.nonzero().flatten().tolist()) for rows in held] == used and used[0] - used[1]
+    run.token_gradients.end()
+    assert not encoder.backbone.get_input_embeddings().sparse
 
 
 def test_micro_batches_leave_the_loss_as_it_is(data, tiny_encoder, tmp_path):
@@ -364,4 +408,4 @@ def test_explicit_negatives_join_the_batch(data, tiny_encoder, tmp_path):
 def test_the_progress_bar_says_how_fast(data, tiny_encoder, tmp_path, capsys):
     train(tiny_params(steps=2), fresh(tiny_encoder), *data, tmp_path)
     shown = capsys.readouterr().err
-    assert "pairs/s" in shown and "tokens/s" in shown and "loss" in shown
+    assert re.search(r"2/2 \[\d\d:\d\d<00:00.*loss \d+\.\d+, \d+ pairs/s, \d+ tokens/s", shown)  # elapsed<left
