@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         handler.setLevel(logging.WARNING)  # a study's log file takes more than the screen
     for noisy in ("papermill", "transformers"):
         logging.getLogger(noisy).propagate = False
+        logging.getLogger(noisy).addHandler(logging.NullHandler())
     try:
         return options.command(options)
     except InputError as error:

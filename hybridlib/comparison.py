@@ -74,14 +74,15 @@ def intervals(runs: Sequence[Study], draws: int = 2000, corrections: Sequence[st
 
     Returns:
         One row per encoder, strategy, correction and measure (a setting, or ``rank distance``): encoder, strategy,
-        correction, measure, mean, low, high, seeds. A correction that a run was not evaluated with has no row.
+        correction, measure, mean, low, high, seeds. Seeds of which a correction was not kept do not count in its row.
     """
     rows = []
     for (encoder, strategy), seeds in _systems(runs).items():
         for correction, measure in product(corrections, _measures(seeds)):
-            if all(_has(run, correction, measure) for run in seeds):
-                found = significance.interval(_clustered(seeds, measure, correction), draws)
-                rows.append({"encoder": encoder, "strategy": strategy, "correction": correction, "measure": measure, **vars(found), "seeds": len(seeds)})
+            able = [run for run in seeds if _has(run, correction, measure)]
+            if able:
+                found = significance.interval(_clustered(able, measure, correction), draws)
+                rows.append({"encoder": encoder, "strategy": strategy, "correction": correction, "measure": measure, **vars(found), "seeds": len(able)})
     return pd.DataFrame(rows)
 
 
@@ -100,7 +101,8 @@ def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAI
     for encoder in dict.fromkeys(run.params.encoder for run in runs):
         systems = _systems([run for run in runs if run.params.encoder == encoder])
         for measure in _measures(runs) if measures is None else measures:
-            able = {strategy: _clustered(seeds, measure, correction) for (_, strategy), seeds in systems.items() if all(_has(run, correction, measure) for run in seeds)}
+            kept = {strategy: [run for run in seeds if _has(run, correction, measure)] for (_, strategy), seeds in systems.items()}
+            able = {strategy: _clustered(seeds, measure, correction) for strategy, seeds in kept.items() if seeds}
             for first, second in combinations(able, 2):
                 found = significance.compare(able[first], able[second], draws)
                 rows.append({"encoder": encoder, "measure": measure, "first": first, "second": second, "difference": found.mean, "low": found.low, "high": found.high, "p": found.p})
@@ -331,8 +333,8 @@ def _per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
         table = pd.read_parquet(run.run / "per_query.parquet", filters=wanted)
     else:
         table = pd.read_parquet(run.run / "corrected.parquet", filters=[*wanted, ("correction", "==", correction)])
-    names = {name: table[name].astype(str) for name in ("question_id", "query_lang", "target")}
-    return table[["relevant", "ap", "rank_distance"]].assign(**names)
+    names = {name: table[name].astype(str) for name in ("query_lang", "target")}
+    return table[["question_id", "relevant", "ap", "rank_distance"]].assign(**names)
 
 
 def _ap_per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:

@@ -25,7 +25,8 @@ GRID_FILE = "study.yaml"
 def export(study: Study, folder: Path) -> list[Study]:
     """Copy what a comparison needs of every finished run to ``folder/<study>``, and the grid to its ``study.yaml``.
 
-    Of a correction only the multilingual setting is kept query by query; its other figures are in metrics.json.
+    Of the corrections only the multilingual setting of each strategy's first seed is kept query by query; their other
+    figures are in metrics.json.
 
     Returns:
         The exported runs, as runs of the new place.
@@ -40,28 +41,28 @@ def export(study: Study, folder: Path) -> list[Study]:
     check_writable(there.folder)
     exported = [Study(run.params.but(output_dir=folder, trained_in=None)) for run in runs]
     for run, copy in zip(runs, exported):
-        _export_run(run, copy)
+        _export_run(run, copy, corrected=run.params.seed == study.params.seeds[0])
     there.params.save(there.folder / GRID_FILE)
     return exported
 
 
-def _export_run(run: Study, copy: Study) -> None:
+def _export_run(run: Study, copy: Study, corrected: bool) -> None:
     copy.run.mkdir(parents=True, exist_ok=True)
     for name in _KEPT_AS_IT_IS:
         shutil.copyfile(run.run / name, copy.run / name)
     _shorten_log(run.place("training") / "training.jsonl", copy.run / "training.jsonl")
     write_text(copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n")
     _shrink(pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED), copy.run / "per_query.parquet")
-    if (run.run / "corrected.parquet").exists():
+    if corrected and (run.run / "corrected.parquet").exists():
         pooled = pd.read_parquet(run.run / "corrected.parquet", columns=[*_NEEDED, "correction"], filters=[("setting", "==", "multilingual")])
         _shrink(pooled, copy.run / "corrected.parquet")
     write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
 
 
 def _short(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The metrics, of each language pair only mAP and the number of queries, numbers to eight digits."""
+    """The metrics, of each language pair only mAP and the number of queries, numbers to seven digits."""
     pairs = {pair: {name: row[name] for name in ("map", "queries")} for pair, row in metrics["per_pair"].items()}
-    return json.loads(json.dumps({**metrics, "per_pair": pairs}), parse_float=lambda text: float(f"{float(text):.8g}"))
+    return json.loads(json.dumps({**metrics, "per_pair": pairs}), parse_float=lambda text: float(f"{float(text):.7g}"))
 
 
 def _shorten_log(file: Path, copy: Path) -> None:
@@ -71,11 +72,14 @@ def _shorten_log(file: Path, copy: Path) -> None:
 
 
 def _shrink(table: pd.DataFrame, file: Path) -> None:
-    """Write a table of what each query got in little space: names as categories, counts as small integers."""
-    names = [name for name in table if table[name].dtype.kind not in "biuf"]
+    """Write a table of what each query got in little space: names as categories, question ids as numbers (the same in
+    every run of a corpus), precision to four digits."""
+    names = [name for name in ("query_lang", "target", "setting", "correction") if name in table]
     whole = {name: pd.to_numeric(table[name].astype("int64"), downcast="integer") for name in ("relevant", "rank_distance")}
-    table = table.assign(**{name: table[name].astype("category") for name in names}, **whole)
-    table.sort_values(["setting", "target", "query_lang", "question_id"], kind="stable").to_parquet(file, index=False, compression="zstd", compression_level=19)
+    numbers = pd.factorize(table["question_id"], sort=True)[0].astype("int32")
+    table = table.assign(**{name: table[name].astype("category") for name in names}, **whole, question_id=numbers, ap=table["ap"].round(4).astype("float32"))
+    table = table.sort_values([*names[::-1], "question_id"], kind="stable")
+    table.to_parquet(file, index=False, compression="zstd", compression_level=19, use_dictionary=[*names, "ap"], column_encoding={"question_id": "DELTA_BINARY_PACKED"})
 
 
 def grid_of(path: Path) -> Path:

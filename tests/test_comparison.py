@@ -141,11 +141,13 @@ def test_an_export_gives_the_same_tables_from_less(study, tmp_path):
     exported = reference.export(study, tmp_path / "kept")
     there = Study(Params.load(reference.grid_of(tmp_path / "kept" / "made-up")))
     assert [run.run for run in there.finished_runs()] == [run.run for run in exported] and there.missing_runs() == study.missing_runs()
-    for corrections in (["none"], ["centering"]):
-        before, after = (comparison.intervals(place.finished_runs(), 50, corrections) for place in (study, there))
-        pooled = before["measure"].isin(["multilingual", "rank distance"]) | (before["correction"] == "none")
-        pd.testing.assert_frame_equal(before[pooled].reset_index(drop=True), after)
-    pd.testing.assert_frame_equal(comparison.headlines(study.finished_runs()), comparison.headlines(there.finished_runs()), rtol=1e-7)
+    before, after = (comparison.intervals(place.finished_runs(), 50) for place in (study, there))
+    pd.testing.assert_frame_equal(before, after, rtol=1e-3)
+    first = [run for run in study.finished_runs() if run.params.seed == 0]
+    before = comparison.intervals(first, 50, ["centering"])
+    before = before[before["measure"].isin(["multilingual", "rank distance"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(before, comparison.intervals(there.finished_runs(), 50, ["centering"]), rtol=1e-3)
+    pd.testing.assert_frame_equal(comparison.headlines(study.finished_runs()), comparison.headlines(there.finished_runs()), rtol=1e-6)
     assert comparison.training_logs(there.finished_runs())["loss"].max() == pytest.approx(0.12346, abs=1e-9)
     names = {file.name for file in (tmp_path / "kept").rglob("*") if file.is_file()}
     assert names == {"study.yaml", "params.yaml", "run.json", "training.jsonl", "metrics.json", "per_query.parquet", "corrected.parquet", "04_bias_analysis.done.json"}
