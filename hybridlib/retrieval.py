@@ -62,7 +62,7 @@ def rank(
     Args:
         query_vectors: ``[queries, d]`` float32, in the corpus's order.
         candidate_vectors: ``[candidates, d]`` float32 or float16, in the corpus's order; an array on disk (see
-            :class:`index.VectorStore`) is read once, ``chunk`` rows at a time. Scores are float32 either way.
+            :class:`index.VectorStore`) is gone through once, ``chunk`` rows at a time. Scores are float32 either way.
         corpus: says what is relevant, and in which languages.
         top_k: depth of the top list; all candidates, if there are fewer.
         block: queries scored at a time.
