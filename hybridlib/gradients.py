@@ -34,14 +34,15 @@ class TokenGradients:
         self.used = processes == 1 and self.weight.requires_grad
         self.tables = [module for module in encoder.modules() if isinstance(module, nn.Embedding) and module.weight is self.weight]  # mT5 has two
         self.rows: list[Tensor] = []
+        self.total: Tensor | None = None  # made when first needed: the encoder may stay untrained
         if self.used:
-            self.total = torch.zeros_like(self.weight)
             self._sparse(True)
 
     def collect(self) -> None:
         """Add what the last backward pass left."""
         gradient = self.weight.grad if self.used else None
         if gradient is not None:
+            self.total = torch.zeros_like(self.weight) if self.total is None else self.total
             self.rows.append(gradient._indices()[0])
             self.total.index_add_(0, self.rows[-1], gradient._values())
             self.weight.grad = None
