@@ -281,6 +281,8 @@ def _accelerator(params: Params, folder: Path) -> Accelerator:
         accelerator = Accelerator(mixed_precision=mixed, log_with=params.trackers or None, project_dir=folder / "trackers")
     except ValueError as error:
         raise InputError(f"precision ({params.precision}) or trackers ({', '.join(params.trackers) or 'none'}) cannot be had here: {error}") from None
+    if mixed != "no" and not accelerator.native_amp:  # Accelerate would train in fp32 without a word
+        raise InputError(f"precision ({params.precision}) cannot be had on {accelerator.device.type}; use bf16 or fp32")
     missing = set(params.trackers) - {str(getattr(tracker, "value", tracker)) for tracker in accelerator.log_with}
     if missing:
         raise InputError(f"trackers: {', '.join(sorted(missing))} is not installed; install it with pip, or take it out of trackers")
