@@ -213,15 +213,14 @@ def test_it_begins_anew_when_asked(interrupted, inputs, caplog):
 
 
 def test_best_weights_of_steps_that_come_again_with_other_params_are_forgotten(inputs, tmp_path, monkeypatch):
-    """Steps 4 to 7 are lost, the best weights of step 4, 5 or 6 are not; from step 3 on again, with a learning rate that wrecks them."""
+    """The checkpoints from the best step on are lost, its weights are not; it goes on with a learning rate that wrecks them."""
     interrupt(inputs, tmp_path, monkeypatch, keep_checkpoints=10, validate_every=1)
     best = checkpoints.load(tmp_path / "checkpoints" / "best.pt")
-    assert best["step"] > 3
-    for step in range(4, 8):
+    for step in range(best["step"], 8):
         (tmp_path / "checkpoints" / f"step-{step:08d}.pt").unlink()
     log = run(inputs, tmp_path, validate_every=1, learning_rate=0.5, resume="changed")
     means = log.filter(like="validation").mean(axis=1)
-    assert means[4:].max() < means[1:4].max(), "the test needs steps that make it worse"
+    assert best["step"] > 1 and means[best["step"] :].max() < means[1 : best["step"]].max(), f"the test needs steps that make it worse: {best['step']}, {means.tolist()}"
     found = weights(tmp_path)
     assert not any(torch.equal(found[name], best["model"][name]) for name in found if found[name].ndim > 1)
 
@@ -254,7 +253,7 @@ def test_a_kill_while_the_checkpoints_are_removed(interrupted, inputs, tmp_path,
     assert removed and again["loss"].equals(whole["loss"])
     expected, found = weights(tmp_path / "whole"), weights(interrupted)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert sorted(path.name for path in interrupted.iterdir()) == ["model", "training.jsonl"]
+    assert not (interrupted / "checkpoints").exists() and not (interrupted / "checkpoints.part").exists()
 
 
 def test_a_kill_while_writing_leaves_the_old_one(tmp_path, monkeypatch):
