@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from clones import ROOT, fresh_clone
+from packaging.specifiers import SpecifierSet
 
 import hybridlib
 
@@ -62,14 +63,16 @@ def test_the_metadata_say_what_the_project_says(about):
         assert [name for name in needed if name.startswith(package)] == [name for name in needed if name.startswith(package) and 'extra == "notebooks"' in name] != []
 
 
-def test_python_versions_are_those_that_the_dependencies_declare(about):
+def test_python_versions_are_those_that_the_dependencies_support(about):
+    """Every dependency allows them, and those with compiled parts, for which each version needs a wheel of its own, list them."""
     ours = {name.rpartition(" ")[2] for name in about.get_all("Classifier") if re.search(r"Python :: 3\.", name)}
     for requirement in about.get_all("Requires-Dist"):
         if "extra ==" not in requirement:
-            classifiers = metadata.metadata(re.match(r"[\w.-]+", requirement).group()).get_all("Classifier") or []
-            theirs = {name.rpartition(" ")[2] for name in classifiers if re.search(r"Python :: 3\.\d", name)}
-            assert not theirs or ours <= theirs, requirement
-    low, high = re.fullmatch(r"<3\.(\d+),>=3\.(\d+)", about["Requires-Python"]).groups()[::-1]
+            dependency = metadata.distribution(re.match(r"[\w.-]+", requirement).group())
+            assert all(SpecifierSet(dependency.metadata["Requires-Python"]).contains(version) for version in ours), requirement
+            if "Root-Is-Purelib: false" in dependency.read_text("WHEEL"):
+                assert ours <= {name.rpartition(" ")[2] for name in dependency.metadata.get_all("Classifier")}, requirement
+    high, low = re.fullmatch(r"<3\.(\d+),>=3\.(\d+)", about["Requires-Python"]).groups()
     assert ours == {f"3.{minor}" for minor in range(int(low), int(high))}
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in ours
 
