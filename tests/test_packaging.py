@@ -115,8 +115,8 @@ def test_the_command_of_the_wheel(clean, tmp_path):
     assert entry.stdout.strip() == "hybridlib.cli:main"
     version = in_clean(clean, "-m", "hybridlib.cli", "--version", cwd=tmp_path)
     assert version.stdout.strip() == hybridlib.__version__
-    evaluated = in_clean(clean, "-m", "hybridlib.cli", "evaluate", "nowhere", "--corpus", "facts", "--out", "out", cwd=tmp_path)
-    assert evaluated.returncode == 2 and "nowhere" in evaluated.stderr and evaluated.stderr.count("\n") == 1
+    evaluated = in_clean(clean, "-m", "hybridlib.cli", "evaluate", "./nowhere", "--corpus", "facts", "--out", "out", cwd=tmp_path)
+    assert evaluated.returncode == 2 and "no such folder" in evaluated.stderr and evaluated.stderr.count("\n") == 1
 
 
 def test_a_study_without_the_notebook_packages_says_what_to_install(clean, tmp_path):
