@@ -52,7 +52,7 @@ class Tour:
         for run in tqdm(missing, desc="training", unit="encoder", disable=not missing):
             pipeline.run_missing(run, "evaluation")
         corpus = runs[0].evaluation_corpus()
-        encoders = {run.params.strategy: load_encoder(run.params, str(run.run / "model")) for run in runs}
+        encoders = {run.params.strategy: load_encoder(run.params, str(run.model)) for run in runs}
         texts = corpus.candidates["text"]
         return cls(corpus, encoders, {name: encoder.encode(texts, "passage", params.encode_tokens, progress=True) for name, encoder in encoders.items()})
 
