@@ -131,6 +131,7 @@ def run_missing(study: Study, step: str) -> None:
         missing = [(study, s) for s in needs[step]]
     for cell, earlier in missing:
         if not cell.is_done(earlier):
+            logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of every parameter that a notebook's first cell does not show
             logger.warning("%s needs %s of %s first: running it", NOTEBOOKS[step], NOTEBOOKS[earlier], _title(cell, earlier))
             outcome = run_step(cell, earlier)
             if not outcome.good:

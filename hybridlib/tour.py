@@ -48,7 +48,7 @@ class Tour:
         runs = [Study(params.but(strategy=name)) for name in params.strategies]
         missing = [run for run in runs if not run.is_done("training")]
         if missing:
-            logger.warning("training %d encoders for the tour, once: with the quickstart's settings two to three minutes each on two CPU cores", len(missing))
+            logger.warning("not trained yet, made now and once: %s; with the quickstart's settings two to three minutes each on two CPU cores", ", ".join(run.params.strategy for run in missing))
         for run in tqdm(missing, desc="training", unit="encoder", disable=not missing):
             pipeline.run_missing(run, "evaluation")
         corpus = runs[0].evaluation_corpus()

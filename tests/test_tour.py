@@ -96,7 +96,7 @@ def test_missing_encoders_are_trained_with_a_word_on_how_long(corpus, tiny_encod
     with caplog.at_level(logging.WARNING):
         opened = Tour.open(Params(strategies=["untrained", "x-y", "hybrid"]))
     assert asked == [("untrained", "evaluation"), ("hybrid", "evaluation")] and list(opened.encoders) == ["untrained", "x-y", "hybrid"]
-    assert "training 2 encoders" in caplog.text and "minutes" in caplog.text
+    assert "not trained yet, made now and once: untrained, hybrid; " in caplog.text and "minutes" in caplog.text
 
 
 def test_tables_of_texts_keep_each_scripts_direction_and_escape_it():
