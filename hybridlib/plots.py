@@ -338,7 +338,7 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None) -> Figure:
         results: columns strategy, seed, map, rank_distance; optional map_low, map_high, rank_distance_low,
             rank_distance_high. Points are means over seeds; bars as in :func:`map_by_setting`. An optional column
             correction: ``none`` is a point, every other correction a hollow one at the end of an arrow from it.
-        log: logarithmic rank distance; None: when the largest value is over ten times the smallest.
+        log: logarithmic rank distance; None: when the largest value is over four times the smallest.
     """
     _check(results, ["strategy", "seed", "map", "rank_distance"], "bias_plane")
     by = ["strategy", "correction"]
@@ -354,7 +354,8 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None) -> Figure:
     _arrows(fig, ax, table, corrected)
     ax.margins(0.18)
     ax.set_xlabel("multilingual " + MAP_LABEL)
-    _distance_axis(ax, "y", everything["mean_d"], log, note)
+    distances = everything["mean_d"]
+    _distance_axis(ax, "y", distances, bool(0 < 4 * distances.min() < distances.max()) if log is None else log, note)
     _label_points(fig, ax, table)
     return fig
 

@@ -25,7 +25,7 @@ FIGURES = {
     "training": ["score_matrix", "training", "score_matrix_after", "languages_before_after"],
     "evaluation": ["one_query", "map_by_setting", "cross_lingual_heatmap", "corrections"],
     "bias": ["answer_ranks", "rank_distance", "distance_by_quality", "language_share", "projection"],
-    "comparison": ["training", "map_by_setting", "rank_distance", "bias_plane", "answer_ranks"],
+    "comparison": ["training", "map_by_setting", "gains", "alpha_curve", "map_by_language", "rank_distance", "bias_plane", "answer_ranks"],
 }
 
 
