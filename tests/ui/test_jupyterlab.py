@@ -104,6 +104,7 @@ def photograph(page: playwright.Page, name: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     height = page.evaluate("Math.max(...[...document.querySelectorAll('.jp-WindowedPanel-outer')].map(panel => panel.scrollHeight))")
     page.set_viewport_size({"width": 1300, "height": min(int(height) + 150, 16_000)})
+    page.evaluate("document.querySelectorAll('.jp-WindowedPanel-outer').forEach(panel => panel.scrollTop = 0)")
     page.wait_for_timeout(1000)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
