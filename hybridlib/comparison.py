@@ -226,7 +226,10 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
 
 
 def plane(table: pd.DataFrame) -> pd.DataFrame:
-    """What plots.bias_plane draws, from :func:`intervals`: strategy, correction, map and rank_distance with their intervals."""
+    """What plots.bias_plane draws, from :func:`intervals`: strategy, correction, map and rank_distance with their intervals;
+    empty where the corpus has no pool of languages."""
+    if not {"multilingual", "rank distance"} <= set(table["measure"]):
+        return pd.DataFrame()
     parts = {}
     for measure, name in (("multilingual", "map"), ("rank distance", "rank_distance")):
         part = table[table["measure"] == measure].set_index(["encoder", "strategy", "correction"])[["mean", "low", "high"]]
@@ -308,8 +311,7 @@ def _settings(seeds: Sequence[Study]) -> list[str]:
 
 
 def _measures(seeds: Sequence[Study]) -> list[str]:
-    settings = _settings(seeds)
-    return settings + ["rank distance"] * ("multilingual" in settings)
+    return _settings(seeds) + ["rank distance"] * ("rank_distance" in seeds[0].metrics()["bias"])
 
 
 def _clustered(seeds: Sequence[Study], measure: str, correction: str = PLAIN) -> ClusteredMean:

@@ -386,7 +386,7 @@ def drawable(table: PairTable, batch_size: int) -> list[str]:
 
     def fills(name: str) -> bool:
         try:
-            return all(draw_batch(name, plain, 0, 0, batch_size, alpha) for alpha in (0.0, 1.0))
+            return all(draw_batch(name, plain, 0, step, batch_size, alpha) for alpha in (0.0, 1.0) for step in range(20))
         except InputError:
             return False
 
