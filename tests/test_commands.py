@@ -58,8 +58,6 @@ COMMANDS = {
     "make lint": How(prints="Passed"),
     "make env": How(why_not="the clone has this environment; what it would install is held against the lock by test_project.py"),
     "make figures": How(why_not="test_reference.py makes the same from a copy"),
-    ".venv/bin/hybridlib export my-study.yaml": How(leaves=("outputs/reference/my-study/study.yaml",)),
-    ".venv/bin/hybridlib compare outputs/reference/my-study": How(prints="2 of 2 runs"),
     ".venv/bin/hybridlib run params/paper/grid.yaml --dry-run": How(prints="40 runs, 0 of them done"),
     "make help": How(prints="make demo"),
     "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),
@@ -76,6 +74,8 @@ COMMANDS = {
     ".venv/bin/hybridlib strategies": How(prints="x-x-mono"),
     ".venv/bin/hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results": How(prints="multilingual mAP", leaves=("results/metrics.json", "results/per_query.parquet")),
     ".venv/bin/hybridlib run my-study.yaml": How(prints="| hybrid ", leaves=("outputs/my-study/comparison/results.md",)),
+    ".venv/bin/hybridlib export my-study.yaml": How(leaves=("outputs/reference/my-study/study.yaml",)),
+    ".venv/bin/hybridlib compare outputs/reference/my-study": How(prints="2 of 2 runs"),
     ".venv/bin/papermill notebooks/02_hybrid_training.ipynb out.ipynb -f params/quickstart.yaml -p strategy hybrid": How(leaves=("out.ipynb",)),
     # docs/batches.md
     "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p encoder path/to/encoder -p strategy $strategy -p seed 0; done": How(leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb"), leaves_not=("outputs/my-study/built-in-hybrid-s0",)),
