@@ -135,10 +135,13 @@ def _show_tables(folder: Path) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     from hybridlib import reference
+    from hybridlib.files import resolve
     from hybridlib.params import Params, parse_override
     from hybridlib.study import Study
 
-    study = Study(Params.load(reference.grid_of(options.params), {name: parse_override(value) for name, value in options.p}))
+    file = reference.grid_of(options.params)
+    moved = {} if file == resolve(options.params) else {"output_dir": str(file.parent.parent)}  # an export may lie anywhere
+    study = Study(Params.load(file, {**moved, **{name: parse_override(value) for name, value in options.p}}))
     folder = reference.compare(study)
     _show_tables(folder)
     print(f"Tables and figures of {len(study.finished_runs())} of {len(study.cells())} runs: {folder}")

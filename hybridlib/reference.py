@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hybridlib.errors import InputError
-from hybridlib.files import check_writable, read_json, resolve, write_json, write_text
+from hybridlib.files import check_writable, project_root, read_json, resolve, write_json, write_text
 from hybridlib.study import NOTEBOOKS, Study
 
 _KEPT_AS_IT_IS = ("params.yaml", "run.json")
@@ -34,7 +34,8 @@ def export(study: Study, folder: Path) -> list[Study]:
     Raises:
         InputError: no run of the study is finished, or the folder cannot be written to.
     """
-    runs = study.finished_runs()
+    runs, folder = study.finished_runs(), resolve(folder)
+    folder = folder.relative_to(project_root()) if folder.is_relative_to(project_root()) else folder
     if not runs:
         raise InputError(f"{study.folder}: no run is finished, so there is nothing to export; run the study first")
     there = Study(study.params.but(output_dir=folder, also_evaluate=[], trained_in=None))
