@@ -77,6 +77,8 @@ COMMANDS = {
     ".venv/bin/hybridlib export my-study.yaml": How(leaves=("outputs/reference/my-study/study.yaml",)),
     ".venv/bin/hybridlib compare outputs/reference/my-study": How(prints="2 of 2 runs"),
     ".venv/bin/papermill notebooks/02_hybrid_training.ipynb out.ipynb -f params/quickstart.yaml -p strategy hybrid": How(leaves=("out.ipynb",)),
+    # docs/study.md
+    "hybridlib compare outputs/reference/study_x_to_m": How(why_not="test_reference.py makes the same from a copy"),
     # docs/batches.md
     "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p encoder path/to/encoder -p strategy $strategy -p seed 0; done": How(leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb"), leaves_not=("outputs/my-study/built-in-hybrid-s0",)),
     '.venv/bin/hybridlib run my-study.yaml -p strategies "[x-y, hybrid]" -p seeds "[0]"': How(prints="05_comparison", leaves=("outputs/my-study/comparison/results.md",)),
