@@ -140,7 +140,7 @@ def _compare(options: argparse.Namespace) -> int:
     from hybridlib.study import Study
 
     file = reference.grid_of(options.params)
-    moved = {} if file == resolve(options.params) else {"output_dir": str(file.parent.parent)}  # an export may lie anywhere
+    moved = {} if file == resolve(options.params) else {"output_dir": str(file.parent.parent), "study": file.parent.name}  # an export may lie anywhere
     study = Study(Params.load(file, {**moved, **{name: parse_override(value) for name, value in options.p}}))
     folder = reference.compare(study)
     _show_tables(folder)

@@ -10,6 +10,7 @@ import pytest
 from toys import LANGUAGES, random_corpus, rank_scores
 
 from hybridlib import comparison, evaluation, reference
+from hybridlib.cli import main
 from hybridlib.corpora import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.files import write_json
@@ -161,3 +162,13 @@ def test_an_export_or_a_comparison_of_nothing_says_so(tmp_path):
         reference.compare(nothing)
     with pytest.raises(InputError, match="study.yaml: no such file"):
         reference.grid_of(tmp_path)
+
+
+def test_an_export_is_found_wherever_it_was_put(study, tmp_path, monkeypatch):
+    reference.export(study, tmp_path / "kept")
+    (tmp_path / "kept" / "made-up").rename(tmp_path / "moved")
+    found = []
+    monkeypatch.setattr(reference, "compare", lambda there: found.extend(there.finished_runs()) or tmp_path)
+    monkeypatch.setattr("hybridlib.cli._show_tables", lambda folder: None)
+    assert main(["compare", str(tmp_path / "moved")]) == 0
+    assert [run.run.parent for run in found] == [tmp_path / "moved"] * len(study.finished_runs())
