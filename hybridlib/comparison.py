@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hybridlib import evaluation, significance
-from hybridlib.corpora import RetrievalCorpus
+from hybridlib.display import example_query
 from hybridlib.evaluation import SETTINGS
 from hybridlib.files import write_text
 from hybridlib.ranking import Ranking
@@ -271,7 +271,7 @@ def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def one_query(runs: Sequence[Study]) -> pd.DataFrame:
     """Where the answers of one query land under each strategy (of the first seed): what plots.answer_ranks draws."""
-    first, query, parts = _first_seeds(runs), _an_english_query(runs[0].evaluation_corpus()), []
+    first, query, parts = _first_seeds(runs), example_query(runs[0].evaluation_corpus()), []
     for run in first:
         ranks = pd.read_parquet(run.run / "ranks.parquet", filters=[("query", "==", query)])
         parts.append(ranks.assign(strategy=run.params.strategy, query=ranks["query_lang"] + " query"))
@@ -282,7 +282,7 @@ def top_languages(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame
     """The same query's text, and its top k under each strategy (of the first seed): a row per strategy, a column per
     rank, the candidate's language, with a star where it is relevant."""
     corpus = runs[0].evaluation_corpus()
-    query, languages = _an_english_query(corpus), corpus.candidates["lang"]
+    query, languages = example_query(corpus), corpus.candidates["lang"]
     right = set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
     rows = {run.params.strategy: [languages[row] + "*" * (row in right) for row in Ranking.load(run.run).top[query, :k].tolist()] for run in _first_seeds(runs)}
     return corpus.queries["text"][query], pd.DataFrame.from_dict(rows, orient="index", columns=range(1, len(next(iter(rows.values()))) + 1))
@@ -290,12 +290,6 @@ def top_languages(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame
 
 def _first_seeds(runs: Sequence[Study]) -> list[Study]:
     return [seeds[0] for seeds in _systems(runs).values()]
-
-
-def _an_english_query(corpus: RetrievalCorpus) -> int:
-    """The row of the first English query, or of the first one where there is no English."""
-    english = corpus.queries.index[corpus.queries["lang"] == "en"]
-    return int(english[0]) if len(english) else 0
 
 
 def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
