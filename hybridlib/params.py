@@ -209,12 +209,16 @@ class Params(BaseModel):
 
     @classmethod
     def load(cls, file: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
-        """Read a YAML file, put ``overrides`` on top, and check the whole.
+        """Read a YAML file, put ``overrides`` on top, and check the whole. A grid's ``encoder`` is its first, unless it says another.
 
         Raises:
             InputError: naming the file, the key, the value, the reason and the nearest valid key.
         """
-        return cls.check({**read_yaml(Path(file)), **(overrides or {})}, str(file))
+        values = {**read_yaml(Path(file)), **(overrides or {})}
+        grid = values.get("encoders")
+        if isinstance(grid, list) and grid:
+            values.setdefault("encoder", grid[0])
+        return cls.check(values, str(file))
 
     @classmethod
     def check(cls, values: Mapping[str, Any], source: str = "parameters") -> Params:

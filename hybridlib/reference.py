@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ GRID_FILE = "study.yaml"
 
 
 def export(study: Study, folder: Path) -> list[Study]:
-    """Copy what a comparison needs of every finished run to ``folder/<study>``, and the grid to its ``study.yaml``.
+    """Copy what a comparison needs of every finished run to ``folder/<study>``, the grid to its ``study.yaml``, and say
+    in its ``README.md`` what was run, on what and for how long.
 
     Of the corrections only the multilingual setting of each strategy's first seed is kept query by query; their other
     figures are in metrics.json.
@@ -44,6 +46,7 @@ def export(study: Study, folder: Path) -> list[Study]:
     for run, copy in zip(runs, exported):
         _export_run(run, copy, corrected=run.params.seed == study.params.seeds[0])
     there.params.save(there.folder / GRID_FILE)
+    write_text(there.folder / "README.md", _readme(there, exported))
     return exported
 
 
@@ -58,6 +61,27 @@ def _export_run(run: Study, copy: Study, corrected: bool) -> None:
         pooled = pd.read_parquet(run.run / "corrected.parquet", columns=[*_NEEDED, "correction"], filters=[("setting", "==", "multilingual")])
         _shrink(pooled, copy.run / "corrected.parquet")
     write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
+
+
+def _readme(study: Study, runs: list[Study]) -> str:
+    """Which runs are here, their command, hardware, software and durations, in five lines."""
+    manifests, where = [read_json(run.run / "run.json") for run in runs], (study.params.output_dir / study.params.study).as_posix()
+
+    def different(describe: Callable[[dict[str, Any]], str]) -> str:
+        return ", ".join(dict.fromkeys(map(describe, manifests)))
+
+    spent = {step: [manifest["steps"][step]["seconds"] / 60 for manifest in manifests if manifest["steps"].get(step, {"steps": 0}).get("steps", 1)] for step in ("training", "evaluation")}
+    durations = [f"{step} {min(minutes):.1f} to {max(minutes):.1f}" for step, minutes in spent.items() if minutes]
+    hardware = different(lambda manifest: f"{manifest['hardware']['cpus']} CPU cores ({manifest['hardware']['machine']}), {', '.join(manifest['hardware']['gpus']) or 'no GPU'}")
+    software = different(lambda manifest: f"torch {manifest['versions']['torch']} and transformers {manifest['versions']['transformers']}")
+    lines = [
+        f"{len(runs)} of the {len(study.cells())} runs of the grid in `{GRID_FILE}`, without models, vectors and texts.",
+        f"Command: `hybridlib run {where}/{GRID_FILE} -p output_dir outputs`, then `hybridlib export`.",
+        f"Hardware: {hardware}. Software: {software}; commit {different(lambda manifest: str(manifest['commit'])[:9])}.",
+        f"Minutes of a run, {study.params.jobs} at a time: {'; '.join(durations)}.",
+        f"Tables and figures again, without an encoder: `hybridlib compare {where}`.",
+    ]
+    return f"# {study.params.study}\n\n" + "".join(f"- {line}\n" for line in lines)
 
 
 def _short(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def study(tmp_path: Path, rng: np.random.Generator, corpus: RetrievalCorpus) -> 
         metrics = {**evaluation.summarise(ranking, corpus), "corrections": evaluation.summarise_corrected(run.params, {"centering": centred}, corpus)}
         evaluation.write_results(run.run, metrics, ranking, corpus, {"centering": centred})
         run.params.save(run.run / "params.yaml")
-        write_json(run.run / "run.json", {"seed": run.params.seed})
+        manifest = {"seed": run.params.seed, "commit": "abc", "versions": {"torch": "2.13.0", "transformers": "5.0"}, "hardware": {"cpus": 2, "machine": "x86_64", "gpus": []}}
+        steps = {} if run.params.strategy == "untrained" else {"training": {"seconds": 60.0 * (number + 1), "steps": 60}}
+        write_json(run.run / "run.json", {**manifest, "steps": {**steps, "evaluation": {"seconds": 30.0}}})
         (run.run / "training.jsonl").write_text('{"step": 0}\n{"step": 1, "loss": 0.123456789}\n')
         write_json(run.marker("bias"), {"fingerprint": run.fingerprint("bias")})
     return grid
@@ -151,7 +153,16 @@ def test_an_export_gives_the_same_tables_from_less(study, tmp_path):
     pd.testing.assert_frame_equal(comparison.headlines(study.finished_runs()), comparison.headlines(there.finished_runs()), rtol=1e-6)
     assert comparison.training_logs(there.finished_runs())["loss"].max() == pytest.approx(0.12346, abs=1e-9)
     names = {file.name for file in (tmp_path / "kept").rglob("*") if file.is_file()}
-    assert names == {"study.yaml", "params.yaml", "run.json", "training.jsonl", "metrics.json", "per_query.parquet", "corrected.parquet", "04_bias_analysis.done.json"}
+    assert names == {"README.md", "study.yaml", "params.yaml", "run.json", "training.jsonl", "metrics.json", "per_query.parquet", "corrected.parquet", "04_bias_analysis.done.json"}
+
+
+def test_an_export_says_what_was_run_on_what_and_for_how_long(study, tmp_path):
+    runs = study.finished_runs()
+    reference.export(study, tmp_path / "kept")
+    said = (tmp_path / "kept" / "made-up" / "README.md").read_text()
+    assert said.count("\n- ") == 5 and f"{len(runs)} of the {len(study.cells())} runs" in said
+    assert "hybridlib run" in said and "2 CPU cores (x86_64), no GPU. Software: torch 2.13.0" in said and "commit abc" in said
+    assert "training 3.0 to 9.0; evaluation 0.5 to 0.5" in said
 
 
 def test_an_export_or_a_comparison_of_nothing_says_so(tmp_path):

@@ -178,6 +178,14 @@ def test_overrides_win_over_the_file_and_are_checked(tmp_path):
         Params.load(file, {"stepz": 1})
 
 
+def test_the_encoder_of_a_grid_is_its_first_unless_the_file_says_another(tmp_path):
+    file = tmp_path / "grid.yaml"
+    file.write_text("encoders: [models/some, models/other]\n")
+    assert Params.load(file).encoder == "models/some"
+    assert Params.load(file, {"encoder": "models/other"}).encoder == "models/other"
+    assert Params.load(file, {"encoders": ["models/third"]}).encoder == "models/third"
+
+
 def test_save_and_load(tmp_path):
     params = Params(
         study="mine", output_dir="some/where", train_corpus="pairs", train_corpus_path="data/ä.jsonl", languages=["de", "no"], eval_languages=["th"], learning_rate=2e-5, pooling="cls",

@@ -27,6 +27,8 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 STRATEGIES = ["untrained", "hybrid"]
 SECONDS = 300 * 1000  # for a notebook, in Playwright's milliseconds
 CELLS = "document.querySelectorAll('.jp-Notebook .jp-Cell')"
+STDERR = '.jp-Notebook [data-mime-type="application/vnd.jupyter.stderr"]'  # JupyterLab draws an error like other text on stderr
+TRACEBACK = "Traceback (most recent call last)"
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +88,18 @@ def run_all(page: playwright.Page, lab: str, name: str) -> None:
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
     page.wait_for_function(
-        """() => {
+        """([stderr, traceback]) => {
             const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
-            return document.querySelector('[data-mime-type="application/vnd.jupyter.error"]') || (prompts.length && prompts.every(p => /^\\[\\d+\\]:$/.test(p)));
+            const failed = [...document.querySelectorAll(stderr)].some(text => text.textContent.includes(traceback));
+            return failed || (prompts.length && prompts.every(p => /^\\[\\d+\\]:$/.test(p)));
         }""",
+        arg=[STDERR, TRACEBACK],
         timeout=SECONDS,
     )
 
 
 def errors(page: playwright.Page) -> list[str]:
-    shown = page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+    shown = page.locator(STDERR, has_text=TRACEBACK).all_text_contents()
     return [text[-2000:] for text in shown] + [text for text in ("Error displaying widget", "Loading widget...") if page.get_by_text(text).count()]
 
 
