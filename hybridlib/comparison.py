@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations, product
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
+from tqdm.auto import tqdm
 
 from hybridlib import evaluation, significance
 from hybridlib.display import example_query
@@ -17,6 +19,7 @@ from hybridlib.significance import ClusteredMean
 from hybridlib.study import Study
 
 RUN_KEYS = ["encoder", "strategy", "seed"]
+_Part = TypeVar("_Part")
 PLAIN = "none"  # the correction that changes nothing
 
 
@@ -77,7 +80,7 @@ def intervals(runs: Sequence[Study], draws: int = 2000, corrections: Sequence[st
         correction, measure, mean, low, high, seeds. Seeds of which a correction was not kept do not count in its row.
     """
     rows = []
-    for (encoder, strategy), seeds in _systems(runs).items():
+    for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         for correction, measure in product(corrections, _measures(seeds)):
             able = [run for run in seeds if _has(run, correction, measure)]
             if able:
@@ -103,7 +106,7 @@ def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAI
         for measure in _measures(runs) if measures is None else measures:
             kept = {strategy: [run for run in seeds if _has(run, correction, measure)] for (_, strategy), seeds in systems.items()}
             able = {strategy: _clustered(seeds, measure, correction) for strategy, seeds in kept.items() if seeds}
-            for first, second in combinations(able, 2):
+            for first, second in _progress(list(combinations(able, 2))):
                 found = significance.compare(able[first], able[second], draws)
                 rows.append({"encoder": encoder, "measure": measure, "first": first, "second": second, "difference": found.mean, "low": found.low, "high": found.high, "p": found.p})
     table = pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p"])
@@ -194,7 +197,7 @@ def by_language(runs: Sequence[Study], draws: int = 1000) -> pd.DataFrame:
         Columns encoder, strategy, setting, lang, seen (whether it was trained on), mean, low, high.
     """
     rows = []
-    for (encoder, strategy), seeds in _systems(runs).items():
+    for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         for setting in _settings(seeds):
             tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
             for lang in sorted(tables[0]["query_lang"].unique()):
@@ -213,7 +216,7 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
         Columns encoder, strategy, setting, languages (``seen`` or ``unseen``), mean, low, high.
     """
     rows = []
-    for (encoder, strategy), seeds in _systems(runs).items():
+    for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         trained = {*seeds[0].params.languages, evaluation.POOL}
         for setting in _settings(seeds):
             tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
@@ -298,6 +301,11 @@ def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
     for run in runs:
         found.setdefault((run.params.encoder, run.params.strategy), []).append(run)
     return found
+
+
+def _progress(parts: Collection[_Part]) -> Iterable[_Part]:
+    """Go through the parts, with a bar where that takes a while."""
+    return tqdm(parts, desc="resampling", mininterval=2, delay=2, leave=False)
 
 
 def _settings(seeds: Sequence[Study]) -> list[str]:

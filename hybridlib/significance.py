@@ -6,6 +6,7 @@ The language copies of a question are not independent, so a question id with all
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,11 +76,18 @@ class ClusteredMean:
         return self._resampled[draws, seed]
 
     def _resample(self, draws: int, seed: int) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        weights = rng.multinomial(len(self.questions), np.full(len(self.questions), 1 / len(self.questions)), draws)
+        weights = _times_drawn(len(self.questions), draws, seed)
         runs = np.random.default_rng([seed, 1]).multinomial(len(self.sums), np.full(len(self.sums), 1 / len(self.sums)), draws) / len(self.sums)
         per_seed = np.stack([weights @ sums for sums in self.sums], axis=1)  # [draws, seeds, cells]
         return _macro(np.einsum("ds,dsc->dc", runs, per_seed), weights @ self.counts)
+
+
+@functools.lru_cache(maxsize=12)  # every system of a corpus is resampled with the same
+def _times_drawn(questions: int, draws: int, seed: int) -> np.ndarray:
+    """How often each question is drawn in each bootstrap sample, ``[draws, questions]``."""
+    drawn = np.random.default_rng(seed).multinomial(questions, np.full(questions, 1 / questions), draws).astype(float)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def interval(system: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
