@@ -1,0 +1,56 @@
+"""The trials beyond hybrid: their batches, and the loss in which every translation is a positive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from toys import pair_table
+
+from hybridlib import losses, plugins, samplers
+
+PLUGIN = "benchmarks/beyond_hybrid.py"
+GROUPS = torch.tensor([0, 1, 0, 2, 1, losses.NOBODY])
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The plugin as it is loaded, and everything as it was when the test is over."""
+    plain, before = losses.info_nce, dict(samplers.STRATEGIES)
+    monkeypatch.setattr(losses, "info_nce", plain)
+    monkeypatch.setattr(plugins, "_loaded", {})
+    plugins.load([PLUGIN])
+    yield SimpleNamespace(table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce)
+    samplers.STRATEGIES.clear()
+    samplers.STRATEGIES.update(before)
+
+
+def test_every_positive_stands_against_the_negatives_alone(trials):
+    generator = torch.Generator().manual_seed(0)
+    queries, passages = (torch.nn.functional.normalize(torch.randn(rows, 4, generator=generator, dtype=torch.float64), dim=-1) for rows in (5, 6))
+    expected = []
+    for query, group in zip(queries, GROUPS[:5]):
+        scores = [math.exp(float(query @ passage) / 0.1) for passage in passages]
+        negatives = sum(score for score, other in zip(scores, GROUPS) if other not in (group, losses.NOBODY))
+        expected.append(np.mean([-math.log(score / (score + negatives)) for score, other in zip(scores, GROUPS) if other == group]))
+    assert trials.multi(queries, passages, GROUPS[:5], GROUPS, torch.arange(5), 0.1).item() == pytest.approx(np.mean(expected))
+    different = torch.arange(5)
+    assert trials.multi(queries, passages[:5], different, different, different, 0.1).item() == pytest.approx(trials.plain(queries, passages[:5], different, different, different, 0.1).item())
+
+
+@pytest.mark.parametrize(("name", "languages"), [("few-2", {2}), ("hybrid-pair", {1, 2}), ("hybrid-multi", {1, 2, 3, 4})])
+def test_the_languages_of_a_batch(name, languages, trials):
+    lang = trials.table.frame["lang"].to_numpy()
+    batches = [samplers.draw_batch(name, trials.table, 0, step, 16) for step in range(20)]
+    assert {len({*lang[batch.questions], *lang[batch.passages]}) for batch in batches} <= languages
+    assert any((lang[batch.questions] != lang[batch.passages]).any() for batch in batches) == (name != "hybrid-multi")
+
+
+def test_a_multi_positive_batch_holds_each_question_in_two_languages(trials):
+    frame = trials.table.frame
+    rows = samplers.draw_batch("multi-positive", trials.table, 0, 1, 16).questions
+    assert len(set(rows)) == 16 and frame.iloc[rows].groupby("pair_id")["lang"].nunique().tolist() == [2] * 8
