@@ -25,10 +25,8 @@ smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml
 
 figures: env  ## make the tables and figures of the kept studies again, from outputs/reference, without an encoder
-	for grid in outputs/reference/*/study.yaml; do \
-	  study=$$(dirname $$grid) && $(BIN)/hybridlib compare $$study && \
-	  cp $$study/comparison/figures/bias_plane.png docs/figures/$$(basename $$study).png || exit 1; \
-	done
+	ls -d outputs/reference/*/study.yaml | xargs -n 1 dirname | xargs -n 1 -P 2 sh -c \
+	  '$(BIN)/hybridlib compare $$0 && cp $$0/comparison/figures/bias_plane.png docs/figures/$$(basename $$0).png'
 
 test: env  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

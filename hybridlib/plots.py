@@ -27,6 +27,7 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
@@ -80,6 +81,7 @@ _SIDES = (  # where a point's name may stand: offset in points, alignment
     (9, 0, "left", "center"), (-9, 0, "right", "center"), (0, 9, "center", "bottom"), (0, -9, "center", "top"),
     (9, 9, "left", "bottom"), (-9, 9, "right", "bottom"), (9, -9, "left", "top"), (-9, -9, "right", "top"),
 )  # fmt: skip
+_FAR = 36  # points: as far away a name must be tied to its point by a line
 _LINES = ("-", "--", ":", "-.")
 _Arguments = ParamSpec("_Arguments")
 
@@ -356,7 +358,7 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None) -> Figure:
     ax.set_xlabel("multilingual " + MAP_LABEL)
     distances = everything["mean_d"]
     _distance_axis(ax, "y", distances, bool(0 < 4 * distances.min() < distances.max()) if log is None else log, note)
-    _label_points(fig, ax, table)
+    _label_points(fig, ax, table, corrected)
     return fig
 
 
@@ -778,24 +780,35 @@ def _heatmap(table: pd.DataFrame, cmap: Colormap, norm: Normalize, label: str, t
     return fig, ax
 
 
-def _label_points(fig: Figure, ax: Axes, table: pd.DataFrame) -> None:
-    """Each name beside its point, on the first side where it covers no point, bar, other name or edge."""
+def _label_points(fig: Figure, ax: Axes, table: pd.DataFrame, others: pd.DataFrame) -> None:
+    """Each name beside its point, where it covers no point, bar, other name or edge and no other point is nearer; else further off, tied to it by a line."""
     fig.draw_without_rendering()
-    ends = [((r.mean, r.mean_d),) * 2 for r in table.itertuples()]
+    ends = [((r.mean, r.mean_d),) * 2 for r in pd.concat([table, others]).itertuples()]
     ends += [((r.low, r.mean_d), (r.high, r.mean_d)) for r in table.itertuples() if np.isfinite(r.low)]
     ends += [((r.mean, r.low_d), (r.mean, r.high_d)) for r in table.itertuples() if np.isfinite(r.low_d)]
     taken = [Bbox(ax.transData.transform(pair)).padded(8 if pair[0] == pair[1] else 1) for pair in ends]
-    for row in table.itertuples():
-        for number, (dx, dy, ha, va) in enumerate(_SIDES, 1):
-            colour = _dark(strategy_style(row.strategy)[0])
-            text = ax.annotate(row.strategy, (row.mean, row.mean_d), (dx, dy), textcoords="offset points", ha=ha, va=va, color=colour)
+    points = ax.transData.transform(table[["mean", "mean_d"]].to_numpy())
+    sides = [*_SIDES, *((far * np.sign(dx), far * np.sign(dy), ha, va) for far in (_FAR, 2 * _FAR) for dx, dy, ha, va in _SIDES)]
+    for row, point in zip(table.itertuples(), points):
+        colour = _dark(strategy_style(row.strategy)[0])
+        for dx, dy, ha, va in sides:
+            tied = {"arrowprops": {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}} if max(abs(dx), abs(dy)) >= _FAR else {}
+            text = ax.annotate(row.strategy, (row.mean, row.mean_d), (dx, dy), textcoords="offset points", ha=ha, va=va, color=colour, **tied)
             text.set_in_layout(False)
-            box = text.get_window_extent()
+            text.get_window_extent()  # finds its place; with the line in it, so only the text is asked next
+            box = Text.get_window_extent(text)
             inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and ax.bbox.y0 <= box.y0 and box.y1 <= ax.bbox.y1
-            if number == len(_SIDES) or (inside and not box.count_overlaps(taken)):
+            gaps = [_gap(box, other) for other in points]
+            if inside and not box.count_overlaps(taken) and (tied or _gap(box, point) <= min(gaps)):
                 break
-            text.remove()
+            if (dx, dy, ha, va) != sides[-1]:
+                text.remove()
         taken.append(box)
+
+
+def _gap(box: Bbox, point: np.ndarray) -> float:
+    """From a box to a point, in pixels; 0 inside."""
+    return float(np.hypot(*np.maximum(0, np.maximum([box.x0, box.y0] - point, point - [box.x1, box.y1]))))
 
 
 def _short(value: float, digits: int) -> str:
