@@ -90,6 +90,14 @@ def _times_drawn(questions: int, draws: int, seed: int) -> np.ndarray:
     return drawn
 
 
+@functools.lru_cache(maxsize=4)
+def _tosses(questions: int, draws: int, seed: int) -> np.ndarray:
+    """1 or -1 for each question in each draw, ``[draws, questions]``."""
+    signs = np.random.default_rng([seed, 2]).choice([-1.0, 1.0], (draws, questions))
+    signs.flags.writeable = False
+    return signs
+
+
 def interval(system: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
     """Percentile bootstrap interval of a macro average, over question ids (and seeds)."""
     low, high = _percentiles(system.resampled(draws, seed), level)
@@ -114,8 +122,7 @@ def compare(first: ClusteredMean, second: ClusteredMean, draws: int = 2000, leve
     low, high = _percentiles(resampled, level)
     observed = first.mean() - second.mean()
     gap = first.sums.mean(0) - second.sums.mean(0)  # [questions, cells]
-    signs = np.random.default_rng([seed, 2]).choice([-1.0, 1.0], (draws, len(gap)))
-    tossed = _macro(signs @ gap, first.counts.sum(0))
+    tossed = _macro(_tosses(len(gap), draws, seed) @ gap, first.counts.sum(0))
     p = (1 + (np.abs(tossed) >= abs(observed) - 1e-12).sum()) / (1 + draws)
     if max(len(first.sums), len(second.sums)) > 1:
         p = max(p, min(1, 2 * (1 + min((resampled <= 0).sum(), (resampled >= 0).sum())) / (1 + draws)))
