@@ -26,8 +26,8 @@ smoke: env  ## run every notebook and strategy in miniature
 
 figures: env  ## make the tables and figures of the kept studies again, from outputs/reference, without an encoder
 	ls -d outputs/reference/*/study.yaml | xargs -n 1 dirname | xargs -n 1 -P 2 sh -c '$(BIN)/hybridlib compare $$0 && \
-	  cd $$0/comparison/figures && to=../../../../../docs/figures/$$(basename $$0) && cp bias_plane.png $$to.png && \
-	  for name in seen_unseen alpha_curve; do if [ -e $$to-$$name.png ]; then cp $$name.png $$to-$$name.png; fi; done'
+	  made=$$0/comparison/figures && kept=docs/figures/$$(basename $$0) && cp $$made/bias_plane.png $$kept.png && \
+	  for name in seen_unseen alpha_curve; do if [ -e $$kept-$$name.png ]; then cp $$made/$$name.png $$kept-$$name.png; fi; done'
 
 test: env  ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

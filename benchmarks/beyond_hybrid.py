@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hybridlib import losses
-from hybridlib.samplers import STRATEGIES, Batch, PairTable, strategy
+from hybridlib.samplers import STRATEGIES, Batch, PairTable, choose, languages_of, strategy
 
 
 def multi_positive(queries: Tensor, passages: Tensor, query_groups: Tensor, passage_groups: Tensor, positives: Tensor, temperature: float | Tensor) -> Tensor:
@@ -30,7 +30,7 @@ losses.info_nce = multi_positive
 def _few(pairs: PairTable, rng: np.random.Generator, batch_size: int, count: int) -> Batch:
     """All rows in ``count`` languages, question and passage each in any of them."""
     languages = rng.choice(len(pairs.languages), count, replace=False)
-    chosen = rng.choice(np.flatnonzero((pairs.rows[:, languages] >= 0).all(1)), batch_size, replace=False)
+    chosen = choose(rng, np.flatnonzero((pairs.rows[:, languages] >= 0).all(1)), batch_size, f"pairs in {count} languages")
     questions, passages = rng.choice(languages, (2, batch_size))
     return Batch(f"few-{count}", pairs.rows[chosen, questions], pairs.rows[chosen, passages])
 
@@ -56,9 +56,8 @@ def hybrid_pair(pairs: PairTable, rng: np.random.Generator, batch_size: int, alp
 @strategy("multi-positive", "half as many questions, each in two languages of its own, every translation a positive")
 def multi(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """As many texts as any other batch."""
-    chosen = rng.choice(np.flatnonzero(pairs.languages_per_pair >= 2), batch_size // 2, replace=False)
-    keys = np.where(pairs.rows[chosen] < 0, 2.0, rng.random((len(chosen), len(pairs.languages))))
-    rows = pairs.rows[chosen[None, :], keys.argsort(1).T[:2]].reshape(-1)
+    chosen = choose(rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size // 2, "pairs in two languages")
+    rows = pairs.rows[chosen, languages_of(pairs, rng, chosen, 2).T].reshape(-1)
     return Batch("multi-positive", rows, rows)
 
 

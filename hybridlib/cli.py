@@ -101,11 +101,11 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from hybridlib.params import Params
+    from hybridlib.params import Params, parse_overrides
     from hybridlib.pipeline import Outcome, run_study
     from hybridlib.study import NOTEBOOKS, Study
 
-    params = Params.load(options.params, _overrides(options))
+    params = Params.load(options.params, parse_overrides(options.p))
 
     if options.dry_run:
         from hybridlib import plan
@@ -128,13 +128,6 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line's ``-p`` set."""
-    from hybridlib.params import parse_override
-
-    return {name: parse_override(value) for name, value in options.p}
-
-
 def _show_tables(folder: Path) -> None:
     for table in ("results.md", "intervals.md", "verdict.md"):
         print(f"\n{(folder / table).read_text(encoding='utf-8')}")
@@ -143,12 +136,12 @@ def _show_tables(folder: Path) -> None:
 def _compare(options: argparse.Namespace) -> int:
     from hybridlib import reference
     from hybridlib.files import resolve
-    from hybridlib.params import Params
+    from hybridlib.params import Params, parse_overrides
     from hybridlib.study import Study
 
     file = reference.grid_of(options.params)
     moved = {} if file == resolve(options.params) else {"output_dir": str(file.parent.parent), "study": file.parent.name}  # an export may lie anywhere
-    study = Study(Params.load(file, {**moved, **_overrides(options)}))
+    study = Study(Params.load(file, {**moved, **parse_overrides(options.p)}))
     folder = reference.compare(study)
     _show_tables(folder)
     print(f"Tables and figures of {len(study.finished_runs())} of {len(study.cells())} runs: {folder}")
@@ -157,10 +150,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from hybridlib import reference
-    from hybridlib.params import Params
+    from hybridlib.params import Params, parse_overrides
     from hybridlib.study import Study
 
-    study = Study(Params.load(options.params, _overrides(options)))
+    study = Study(Params.load(options.params, parse_overrides(options.p)))
     exported = reference.export(study, options.out)
     print(f"exported {len(exported)} of {len(study.cells())} runs to {options.out / study.params.study}")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -267,6 +267,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
 def parse_override(text: str) -> Any:
     """A command line's value, read as YAML would read it (``0.3``, ``[de, en]``, ``null``)."""
     return yaml.safe_load(text)
+
+
+def parse_overrides(given: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """What ``-p NAME VALUE`` set, from pairs of name and text."""
+    return {name: parse_override(text) for name, text in given}
 
 
 def describe() -> pd.DataFrame:

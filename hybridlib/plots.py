@@ -81,7 +81,8 @@ _SIDES = (  # where a point's name may stand: offset in points, alignment
     (9, 0, "left", "center"), (-9, 0, "right", "center"), (0, 9, "center", "bottom"), (0, -9, "center", "top"),
     (9, 9, "left", "bottom"), (-9, 9, "right", "bottom"), (9, -9, "left", "top"), (-9, -9, "right", "top"),
 )  # fmt: skip
-_FAR = 36  # points: as far away a name must be tied to its point by a line
+_PLACES = [(side, False) for side in _SIDES]  # first beside the point, then further off and tied to it by a line
+_PLACES += [((far * ((dx > 0) - (dx < 0)), far * ((dy > 0) - (dy < 0)), ha, va), True) for far in (36, 72) for dx, dy, ha, va in _SIDES]
 _LINES = ("-", "--", ":", "-.")
 _Arguments = ParamSpec("_Arguments")
 
@@ -788,21 +789,20 @@ def _label_points(fig: Figure, ax: Axes, table: pd.DataFrame, others: pd.DataFra
     ends += [((r.mean, r.low_d), (r.mean, r.high_d)) for r in table.itertuples() if np.isfinite(r.low_d)]
     taken = [Bbox(ax.transData.transform(pair)).padded(8 if pair[0] == pair[1] else 1) for pair in ends]
     points = ax.transData.transform(table[["mean", "mean_d"]].to_numpy())
-    sides = [*_SIDES, *((far * np.sign(dx), far * np.sign(dy), ha, va) for far in (_FAR, 2 * _FAR) for dx, dy, ha, va in _SIDES)]
-    for row, point in zip(table.itertuples(), points):
-        colour = _dark(strategy_style(row.strategy)[0])
-        for dx, dy, ha, va in sides:
-            tied = {"arrowprops": {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4}} if max(abs(dx), abs(dy)) >= _FAR else {}
-            text = ax.annotate(row.strategy, (row.mean, row.mean_d), (dx, dy), textcoords="offset points", ha=ha, va=va, color=colour, **tied)
+    for number, row in enumerate(table.itertuples()):
+        colour, text = _dark(strategy_style(row.strategy)[0]), None
+        for (dx, dy, ha, va), tied in _PLACES:
+            if text is not None:
+                text.remove()  # the place before was no good
+            line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 4} if tied else None
+            text = ax.annotate(row.strategy, (row.mean, row.mean_d), (dx, dy), textcoords="offset points", ha=ha, va=va, color=colour, arrowprops=line)
             text.set_in_layout(False)
             text.get_window_extent()  # finds its place; with the line in it, so only the text is asked next
             box = Text.get_window_extent(text)
             inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and ax.bbox.y0 <= box.y0 and box.y1 <= ax.bbox.y1
-            gaps = [_gap(box, other) for other in points]
-            if inside and not box.count_overlaps(taken) and (tied or _gap(box, point) <= min(gaps)):
+            gaps = [_gap(box, point) for point in points]
+            if inside and not box.count_overlaps(taken) and (tied or gaps[number] <= min(gaps)):
                 break
-            if (dx, dy, ha, va) != sides[-1]:
-                text.remove()
         taken.append(box)
 
 

@@ -70,8 +70,11 @@ def _readme(study: Study, runs: list[Study]) -> str:
     def different(describe: Callable[[dict[str, Any]], str]) -> str:
         return ", ".join(dict.fromkeys(map(describe, manifests)))
 
-    spent = {step: [manifest["steps"][step]["seconds"] / 60 for manifest in manifests if manifest["steps"].get(step, {"steps": 0}).get("steps", 1)] for step in ("training", "evaluation")}
-    durations = [f"{step} {min(minutes):.1f} to {max(minutes):.1f}" for step, minutes in spent.items() if minutes]
+    durations = []
+    for name in ("training", "evaluation"):
+        steps = [manifest["steps"][name] for manifest in manifests if name in manifest["steps"]]
+        minutes = [step["seconds"] / 60 for step in steps if step.get("steps") != 0]  # untrained: a training of no steps
+        durations += [f"{name} {min(minutes):.1f} to {max(minutes):.1f}"] if minutes else []
     hardware = different(lambda manifest: f"{manifest['hardware']['cpus']} CPU cores ({manifest['hardware']['machine']}), {', '.join(manifest['hardware']['gpus']) or 'no GPU'}")
     software = different(lambda manifest: f"torch {manifest['versions']['torch']} and transformers {manifest['versions']['transformers']}")
     lines = [

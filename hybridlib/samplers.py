@@ -292,8 +292,15 @@ def draw_batch(name: str, pairs: PairTable, seed: int, step: int, batch_size: in
     return STRATEGIES[name].draw(pairs, rng, batch_size, alpha)
 
 
-def _choose(rng: np.random.Generator, rows: np.ndarray, count: int, what: str) -> np.ndarray:
-    """``count`` different entries of ``rows``."""
+def choose(rng: np.random.Generator, rows: np.ndarray, count: int, what: str) -> np.ndarray:
+    """``count`` different entries of ``rows``.
+
+    Args:
+        what: what the rows are, for the error.
+
+    Raises:
+        InputError: there are not as many.
+    """
     if len(rows) < count:
         raise InputError(f"a batch of {count} needs as many different {what}, the training pairs have {len(rows)}: lower batch_size")
     return rows[rng.choice(len(rows), count, replace=False)]
@@ -303,7 +310,7 @@ def _choose(rng: np.random.Generator, rows: np.ndarray, count: int, what: str) -
 def en_en(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Source: arXiv 2004.05484."""
     pairs = pairs.one_set(rng, "en-en", batch_size)
-    rows = _choose(rng, pairs.with_language("en"), batch_size, "English pairs")
+    rows = choose(rng, pairs.with_language("en"), batch_size, "English pairs")
     return Batch("en-en", rows, rows)
 
 
@@ -311,8 +318,8 @@ def en_en(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: fl
 def x_x(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Each row draws a pair, then one of its languages. Source: arXiv 2004.05484."""
     pairs = pairs.one_set(rng, "x-x", batch_size)
-    chosen = _choose(rng, np.arange(len(pairs.rows)), batch_size, "pairs")
-    rows = pairs.rows[chosen, _languages_of(pairs, rng, chosen, 1)[:, 0]]
+    chosen = choose(rng, np.arange(len(pairs.rows)), batch_size, "pairs")
+    rows = pairs.rows[chosen, languages_of(pairs, rng, chosen, 1)[:, 0]]
     return Batch("x-x", rows, rows)
 
 
@@ -321,7 +328,7 @@ def x_x_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha:
     """Sources: arXiv 2004.05484, arXiv 2408.10536."""
     pairs = pairs.one_set(rng, "mono", batch_size)
     language = pairs.draw_language(rng, batch_size)
-    rows = _choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
+    rows = choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
     return Batch("x-x-mono", rows, rows)
 
 
@@ -329,8 +336,8 @@ def x_x_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha:
 def x_y(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Each row draws a pair, then two of its languages in order. Sources: arXiv 2004.05484, arXiv 2408.10536."""
     pairs = pairs.one_set(rng, "x-y", batch_size)
-    chosen = _choose(rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size, "pairs in two languages")
-    languages = _languages_of(pairs, rng, chosen, 2)
+    chosen = choose(rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size, "pairs in two languages")
+    languages = languages_of(pairs, rng, chosen, 2)
     return Batch("x-y", pairs.rows[chosen, languages[:, 0]], pairs.rows[chosen, languages[:, 1]])
 
 
@@ -342,7 +349,7 @@ def x_y_pair(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha:
     if not len(usable):
         raise InputError(f"no two languages share the {batch_size} questions of an x-y-pair batch (most: {pairs.shared.max()}): lower batch_size")
     x, y = usable[rng.integers(len(usable))]
-    chosen = _choose(rng, np.flatnonzero((pairs.rows[:, [x, y]] >= 0).all(1)), batch_size, "shared questions")
+    chosen = choose(rng, np.flatnonzero((pairs.rows[:, [x, y]] >= 0).all(1)), batch_size, "shared questions")
     return Batch("x-y-pair", pairs.rows[chosen, x], pairs.rows[chosen, y])
 
 
@@ -371,7 +378,7 @@ def code_switched(pairs: PairTable, rng: np.random.Generator, batch_size: int, a
 
     pairs = pairs.one_set(rng, "mono", batch_size)
     language = "en" if "en" in pairs.languages and pairs.capacity["en-en"] >= batch_size else pairs.draw_language(rng, batch_size)
-    rows = _choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
+    rows = choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
     how, texts = pairs.switching, {}
     for side, name in (("question", "query"), ("passage", "passage")):
         if how.probability > 0 and how.sides in ("both", name):
@@ -413,7 +420,7 @@ def expected_draws(name: str, table: PairTable, batch_size: int, alpha: float = 
     return rows.value_counts(normalize=True, sort=False).rename("share").reset_index()
 
 
-def _languages_of(pairs: PairTable, rng: np.random.Generator, chosen: np.ndarray, count: int) -> np.ndarray:
+def languages_of(pairs: PairTable, rng: np.random.Generator, chosen: np.ndarray, count: int) -> np.ndarray:
     """For each chosen pair ``count`` different languages that it has, in random order, ``[chosen, count]``."""
     keys = rng.random((len(chosen), len(pairs.languages)))
     keys[pairs.rows[chosen] < 0] = 2.0

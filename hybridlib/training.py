@@ -33,7 +33,7 @@ from hybridlib.encoder import DualEncoder, check_precision
 from hybridlib.errors import InputError
 from hybridlib.gradients import Embedding, TokenGradients
 from hybridlib.losses import NOBODY, ContrastiveLoss, info_nce, left_out
-from hybridlib.params import Params, parse_override
+from hybridlib.params import Params, parse_overrides
 from hybridlib.processes import processes
 from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
 
@@ -375,7 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("papermill").propagate = False
     try:
-        study = Study(Params.load(options.params, {name: parse_override(value) for name, value in options.p}))
+        study = Study(Params.load(options.params, parse_overrides(options.p)))
         main_process = processes().is_main_process
         logger.setLevel(logging.INFO if main_process else logging.WARNING)  # what is frozen, where an interrupted run goes on
         with processes().main_process_first():  # it writes the data and the built-in encoder that the others read

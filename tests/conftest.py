@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,17 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, fact_pairs: pd.DataFr
     tokenizer = make_tokenizer([*fact_pairs["question"], *fact_pairs["passage"]], 600)
     make_encoder(tokenizer, folder, seed=0, hidden_size=32, layers=1, attention_heads=2, max_length=64)
     return folder
+
+
+@pytest.fixture
+def strategies_as_before() -> Iterator[None]:
+    """Forgets the strategies that a test registers."""
+    from hybridlib.samplers import STRATEGIES
+
+    before = dict(STRATEGIES)
+    yield
+    STRATEGIES.clear()
+    STRATEGIES.update(before)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,15 +17,13 @@ GROUPS = torch.tensor([0, 1, 0, 2, 1, losses.NOBODY])
 
 
 @pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def trials(monkeypatch: pytest.MonkeyPatch, strategies_as_before: None) -> SimpleNamespace:
     """The plugin as it is loaded, and everything as it was when the test is over."""
-    plain, before = losses.info_nce, dict(samplers.STRATEGIES)
+    plain = losses.info_nce
     monkeypatch.setattr(losses, "info_nce", plain)
     monkeypatch.setattr(plugins, "_loaded", {})
     plugins.load([PLUGIN])
-    yield SimpleNamespace(table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce)
-    samplers.STRATEGIES.clear()
-    samplers.STRATEGIES.update(before)
+    return SimpleNamespace(table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce)
 
 
 def test_every_positive_stands_against_the_negatives_alone(trials):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from hybridlib.errors import InputError
 from hybridlib.params import Params
 from hybridlib.study import RUN_STEPS, Study
 
+pytestmark = pytest.mark.usefixtures("strategies_as_before")
 SOLUTION = "notebooks/solutions/my_strategies.py"
 OWN = """from hybridlib.samplers import STRATEGIES, strategy
 
@@ -21,14 +21,6 @@ OWN = """from hybridlib.samplers import STRATEGIES, strategy
 def half_en(pairs, rng, batch_size, alpha):
     return STRATEGIES["en-en" if rng.random() < alpha else "x-y"].draw(pairs, rng, batch_size, alpha)
 """
-
-
-@pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    before = dict(samplers.STRATEGIES)
-    yield
-    samplers.STRATEGIES.clear()
-    samplers.STRATEGIES.update(before)
 
 
 @pytest.fixture
