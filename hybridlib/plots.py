@@ -52,6 +52,8 @@ _STRATEGIES = {
     "hybrid": ("#009E73", "P"),
     "hybrid-0.25": ("#6C3113", ">"),
     "hybrid-0.75": ("#330099", "<"),
+    "hybrid-averaged": ("#117733", "p"),
+    "x-y-averaged": ("#882255", "H"),
     "code-switched": ("#000000", "*"),
 }
 _LANGUAGES = {

@@ -233,11 +233,13 @@ Strategy = Callable[[PairTable, np.random.Generator, int, float], Batch]
 
 @dataclass(frozen=True)
 class Registered:
-    """A strategy, what it does in one line, and the parameters (beyond batch size and seed) that it reads."""
+    """A strategy, what it does in one line, the parameters (beyond batch size and seed) that it reads, and how much of the
+    trained weights it hands on."""
 
     draw: Strategy
     meaning: str
     options: tuple[str, ...] = ()
+    trained_share: float = 1.0
 
     @property
     def built_in(self) -> bool:
@@ -247,17 +249,21 @@ class Registered:
 STRATEGIES: dict[str, Registered] = {}
 
 
-def strategy(name: str, meaning: str, options: tuple[str, ...] = ()) -> Callable[[Strategy], Strategy]:
+def strategy(name: str, meaning: str, options: tuple[str, ...] = (), trained_share: float = 1.0) -> Callable[[Strategy], Strategy]:
     """Register a strategy under a name; it then works in params, in the runner and in every figure.
 
     Args:
         name: letters, digits, ``.``, ``_`` and ``-``: it becomes part of a run's folder.
         meaning: what it does, in one line.
         options: the parameters that it reads beyond batch size and seed; a change of one repeats its runs.
+        trained_share: from 0 to 1; below 1 the run's model is an average of the trained weights, with this share, and of
+            those that training began with (arXiv 2109.01903).
 
     Raises:
-        InputError: the name is taken, or is no name of a folder.
+        InputError: the name is taken, or is no name of a folder; or the share is not between 0 and 1.
     """
+    if not 0 <= trained_share <= 1:
+        raise InputError(f"strategy {name!r}: trained_share ({trained_share}) must lie between 0 and 1")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"strategy {name!r}: a name is made of letters, digits, '.', '_' and '-', and begins with a letter or a digit")
     known = STRATEGIES.get(name)
@@ -265,7 +271,7 @@ def strategy(name: str, meaning: str, options: tuple[str, ...] = ()) -> Callable
     def register(draw: Strategy) -> Strategy:
         if name == UNTRAINED or (known and known.draw.__module__ != draw.__module__):
             raise InputError(f"strategy {name!r}: there is one of that name already; choose another")
-        STRATEGIES[name] = Registered(draw, meaning, options)
+        STRATEGIES[name] = Registered(draw, meaning, options, trained_share)
         return draw
 
     return register
@@ -369,6 +375,18 @@ def hybrid_quarter(pairs: PairTable, rng: np.random.Generator, batch_size: int, 
 def hybrid_three_quarters(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """A point of the alpha curve: x-y is its 0, x-x-mono its 1."""
     return hybrid(pairs, rng, batch_size, 0.75)
+
+
+@strategy("hybrid-averaged", "hybrid, its weights averaged with the untrained encoder's, 3 to 1", options=("alpha", "language_draw"), trained_share=0.75)
+def hybrid_averaged(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """Hybrid that keeps something of what the encoder knew; the share was chosen on held-out articles (docs/study.md)."""
+    return hybrid(pairs, rng, batch_size, alpha)
+
+
+@strategy("x-y-averaged", "x-y, its weights averaged with the untrained encoder's, 3 to 1", trained_share=0.75)
+def x_y_averaged(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """Beside ``hybrid-averaged``: what of its gain is the average's and what the batches'."""
+    return x_y(pairs, rng, batch_size, alpha)
 
 
 @strategy("code-switched", "monolingual English batches with words switched to other languages", options=("language_draw", "switch_probability", "switch_sides", "lexicon_path"))

@@ -35,7 +35,7 @@ from hybridlib.gradients import Embedding, TokenGradients
 from hybridlib.losses import NOBODY, ContrastiveLoss, info_nce, left_out
 from hybridlib.params import Params, parse_overrides
 from hybridlib.processes import processes
-from hybridlib.samplers import UNTRAINED, Batch, PairTable, draw_batch
+from hybridlib.samplers import STRATEGIES, UNTRAINED, Batch, PairTable, draw_batch
 
 logger = logging.getLogger(__name__)
 _CHECKPOINTS, _BEST = "checkpoints", "best.pt"
@@ -43,6 +43,9 @@ _CHECKPOINTS, _BEST = "checkpoints", "best.pt"
 
 def train(params: Params, encoder: DualEncoder, pairs: pd.DataFrame, validation: RetrievalCorpus, folder: Path) -> pd.DataFrame:
     """Train ``encoder`` in place; write ``folder/model`` and ``folder/training.jsonl``.
+
+    A strategy with a ``trained_share`` below 1 trains as any other does; what is validated and handed on is its weights
+    averaged with those it began with.
 
     A run that was killed goes on from its newest checkpoint in ``folder/checkpoints`` (``checkpoint_every``), and
     ends with the same weights as one that was not, to the bit in one process on a CPU. A finished run keeps no checkpoints.
@@ -101,6 +104,8 @@ class _Run:
         self.loss = ContrastiveLoss(params.temperature, params.learn_temperature, params.bidirectional).to(accelerator.device)
         optimizer = torch.optim.AdamW(_parameter_groups(encoder, self.loss, params), lr=params.learning_rate, fused=accelerator.device.type in ("cpu", "cuda"))
         self.model, self.optimizer = accelerator.prepare(encoder, optimizer)
+        self.share = STRATEGIES[params.strategy].trained_share if self.steps else 1.0
+        self.start = {name: weight.detach().clone() for name, weight in encoder.named_parameters() if weight.requires_grad} if self.share < 1 else {}
         self.token_gradients = TokenGradients(encoder, accelerator.num_processes)
         self.groups, self.negative_groups = _content_ids(pairs)
         self.bar = tqdm(total=self.steps, desc=params.strategy, unit="step", disable=not accelerator.is_main_process or not self.steps, mininterval=2)
@@ -180,11 +185,21 @@ class _Run:
     # ------------------------------------------------------------------------------------------ validation and log
 
     def _validate(self) -> dict[str, float]:
-        """Validation mAP in each setting (every process computes the same)."""
+        """Validation mAP in each setting, of the weights as they would be handed on (every process computes the same)."""
         params = self.params
+        trained = {name: weight.detach().clone() for name, weight in self.encoder.named_parameters() if name in self.start}
+        self._average()
         vectors = retrieval.encode_corpus(self.encoder, self.validation, params.encode_tokens, progress=False)
+        self.encoder.load_state_dict(trained, strict=False)
         settings = evaluation.summarise(retrieval.rank(*vectors, self.validation, params.top_k, params.score_block), self.validation, params.top_k)["settings"]
         return {f"validation {setting} mAP": float(values["map"]) for setting, values in settings.items()}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Average the encoder's weights with those that training began with, where the strategy asks for that."""
+        for name, weight in self.encoder.named_parameters():
+            if name in self.start:
+                weight.copy_(torch.lerp(self.start[name], weight, self.share))
 
     def _note_best(self, record: dict[str, Any]) -> None:
         """Whether this validation is the best so far; the main process's word counts."""
@@ -266,6 +281,7 @@ class _Run:
         self.accelerator.wait_for_everyone()
         if self.params.keep_best and self.state.best > -math.inf:
             self.encoder.load_state_dict(checkpoints.load(self.folder / _CHECKPOINTS / _BEST)["model"])
+        self._average()
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.encoder.save(self.folder / "model")

@@ -59,7 +59,7 @@ STEPS = 60
 
 
 def params(**changes: object) -> Params:
-    values = {"strategy": "hybrid", "steps": STEPS, "batch_size": 16, "learning_rate": 5e-3, "validate_every": 20, "max_length": 64, "checkpoint_every": 1, "keep_best": True, "learn_temperature": True}
+    values = {"strategy": "hybrid-averaged", "steps": STEPS, "batch_size": 16, "learning_rate": 5e-3, "validate_every": 20, "max_length": 64, "checkpoint_every": 1, "keep_best": True, "learn_temperature": True}
     return Params(**values | changes)
 
 

@@ -277,9 +277,15 @@ def test_a_strategy_of_ones_own(full, x_en):
 
 
 def test_an_unregistered_strategy_is_unknown():
-    assert known_strategies() == [UNTRAINED, "en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "hybrid-0.25", "hybrid-0.75", "code-switched"]
+    assert known_strategies() == [UNTRAINED, "en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "hybrid-0.25", "hybrid-0.75", "hybrid-averaged", "x-y-averaged", "code-switched"]
     with pytest.raises(InputError, match="no strategy is called 'x-en'"):
         Params.check({"strategy": "x-en"})
+
+
+def test_a_share_of_the_trained_weights_is_between_none_and_all():
+    with pytest.raises(InputError, match=r"'more'.*trained_share \(1.5\)"):
+        strategy("more", "more than all", trained_share=1.5)
+    assert {name: known.trained_share for name, known in STRATEGIES.items() if known.trained_share < 1} == {"hybrid-averaged": 0.75, "x-y-averaged": 0.75}
 
 
 def test_pairs_of_one_passage_may_share_a_batch():

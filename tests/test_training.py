@@ -353,6 +353,19 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run(data, tiny_encoder,
     assert np.mean([settings[setting]["map"] for setting in SETTINGS]) == pytest.approx(means[best], abs=1e-6)
 
 
+def test_an_averaged_strategy_hands_on_what_it_validates(run, data, tiny_encoder, tmp_path):
+    """It trains as hybrid does, to the bit; its model lies three quarters of the way from the untrained encoder to hybrid's."""
+    hybrid, log, _ = run
+    averaged_log = train(tiny_params(strategy="hybrid-averaged"), averaged := fresh(tiny_encoder), *data, tmp_path)
+    assert averaged_log["loss"].equals(log["loss"])
+    start, end, got = weights(fresh(tiny_encoder)), weights(hybrid), weights(averaged)
+    assert not equal(got, end) and equal(weights(fresh(tmp_path / "model")), got)
+    for name, value in got.items():
+        torch.testing.assert_close(value, 0.25 * start[name] + 0.75 * end[name], rtol=1e-5, atol=1e-6)
+    settings = evaluation.summarise(retrieval.rank(*retrieval.encode_corpus(averaged, data[1], progress=False), data[1], 10), data[1], 10)["settings"]
+    assert {setting: settings[setting]["map"] for setting in SETTINGS} == {setting: pytest.approx(averaged_log[f"validation {setting} mAP"].iloc[-1], abs=1e-6) for setting in SETTINGS}
+
+
 def test_tensorboard_gets_the_figures(data, tiny_encoder, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
