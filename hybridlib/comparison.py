@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,23 +69,20 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     return written
 
 
-def intervals(runs: Sequence[Study], draws: int = 2000, corrections: Sequence[str] = (PLAIN,)) -> pd.DataFrame:
+def intervals(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
     """mAP in each setting, and rank distance, with 95 % bootstrap intervals over question ids (and seeds).
 
-    Args:
-        corrections: which training-free corrections to give as well; ``none`` is the encoder as it is.
-
     Returns:
-        One row per encoder, strategy, correction and measure (a setting, or ``rank distance``): encoder, strategy,
-        correction, measure, mean, low, high, seeds. Seeds of which a correction was not kept do not count in its row.
+        One row per encoder, strategy and measure (a setting, or ``rank distance``): encoder, strategy, measure, mean,
+        low, high, seeds.
     """
     rows = []
     for (encoder, strategy), seeds in _progress(_systems(runs).items()):
-        for correction, measure in product(corrections, _measures(seeds)):
-            able = [run for run in seeds if _has(run, correction, measure)]
+        for measure in _measures(seeds):
+            able = [run for run in seeds if _has(run, PLAIN, measure)]
             if able:
-                found = significance.interval(_clustered(able, measure, correction), draws)
-                rows.append({"encoder": encoder, "strategy": strategy, "correction": correction, "measure": measure, **vars(found), "seeds": len(able)})
+                found = significance.interval(_clustered(able, measure), draws)
+                rows.append({"encoder": encoder, "strategy": strategy, "measure": measure, **vars(found), "seeds": len(able)})
     return pd.DataFrame(rows)
 
 
@@ -164,7 +161,7 @@ def beside_paper(table: pd.DataFrame, corpus: str) -> pd.DataFrame:
     published = published[(published["corpus"] == corpus) & published["measure"].isin(table["measure"])]
     if published.empty:
         return pd.DataFrame()
-    ours = table[table["correction"] == PLAIN].assign(text=lambda part: _written(part), source=lambda part: part["encoder"].map(lambda name: Path(name).name) + ", here")
+    ours = table.assign(text=lambda part: _written(part), source=lambda part: part["encoder"].map(lambda name: Path(name).name) + ", here")
     theirs = published.assign(source=published["encoder"] + ", paper", text=[_digits(measure).split(" ")[0].format(value) for measure, value in zip(published["measure"], published["value"])])
     both = pd.concat([ours, theirs])
     wide = both.pivot(index=["measure", "strategy"], columns="source", values="text")[list(dict.fromkeys(both["source"]))]
@@ -185,7 +182,7 @@ def alpha_curve(runs: Sequence[Study], table: pd.DataFrame) -> pd.DataFrame:
         there are three different ones.
     """
     shares = {"x-y": 0.0, "hybrid-0.25": 0.25, "hybrid-0.75": 0.75, "x-x-mono": 1.0, "hybrid": runs[0].params.alpha}
-    part = table[(table["correction"] == PLAIN) & table["strategy"].isin(shares)]
+    part = table[table["strategy"].isin(shares)]
     part = part.assign(alpha=part["strategy"].map(shares)).sort_values("alpha")
     return part if part["alpha"].nunique() > 2 else part.iloc[:0]
 
@@ -228,28 +225,34 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["encoder", "strategy", "setting", "languages", "mean", "low", "high"])
 
 
-def plane(table: pd.DataFrame) -> pd.DataFrame:
-    """What plots.bias_plane draws, from :func:`intervals`: strategy, correction, map and rank_distance with their intervals;
-    empty where the corpus has no pool of languages."""
+def plane(table: pd.DataFrame, results: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What plots.bias_plane draws: strategy, correction, map and rank_distance; empty where the corpus has no pool of languages.
+
+    Args:
+        table: from :func:`intervals`: the encoders as they are, with their intervals.
+        results: from :func:`headlines`: where the corrections take them, means over the same seeds, without intervals.
+    """
     if not {"multilingual", "rank distance"} <= set(table["measure"]):
         return pd.DataFrame()
     parts = {}
     for measure, name in (("multilingual", "map"), ("rank distance", "rank_distance")):
-        part = table[table["measure"] == measure].set_index(["encoder", "strategy", "correction"])[["mean", "low", "high"]]
+        part = table[table["measure"] == measure].set_index(["encoder", "strategy"])[["mean", "low", "high"]]
         parts[name] = part.rename(columns={"mean": name, "low": f"{name}_low", "high": f"{name}_high"})
-    joined = pd.concat(parts.values(), axis=1).reset_index().assign(seed=0)
+    joined = pd.concat(parts.values(), axis=1).reset_index().assign(correction=PLAIN)
+    if results is not None:
+        corrected = over_seeds(results[results["correction"] != PLAIN]).rename(columns={"multilingual mAP": "map", "rank distance": "rank_distance"})
+        joined = pd.concat([joined, corrected[["encoder", "strategy", "correction", "map", "rank_distance"]]], ignore_index=True)
     if joined["encoder"].nunique() > 1:
         joined["strategy"] = joined["encoder"] + " " + joined["strategy"]
-    return joined
+    return joined.assign(seed=0)
 
 
 def interval_table(table: pd.DataFrame) -> pd.DataFrame:
-    """:func:`intervals` for a reader: one row per encoder, strategy and correction, a column per measure, ``mean [low, high]``."""
+    """:func:`intervals` for a reader: one row per encoder and strategy, a column per measure, ``mean [low, high]``."""
     names = table["measure"].where(table["measure"] == "rank distance", table["measure"] + " mAP")
-    keys = ["encoder", "strategy", "correction", "seeds"]
+    keys = ["encoder", "strategy", "seeds"]
     wide = table.assign(measure=names, text=_written(table)).pivot(index=keys, columns="measure", values="text")
-    ordered = wide.loc[list(table[keys].drop_duplicates().itertuples(index=False, name=None)), names.unique()].fillna("").reset_index().rename_axis(columns=None)
-    return ordered.drop(columns="correction") if set(table["correction"]) == {PLAIN} else ordered
+    return wide.loc[list(table[keys].drop_duplicates().itertuples(index=False, name=None)), names.unique()].fillna("").reset_index().rename_axis(columns=None)
 
 
 def _written(table: pd.DataFrame) -> list[str]:
