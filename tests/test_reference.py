@@ -34,7 +34,7 @@ def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path):
         assert (made / name).read_text(encoding="utf-8") == (kept / "comparison" / name).read_text(encoding="utf-8"), name
     again, before = (pd.read_csv(folder / "differences.csv") for folder in (made, kept / "comparison"))
     pd.testing.assert_frame_equal(again, before, rtol=1e-6)
-    assert (made / "figures" / "bias_plane.png").stat().st_size > 1000 and (ROOT / "docs" / "figures" / f"{kept.name}.png").exists()
+    assert (made / "figures" / "bias_plane.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda folder: folder.name)
