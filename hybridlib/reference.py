@@ -27,8 +27,7 @@ def export(study: Study, folder: Path) -> list[Study]:
     """Copy what a comparison needs of every finished run to ``folder/<study>``, the grid to its ``study.yaml``, and say
     in its ``README.md`` what was run, on what and for how long.
 
-    Of the corrections only the multilingual setting of each strategy's first seed is kept query by query; their other
-    figures are in metrics.json.
+    Of the corrections only the multilingual setting is kept query by query; their other figures are in metrics.json.
 
     Returns:
         The exported runs, as runs of the new place.
@@ -44,20 +43,20 @@ def export(study: Study, folder: Path) -> list[Study]:
     check_writable(there.folder)
     exported = [Study(run.params.but(output_dir=folder, trained_in=None)) for run in runs]
     for run, copy in zip(runs, exported):
-        _export_run(run, copy, corrected=run.params.seed == study.params.seeds[0])
+        _export_run(run, copy)
     there.params.save(there.folder / GRID_FILE)
     write_text(there.folder / "README.md", _readme(there, exported))
     return exported
 
 
-def _export_run(run: Study, copy: Study, corrected: bool) -> None:
+def _export_run(run: Study, copy: Study) -> None:
     copy.run.mkdir(parents=True, exist_ok=True)
     for name in _KEPT_AS_IT_IS:
         shutil.copyfile(run.run / name, copy.run / name)
     _shorten_log(run.place("training") / "training.jsonl", copy.run / "training.jsonl")
     write_text(copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n")
     _shrink(pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED), copy.run / "per_query.parquet")
-    if corrected and (run.run / "corrected.parquet").exists():
+    if (run.run / "corrected.parquet").exists():
         pooled = pd.read_parquet(run.run / "corrected.parquet", columns=[*_NEEDED, "correction"], filters=[("setting", "==", "multilingual")])
         _shrink(pooled, copy.run / "corrected.parquet")
     write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
