@@ -53,7 +53,7 @@ _STRATEGIES = {
     "hybrid-0.25": ("#6C3113", ">"),
     "hybrid-0.75": ("#330099", "<"),
     "hybrid-averaged": ("#117733", "p"),
-    "x-y-averaged": ("#882255", "H"),
+    "x-y-averaged": ("#882255", "h"),
     "code-switched": ("#000000", "*"),
 }
 _LANGUAGES = {
