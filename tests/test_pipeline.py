@@ -152,13 +152,14 @@ def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(smoke, t
 def test_a_changed_parameter_repeats_exactly_what_depends_on_it(smoke):
     study, _ = smoke
     outcomes = pipeline.run_study(study.params.but(alpha=0.9), progress=False)
-    assert done(outcomes) == {("built-in-hybrid-s0", step) for step in RUN_STEPS} | {("smoke", "comparison")}
+    again = {(f"built-in-{strategy}-s0", step) for strategy in ("hybrid", "hybrid-averaged") for step in RUN_STEPS}
+    assert done(outcomes) == again | {("smoke", "comparison")}
 
 
 @pytest.mark.parametrize(("change", "step", "same"), [
-    ({"alpha": 0.1}, "training", set(BUILT_IN) - {"hybrid"}),
+    ({"alpha": 0.1}, "training", set(BUILT_IN) - {"hybrid", "hybrid-averaged"}),
     ({"switch_probability": 0.1}, "training", set(BUILT_IN) - {"code-switched"}),
-    ({"language_draw": "size"}, "training", {"untrained", "x-y", "x-x", "en-en", "x-y-pair"}),
+    ({"language_draw": "size"}, "training", {"untrained", "x-y", "x-y-averaged", "x-x", "en-en", "x-y-pair"}),
     ({"dataset_tau": 0.5}, "training", {"untrained"}),
     ({"learning_rate": 0.5}, "training", {"untrained"}),
     ({"eval_languages": ["de", "en"]}, "training", set(BUILT_IN)),

@@ -453,12 +453,16 @@ def test_bias_plane_names_each_point() -> None:
 
 
 def test_bias_plane_keeps_names_apart() -> None:
-    close = pd.DataFrame({"strategy": [name for name in plots._STRATEGIES if not name.startswith("hybrid-")], "seed": 0, "map": [0.2, 0.4, 0.3, 0.55, 0.585, 0.59, 0.592, 0.5], "rank_distance": [420.0, 390, 400, 320, 300, 301, 299, 350]})
+    at = {
+        "untrained": (0.2, 420), "en-en": (0.4, 390), "x-x": (0.3, 400), "x-x-mono": (0.55, 320), "x-y": (0.585, 300), "x-y-pair": (0.59, 301),
+        "hybrid": (0.592, 299), "hybrid-averaged": (0.6, 302), "x-y-averaged": (0.594, 285), "code-switched": (0.5, 350),
+    }  # fmt: skip
+    close = pd.DataFrame([(name, 0, *place) for name, place in at.items()], columns=["strategy", "seed", "map", "rank_distance"])
     fig = plots.bias_plane(close)
     fig.canvas.draw()
     boxes = [Text.get_window_extent(text) for text in fig.axes[0].texts]  # without the line that ties a far one to its point
-    assert len(boxes) == 8
-    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 8  # itself
+    assert len(boxes) == len(at)
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * len(at)  # itself
 
 
 def test_projection_has_every_passage_once_and_joins_translations() -> None:
