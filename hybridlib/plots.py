@@ -169,7 +169,7 @@ def training_curves(logs: pd.DataFrame, smooth: int | None = None) -> Figure:
     Args:
         logs: columns strategy, seed, step, loss (NaN where none was logged) and any of
             ``validation <setting> mAP`` (NaN where not validated). Single seeds are drawn as thin lines.
-        smooth: the loss is a running mean over so many logged steps; None: a fiftieth of them.
+        smooth: the loss is a running mean over so many logged steps; None: a tenth of them.
     """
     _check(logs, ["strategy", "seed", "step"], "training_curves")
     titles = {f"validation {setting} mAP": f"validation, {setting}" for setting in SETTINGS}
@@ -198,7 +198,7 @@ def training_curves(logs: pd.DataFrame, smooth: int | None = None) -> Figure:
 
 def _default_window(logs: pd.DataFrame) -> int:
     logged = logs.dropna(subset="loss").groupby(["strategy", "seed"]).size()
-    return max(1, int(logged.max()) // 50)
+    return max(1, int(logged.max()) // 10)
 
 
 def _curves(ax: Axes, logs: pd.DataFrame, column: str, window: int) -> None:

@@ -37,11 +37,16 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, list[pipelin
     return Study(params), pipeline.run_study(params, progress=False)
 
 
+def limit(notebook: Path) -> int:
+    """Bytes that an executed notebook may take: the comparison draws every strategy, a dozen here."""
+    return 1_500_000 if "05_comparison" in notebook.name else 1_000_000
+
+
 def execute(study: Study, name: str, folder: Path, **parameters: object) -> list[nbformat.NotebookNode]:
     """Run a notebook beside the study's own; the outputs of its code cells."""
     out = folder / name.replace("/", "-")
     papermill.execute_notebook(ROOT / "notebooks" / name, out, parameters={**study.params.plain(), **parameters}, progress_bar=False, cwd=ROOT / "notebooks")
-    assert out.stat().st_size < 1_500_000
+    assert out.stat().st_size < limit(out)
     return [output for cell in nbformat.read(out, 4).cells if cell.cell_type == "code" for output in cell.outputs]
 
 
@@ -85,7 +90,7 @@ def test_executed_notebooks_are_small_and_without_errors(smoke):
     files = sorted(study.folder.rglob("*.ipynb"))
     assert len(files) == 2 + 3 * len(study.cells())
     for file in files:
-        assert file.stat().st_size < 1_500_000, file
+        assert file.stat().st_size < limit(file), file
         cells = [cell for cell in nbformat.read(file, 4).cells if cell.cell_type == "code"]
         assert all(cell.execution_count for cell in cells)
         outputs = [output for cell in cells for output in cell.outputs]
