@@ -2,7 +2,8 @@
 
 A plugin, not a benchmark of speed: name this file in the parameter ``plugins``. It also changes the loss: every passage of the batch
 that says what the right one says, in whatever language, is a positive (multi-positive InfoNCE: the mean over a question's positives
-of -log of its share against the negatives). For batches in which no content stands twice that is InfoNCE as it was.
+of -log of its share against the negatives). For batches in which no content stands twice that is InfoNCE as it was. And a strategy may
+give each batch a temperature of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hybridlib.samplers import STRATEGIES, Batch, PairTable, choose, languages_o
 
 def multi_positive(queries: Tensor, passages: Tensor, query_groups: Tensor, passage_groups: Tensor, positives: Tensor, temperature: float | Tensor) -> Tensor:
     """Mean over queries of the mean over positives of ``-log( exp(s+/t) / (exp(s+/t) + sum of exp(s-/t)) )``; arguments as in info_nce."""
-    scores = queries @ passages.T / temperature
+    scores = queries @ passages.T / (temperature * _of_batch["temperature"])
     positive = query_groups[:, None] == passage_groups[None, :]
     negatives = scores.masked_fill(positive | (passage_groups == losses.NOBODY)[None, :], float("-inf")).logsumexp(1, keepdim=True)
     each = torch.logaddexp(scores, negatives) - scores
@@ -25,6 +26,8 @@ def multi_positive(queries: Tensor, passages: Tensor, query_groups: Tensor, pass
 
 
 losses.info_nce = multi_positive
+_of_batch = {"temperature": 1.0}  # of the batch that was drawn last, as a multiple of the parameter
+STEPS = 60  # of every trial
 
 
 def _few(pairs: PairTable, rng: np.random.Generator, batch_size: int, count: int) -> Batch:
@@ -77,3 +80,39 @@ def hybrid_averaged_half(pairs: PairTable, rng: np.random.Generator, batch_size:
 def x_x_mono_averaged(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Beside ``hybrid-averaged``: what monolingual batches alone make of the same."""
     return STRATEGIES["x-x-mono"].draw(pairs, rng, batch_size, alpha)
+
+
+def _alpha_of(rng: np.random.Generator, first: float, last: float) -> float:
+    """A share of monolingual batches that changes evenly from the first step to the last; the generator's key holds the step."""
+    step = int(rng.bit_generator.state["state"]["key"][1])
+    return first + (last - first) * min(1.0, (step - 1) / (STEPS - 1))
+
+
+@strategy("alpha-falling", "hybrid whose alpha falls from 1 to 0 over the run", ("language_draw",))
+def alpha_falling(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """First the content, then the languages."""
+    return STRATEGIES["hybrid"].draw(pairs, rng, batch_size, _alpha_of(rng, 1.0, 0.0))
+
+
+@strategy("alpha-rising", "hybrid whose alpha rises from 0 to 1 over the run", ("language_draw",))
+def alpha_rising(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """First the languages, then the content."""
+    return STRATEGIES["hybrid"].draw(pairs, rng, batch_size, _alpha_of(rng, 0.0, 1.0))
+
+
+@strategy("sharp-mono", "hybrid, half the temperature for monolingual batches", ("alpha", "language_draw"))
+def sharp_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """The nearest negatives of the same language count for more."""
+    return _sharp(pairs, rng, batch_size, alpha, "x-x-mono")
+
+
+@strategy("sharp-cross", "hybrid, half the temperature for cross-lingual batches", ("alpha", "language_draw"))
+def sharp_cross(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+    """The nearest negatives, in whatever language, count for more."""
+    return _sharp(pairs, rng, batch_size, alpha, "x-y")
+
+
+def _sharp(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float, regime: str) -> Batch:
+    batch = STRATEGIES["hybrid"].draw(pairs, rng, batch_size, alpha)
+    _of_batch["temperature"] = 0.5 if batch.regime == regime else 1.0
+    return batch

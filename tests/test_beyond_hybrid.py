@@ -26,6 +26,14 @@ def trials(monkeypatch: pytest.MonkeyPatch, strategies_as_before: None) -> Simpl
     return SimpleNamespace(table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce)
 
 
+def loss_of(trials: SimpleNamespace) -> tuple[float, float, float]:
+    """The trials' loss of one batch, and the plain loss of it at the whole and at half the temperature."""
+    generator = torch.Generator().manual_seed(1)
+    queries, passages = torch.nn.functional.normalize(torch.randn(2, 5, 4, generator=generator, dtype=torch.float64), dim=-1)
+    rest = (torch.arange(5), torch.arange(5), torch.arange(5))
+    return trials.multi(queries, passages, *rest, 0.1).item(), trials.plain(queries, passages, *rest, 0.1).item(), trials.plain(queries, passages, *rest, 0.05).item()
+
+
 def test_every_positive_stands_against_the_negatives_alone(trials):
     generator = torch.Generator().manual_seed(0)
     queries, passages = (torch.nn.functional.normalize(torch.randn(rows, 4, generator=generator, dtype=torch.float64), dim=-1) for rows in (5, 6))
@@ -51,3 +59,23 @@ def test_a_multi_positive_batch_holds_each_question_in_two_languages(trials):
     frame = trials.table.frame
     rows = samplers.draw_batch("multi-positive", trials.table, 0, 1, 16).questions
     assert len(set(rows)) == 16 and frame.iloc[rows].groupby("pair_id")["lang"].nunique().tolist() == [2] * 8
+
+
+@pytest.mark.parametrize(("name", "early", "late"), [("alpha-falling", "x-x-mono", "x-y"), ("alpha-rising", "x-y", "x-x-mono")])
+def test_alpha_changes_over_the_run(name, early, late, trials):
+    def regimes(steps):
+        return [samplers.draw_batch(name, trials.table, seed, step, 16).regime for seed in range(30) for step in steps]
+
+    assert set(regimes([1])) == {early} and set(regimes([60])) == {late}
+    assert 0.35 < np.mean([regime == early for regime in regimes([30, 31])]) < 0.65
+
+
+@pytest.mark.parametrize(("name", "sharp"), [("sharp-mono", "x-x-mono"), ("sharp-cross", "x-y")])
+def test_each_kind_of_batch_has_its_temperature(name, sharp, trials):
+    seen = set()
+    for step in range(1, 11):
+        regime = samplers.draw_batch(name, trials.table, 0, step, 16).regime
+        loss, whole, half = loss_of(trials)
+        assert loss == pytest.approx(half if regime == sharp else whole)
+        seen.add(regime)
+    assert seen == {"x-x-mono", "x-y"}
