@@ -197,8 +197,9 @@ def by_language(runs: Sequence[Study], draws: int = 1000) -> pd.DataFrame:
     for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         for setting in _settings(seeds):
             tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
-            for lang in sorted(tables[0]["query_lang"].unique()):
-                found = significance.interval(ClusteredMean([table[table["query_lang"] == lang] for table in tables]), draws)
+            everywhere, cells = ClusteredMean(tables), tables[0].drop_duplicates("cell").groupby("query_lang")["cell"]
+            for lang, own in cells:
+                found = significance.interval(everywhere.within(own), draws)
                 rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "lang": lang, "seen": lang in seeds[0].params.languages, **vars(found)})
     return pd.DataFrame(rows)
 
@@ -217,10 +218,12 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
         trained = {*seeds[0].params.languages, evaluation.POOL}
         for setting in _settings(seeds):
             tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
-            seen = tables[0]["query_lang"].isin(trained) & tables[0]["target"].isin(trained)
-            for name, cells in (("seen", set(tables[0]["cell"][seen])), ("unseen", set(tables[0]["cell"][~seen]))):
-                if cells and not seen.all():
-                    found = significance.interval(ClusteredMean([table[table["cell"].isin(cells)] for table in tables]), draws)
+            cells = tables[0].drop_duplicates("cell")
+            seen = cells["query_lang"].isin(trained) & cells["target"].isin(trained)
+            everywhere = None if seen.all() else ClusteredMean(tables)
+            for name, own in (("seen", cells["cell"][seen]), ("unseen", cells["cell"][~seen])):
+                if everywhere and len(own):
+                    found = significance.interval(everywhere.within(own), draws)
                     rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "languages": name, **vars(found)})
     return pd.DataFrame(rows, columns=["encoder", "strategy", "setting", "languages", "mean", "low", "high"])
 

@@ -6,8 +6,9 @@ The language copies of a question are not independent, so a question id with all
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,16 @@ class ClusteredMean:
     def mean(self) -> float:
         """The macro average, over all seeds."""
         return float(_macro(self.sums.mean(0).sum(0), self.counts.sum(0)))
+
+    def within(self, cells: Collection[str]) -> ClusteredMean:
+        """The same over some of the cells alone, and over the questions that are in them."""
+        part, chosen = copy.copy(self), self.cells.isin(cells)
+        some = self.counts[:, chosen].any(1)
+        part.index = self.index[self.index.get_level_values(1).isin(cells)]
+        part.questions, part.cells = self.questions[some], self.cells[chosen]
+        part.counts, part.sums = self.counts[some][:, chosen], self.sums[:, some][:, :, chosen]
+        part._resampled = {}
+        return part
 
     def resampled(self, draws: int, seed: int) -> np.ndarray:
         """The macro average of ``draws`` bootstrap samples of questions (and of seeds, if there are several), ``[draws]``.

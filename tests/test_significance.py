@@ -21,6 +21,18 @@ def test_mean_is_macro_over_cells_where_they_differ_in_size():
     assert ClusteredMean([frame]).mean() == pytest.approx((0.5 + 1.0) / 2)
 
 
+def test_some_cells_alone_are_as_if_there_were_no_others():
+    frames = [table(np.random.default_rng(seed).random((30, 4))) for seed in range(2)]
+    frames = [frame[(frame["cell"] != "c2") | (frame["question_id"] < "q2")] for frame in frames]  # few questions in c2
+    everywhere = ClusteredMean(frames)
+    everywhere.resampled(2000, 0)
+    for cells in (["c2"], ["c1", "c2"], ["c0", "c3"]):
+        part, alone = everywhere.within(cells), ClusteredMean([frame[frame["cell"].isin(cells)] for frame in frames])
+        assert [part.mean(), *vars(interval(part)).values()] == pytest.approx([alone.mean(), *vars(interval(alone)).values()])
+        assert part.index.equals(alone.index) and compare(part, alone).p == 1
+    assert everywhere.mean() == ClusteredMean(frames).mean()
+
+
 def test_interval_takes_copies_of_a_question_as_one():
     """Four identical copies of each question tell no more than one of them."""
     values = np.random.default_rng(0).random(200)
