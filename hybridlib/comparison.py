@@ -338,13 +338,12 @@ def _has(run: Study, correction: str, measure: str) -> bool:
 
 def _per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
     """The rows of one setting: columns question_id, query_lang, target, relevant, ap, rank_distance."""
-    wanted = [("setting", "==", setting)]
+    wanted, columns = [("setting", "==", setting)], ["question_id", "query_lang", "target", "relevant", "ap", "rank_distance"]
     if correction == PLAIN:
-        table = pd.read_parquet(run.run / "per_query.parquet", filters=wanted)
+        table = pd.read_parquet(run.run / "per_query.parquet", columns=columns, filters=wanted)
     else:
-        table = pd.read_parquet(run.run / "corrected.parquet", filters=[*wanted, ("correction", "==", correction)])
-    names = {name: table[name].astype(str) for name in ("query_lang", "target")}
-    return table[["question_id", "relevant", "ap", "rank_distance"]].assign(**names)
+        table = pd.read_parquet(run.run / "corrected.parquet", columns=columns, filters=[*wanted, ("correction", "==", correction)])
+    return table.assign(**{name: table[name].astype(str) for name in ("query_lang", "target")})
 
 
 def _ap_per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
