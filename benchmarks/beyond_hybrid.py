@@ -70,18 +70,6 @@ def hybrid_multi(pairs: PairTable, rng: np.random.Generator, batch_size: int, al
     return STRATEGIES["x-x-mono" if rng.random() < alpha else "multi-positive"].draw(pairs, rng, batch_size, alpha)
 
 
-@strategy("hybrid-averaged-half", "hybrid, its weights averaged with the untrained encoder's, 1 to 1", ("alpha", "language_draw"), trained_share=0.5)
-def hybrid_averaged_half(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
-    """Beside ``hybrid-averaged``, to choose its share."""
-    return STRATEGIES["hybrid"].draw(pairs, rng, batch_size, alpha)
-
-
-@strategy("x-x-mono-averaged", "x-x-mono, its weights averaged with the untrained encoder's, 3 to 1", ("language_draw",), trained_share=0.75)
-def x_x_mono_averaged(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
-    """Beside ``hybrid-averaged``: what monolingual batches alone make of the same."""
-    return STRATEGIES["x-x-mono"].draw(pairs, rng, batch_size, alpha)
-
-
 def _alpha_of(rng: np.random.Generator, first: float, last: float) -> float:
     """A share of monolingual batches that changes evenly from the first step to the last; the generator's key holds the step."""
     step = int(rng.bit_generator.state["state"]["key"][1])

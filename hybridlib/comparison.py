@@ -15,6 +15,7 @@ from hybridlib.display import example_query
 from hybridlib.evaluation import SETTINGS
 from hybridlib.files import write_text
 from hybridlib.ranking import Ranking
+from hybridlib.samplers import UNTRAINED
 from hybridlib.significance import ClusteredMean
 from hybridlib.study import Study
 
@@ -87,7 +88,8 @@ def intervals(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
 
 
 def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAIN, measures: Sequence[str] | None = None) -> pd.DataFrame:
-    """Every pair of strategies of an encoder, in each setting: paired over question ids, Holm-corrected.
+    """Every pair of strategies of an encoder, in each setting: paired over question ids, and over the seeds that both have
+    (an untrained encoder is the same whatever the seed, and stands against them all).
 
     Args:
         correction: compare the encoders under this training-free correction.
@@ -95,31 +97,41 @@ def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAI
 
     Returns:
         Columns encoder, measure, first, second, difference (first - second), low, high (95 % bootstrap), p (paired
-        randomisation), p_holm (corrected over all rows of the table).
+        randomisation), seeds (how many both have).
     """
     rows = []
     for encoder in dict.fromkeys(run.params.encoder for run in runs):
-        systems = _systems([run for run in runs if run.params.encoder == encoder])
+        systems = {strategy: seeds for (_, strategy), seeds in _systems([run for run in runs if run.params.encoder == encoder]).items()}
         for measure in _measures(runs) if measures is None else measures:
-            kept = {strategy: [run for run in seeds if _has(run, correction, measure)] for (_, strategy), seeds in systems.items()}
-            able = {strategy: _clustered(seeds, measure, correction) for strategy, seeds in kept.items() if seeds}
-            for first, second in _progress(list(combinations(able, 2))):
-                found = significance.compare(able[first], able[second], draws)
-                rows.append({"encoder": encoder, "measure": measure, "first": first, "second": second, "difference": found.mean, "low": found.low, "high": found.high, "p": found.p})
-    table = pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p"])
-    return table.assign(p_holm=significance.holm(table["p"]))
+            able = {strategy: [run for run in seeds if _has(run, correction, measure)] for strategy, seeds in systems.items()}
+            built: dict[tuple[str, tuple[int, ...]], ClusteredMean] = {}
+            for pair in _progress(list(combinations([strategy for strategy in able if able[strategy]], 2))):
+                chosen = _seeds_of_both(able, *pair)
+                for strategy, seeds in zip(pair, chosen):
+                    if (strategy, seeds) not in built:
+                        built[strategy, seeds] = _clustered([run for run in able[strategy] if run.params.seed in seeds], measure, correction)
+                found = significance.compare(*(built[key] for key in zip(pair, chosen)), draws)
+                rows.append({"encoder": encoder, "measure": measure, "first": pair[0], "second": pair[1], "difference": found.mean, "low": found.low, "high": found.high, "p": found.p, "seeds": max(map(len, chosen))})
+    return pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p", "seeds"])
+
+
+def _seeds_of_both(runs: dict[str, list[Study]], first: str, second: str) -> list[tuple[int, ...]]:
+    """For each of two strategies, the seeds to compare: those that both have; all, of an untrained one or where there are none."""
+    own = [{run.params.seed for run in runs[strategy]} for strategy in (first, second)]
+    both = set() if UNTRAINED in (first, second) else own[0] & own[1]
+    return [tuple(sorted(both or seeds)) for seeds in own]
 
 
 def against(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
     """The rows of :func:`differences` that concern one strategy, turned so that each reads strategy - other.
 
     Returns:
-        Columns encoder, measure, other, difference, low, high, p_holm.
+        Columns encoder, measure, other, difference, low, high, seeds, p_holm (p corrected over all these rows).
     """
     first, second = table[table["first"] == strategy], table[table["second"] == strategy]
     turned = second.assign(second=second["first"], difference=-second["difference"], low=-second["high"], high=-second["low"])
-    both = pd.concat([first, turned]).rename(columns={"second": "other"})
-    return both[["encoder", "measure", "other", "difference", "low", "high", "p_holm"]].reset_index(drop=True)
+    both = pd.concat([first, turned]).rename(columns={"second": "other"}).reset_index(drop=True)
+    return both[["encoder", "measure", "other", "difference", "low", "high", "seeds"]].assign(p_holm=significance.holm(both["p"]))
 
 
 def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:

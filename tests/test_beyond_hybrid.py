@@ -47,6 +47,18 @@ def test_every_positive_stands_against_the_negatives_alone(trials):
     assert trials.multi(queries, passages[:5], different, different, different, 0.1).item() == pytest.approx(trials.plain(queries, passages[:5], different, different, different, 0.1).item())
 
 
+def test_the_averages_leave_the_loss_alone(monkeypatch, strategies_as_before):
+    monkeypatch.setattr(plugins, "_loaded", {})
+    plain = losses.info_nce
+    plugins.load(["benchmarks/averaged.py"])
+    assert losses.info_nce is plain
+    assert {name: samplers.STRATEGIES[name].trained_share for name in ("hybrid-averaged-half", "x-x-mono-averaged")} == {"hybrid-averaged-half": 0.5, "x-x-mono-averaged": 0.75}
+    table = samplers.PairTable(pair_table(40))
+    for name, averaged in (("hybrid", "hybrid-averaged-half"), ("x-x-mono", "x-x-mono-averaged")):
+        for step in range(5):
+            assert (samplers.draw_batch(averaged, table, 0, step, 16).questions == samplers.draw_batch(name, table, 0, step, 16).questions).all()
+
+
 @pytest.mark.parametrize(("name", "languages"), [("few-2", {2}), ("hybrid-pair", {1, 2}), ("hybrid-multi", {1, 2, 3, 4})])
 def test_the_languages_of_a_batch(name, languages, trials):
     lang = trials.table.frame["lang"].to_numpy()

@@ -76,19 +76,31 @@ def test_against_turns_the_differences_that_name_the_strategy_second(study):
     table = comparison.differences(study.finished_runs(), 50)
     turned = comparison.against(table, "x-y").set_index(["measure", "other"])
     assert set(turned.index.get_level_values("other")) == set(STRATEGIES) - {"x-y"}
-    means = comparison.intervals(study.finished_runs(), 50).set_index(["measure", "strategy"])["mean"]
+    runs = study.finished_runs()
+    means, first_seeds = (comparison.intervals(part, 50).set_index(["measure", "strategy"])["mean"] for part in (runs, [run for run in runs if run.params.seed == 0]))
     for (measure, other), row in turned.iterrows():
-        assert row["difference"] == pytest.approx(means[measure, "x-y"] - means[measure, other])
+        of = first_seeds if other == "hybrid-0.25" else means  # its second seed is missing
+        assert row["difference"] == pytest.approx(of[measure, "x-y"] - of[measure, other]) and row["seeds"] == (1 if other == "hybrid-0.25" else 2)
         assert row["low"] <= row["difference"] <= row["high"]
 
 
 def test_differences_of_corrected_encoders_and_of_some_measures(study):
     table = comparison.differences(study.finished_runs(), 50, "centering", ["multilingual"])
-    headlines = comparison.over_seeds(comparison.headlines(study.finished_runs()))
-    means = headlines[headlines["correction"] == "centering"].set_index("strategy")["multilingual mAP"]
+    headlines = comparison.headlines(study.finished_runs())
+    headlines = headlines[headlines["correction"] == "centering"]
     assert set(table["measure"]) == {"multilingual"} and len(table) == 10
     for row in table.itertuples():
+        both = [0] if "hybrid-0.25" in (row.first, row.second) and "untrained" not in (row.first, row.second) else [0, 1]
+        means = headlines[headlines["seed"].isin(both)].groupby("strategy")["multilingual mAP"].mean()
         assert row.difference == pytest.approx(means[row.first] - means[row.second])
+
+
+def test_the_correction_is_over_the_comparisons_with_one_strategy():
+    """As many pairs as a dozen strategies make leave room for a p below 0.05 of a strategy that is better in everything."""
+    pairs = [(first, second) for first in range(12) for second in range(first)]
+    table = pd.DataFrame([{"encoder": "e", "measure": m, "first": str(a), "second": str(b), "difference": 1.0, "low": 0.9, "high": 1.1, "p": 2 / 2001, "seeds": 3} for m in range(4) for a, b in pairs])
+    turned = comparison.against(table, "3")
+    assert len(turned) == 44 and turned["p_holm"].tolist() == pytest.approx([44 * 2 / 2001] * 44) and turned["p_holm"].max() < 0.05
 
 
 @pytest.mark.parametrize("measure, low, high, expected", [
@@ -99,7 +111,7 @@ def test_differences_of_corrected_encoders_and_of_some_measures(study):
 def test_a_verdict_follows_the_interval(measure, low, high, expected, order):
     if order[1] == "hybrid":
         low, high = -high, -low
-    row = {"encoder": "e", "measure": measure, "first": order[0], "second": order[1], "difference": (low + high) / 2, "low": low, "high": high, "p": 0.5, "p_holm": 0.5}
+    row = {"encoder": "e", "measure": measure, "first": order[0], "second": order[1], "difference": (low + high) / 2, "low": low, "high": high, "p": 0.5, "seeds": 1}
     assert comparison.verdict(pd.DataFrame([row]))["verdict"].tolist() == [expected]
 
 
