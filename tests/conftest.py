@@ -51,13 +51,16 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, fact_pairs: pd.DataFr
 
 @pytest.fixture
 def strategies_as_before() -> Iterator[None]:
-    """Forgets the strategies that a test registers."""
+    """Forgets the strategies that a test registers, and the plugins that it loads."""
+    from hybridlib import plugins
     from hybridlib.samplers import STRATEGIES
 
-    before = dict(STRATEGIES)
+    places = (STRATEGIES, plugins._loaded)
+    before = [dict(place) for place in places]
     yield
-    STRATEGIES.clear()
-    STRATEGIES.update(before)
+    for place, content in zip(places, before):
+        place.clear()
+        place.update(content)
 
 
 @pytest.fixture

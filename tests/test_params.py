@@ -201,7 +201,7 @@ def parameter_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", parameter_files(), ids=lambda file: str(file.relative_to(PROJECT)))
-def test_the_files_in_params_are_valid(file):
+def test_the_files_in_params_are_valid(file, strategies_as_before):
     params = Params.load(file)
     assert params.study == file.stem or file.parent.name != "params"
 

@@ -25,7 +25,7 @@ def rows(file: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda folder: folder.name)
-def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path):
+def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path, strategies_as_before):
     shutil.copytree(kept, tmp_path / kept.name, ignore=shutil.ignore_patterns("comparison"))
     study = Study(Params.load(reference.grid_of(tmp_path / kept.name), {"output_dir": str(tmp_path)}))
     assert not study.has_texts() and not list(study.folder.rglob("*.safetensors"))
