@@ -256,7 +256,8 @@ def test_two_processes_train_as_one_does(name, two_processes, data, tiny_encoder
             assert shared[f"validation {setting} mAP"].dropna().tolist() == pytest.approx(log[f"validation {setting} mAP"].dropna().tolist(), abs=1e-2)
         found = torch.load(two_processes / f"{name}-weights{rank}.pt")
         assert found.keys() == expected.keys()
-        assert max((found[name] - expected[name]).abs().max().item() for name in expected) < 1e-4
+        apart = torch.cat([(found[name] - expected[name]).abs().flatten() for name in expected])
+        assert apart.max() < 1e-3 and (apart < 1e-5).float().mean() > 0.999  # of 3e-2 that they moved; Adam makes steps of the rounding of tiny gradients
     assert equal(weights(fresh(two_processes / name / "model")), torch.load(two_processes / f"{name}-weights0.pt"))
     assert len((two_processes / name / "training.jsonl").read_text().splitlines()) == STEPS + 1
 
