@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -104,13 +105,10 @@ def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAI
         systems = {strategy: seeds for (_, strategy), seeds in _systems([run for run in runs if run.params.encoder == encoder]).items()}
         for measure in _measures(runs) if measures is None else measures:
             able = {strategy: [run for run in seeds if _has(run, correction, measure)] for strategy, seeds in systems.items()}
-            built: dict[tuple[str, tuple[int, ...]], ClusteredMean] = {}
             for pair in _progress(list(combinations([strategy for strategy in able if able[strategy]], 2))):
                 chosen = _seeds_of_both(able, *pair)
-                for strategy, seeds in zip(pair, chosen):
-                    if (strategy, seeds) not in built:
-                        built[strategy, seeds] = _clustered([run for run in able[strategy] if run.params.seed in seeds], measure, correction)
-                found = significance.compare(*(built[key] for key in zip(pair, chosen)), draws)
+                systems_of_pair = [_clustered([run for run in able[strategy] if run.params.seed in seeds], measure, correction) for strategy, seeds in zip(pair, chosen)]
+                found = significance.compare(*systems_of_pair, draws)
                 rows.append({"encoder": encoder, "measure": measure, "first": pair[0], "second": pair[1], "difference": found.mean, "low": found.low, "high": found.high, "p": found.p, "seeds": max(map(len, chosen))})
     return pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p", "seeds"])
 
@@ -208,10 +206,8 @@ def by_language(runs: Sequence[Study], draws: int = 1000) -> pd.DataFrame:
     rows = []
     for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         for setting in _settings(seeds):
-            tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
-            everywhere, cells = ClusteredMean(tables), tables[0].drop_duplicates("cell").groupby("query_lang")["cell"]
-            for lang, own in cells:
-                found = significance.interval(everywhere.within(own), draws)
+            for lang, own in _cells(seeds[0], setting).groupby("query_lang")["cell"]:
+                found = significance.interval(_clustered(seeds, setting).within(own), draws)
                 rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "lang": lang, "seen": lang in seeds[0].params.languages, **vars(found)})
     return pd.DataFrame(rows)
 
@@ -229,13 +225,11 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
     for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         trained = {*seeds[0].params.languages, evaluation.POOL}
         for setting in _settings(seeds):
-            tables = [_ap_per_query(run, setting, PLAIN) for run in seeds]
-            cells = tables[0].drop_duplicates("cell")
+            cells = _cells(seeds[0], setting)
             seen = cells["query_lang"].isin(trained) & cells["target"].isin(trained)
-            everywhere = None if seen.all() else ClusteredMean(tables)
             for name, own in (("seen", cells["cell"][seen]), ("unseen", cells["cell"][~seen])):
-                if everywhere and len(own):
-                    found = significance.interval(everywhere.within(own), draws)
+                if len(own) and not seen.all():
+                    found = significance.interval(_clustered(seeds, setting).within(own), draws)
                     rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "languages": name, **vars(found)})
     return pd.DataFrame(rows, columns=["encoder", "strategy", "setting", "languages", "mean", "low", "high"])
 
@@ -335,9 +329,24 @@ def _measures(seeds: Sequence[Study]) -> list[str]:
 
 
 def _clustered(seeds: Sequence[Study], measure: str, correction: str = PLAIN) -> ClusteredMean:
-    """A setting's average precision, or the rank distance, of each seed, by question and cell."""
+    """A setting's average precision, or the rank distance, of each seed, by question and cell; built once for all tables."""
+    files = [_file(run, correction) for run in seeds]
+    return _built(tuple((file, file.stat().st_mtime_ns) for file in files), measure, correction)
+
+
+@functools.lru_cache(maxsize=256)
+def _built(files: tuple[tuple[Path, int], ...], measure: str, correction: str) -> ClusteredMean:
     read = _rank_distance_per_query if measure == "rank distance" else _ap_per_query
-    return ClusteredMean([read(run, measure, correction) for run in seeds])
+    return ClusteredMean([read(file, measure, correction) for file, _ in files])
+
+
+def _file(run: Study, correction: str) -> Path:
+    return run.run / ("per_query.parquet" if correction == PLAIN else "corrected.parquet")
+
+
+def _cells(run: Study, setting: str) -> pd.DataFrame:
+    """The cells of a setting, a row each: cell, query_lang, target."""
+    return _ap_per_query(_file(run, PLAIN), setting, PLAIN)[["cell", "query_lang", "target"]].drop_duplicates()
 
 
 def _has(run: Study, correction: str, measure: str) -> bool:
@@ -345,25 +354,23 @@ def _has(run: Study, correction: str, measure: str) -> bool:
     if correction == PLAIN:
         return True
     setting = "multilingual" if measure == "rank distance" else measure
-    return (run.run / "corrected.parquet").exists() and not _per_query(run, setting, correction).empty
+    file = _file(run, correction)
+    return file.exists() and not _per_query(file, setting, correction).empty
 
 
-def _per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
+def _per_query(file: Path, setting: str, correction: str) -> pd.DataFrame:
     """The rows of one setting: columns question_id, query_lang, target, relevant, ap, rank_distance."""
-    wanted, columns = [("setting", "==", setting)], ["question_id", "query_lang", "target", "relevant", "ap", "rank_distance"]
-    if correction == PLAIN:
-        table = pd.read_parquet(run.run / "per_query.parquet", columns=columns, filters=wanted)
-    else:
-        table = pd.read_parquet(run.run / "corrected.parquet", columns=columns, filters=[*wanted, ("correction", "==", correction)])
+    wanted = [("setting", "==", setting)] + ([] if correction == PLAIN else [("correction", "==", correction)])
+    table = pd.read_parquet(file, columns=["question_id", "query_lang", "target", "relevant", "ap", "rank_distance"], filters=wanted)
     return table.assign(**{name: table[name].astype(str) for name in ("query_lang", "target")})
 
 
-def _ap_per_query(run: Study, setting: str, correction: str) -> pd.DataFrame:
-    table = _per_query(run, setting, correction)
+def _ap_per_query(file: Path, setting: str, correction: str) -> pd.DataFrame:
+    table = _per_query(file, setting, correction)
     return table.assign(cell=table["query_lang"] + "-" + table["target"], value=table["ap"])
 
 
-def _rank_distance_per_query(run: Study, measure: str, correction: str) -> pd.DataFrame:
-    table = _per_query(run, "multilingual", correction)
+def _rank_distance_per_query(file: Path, measure: str, correction: str) -> pd.DataFrame:
+    table = _per_query(file, "multilingual", correction)
     table = table[table["relevant"] > 1]
     return table.assign(cell=table["query_lang"], value=table["rank_distance"])

@@ -133,7 +133,8 @@ def compare(first: ClusteredMean, second: ClusteredMean, draws: int = 2000, leve
     low, high = _percentiles(resampled, level)
     observed = first.mean() - second.mean()
     gap = first.sums.mean(0) - second.sums.mean(0)  # [questions, cells]
-    tossed = _macro(_tosses(len(gap), draws, seed) @ gap, first.counts.sum(0))
+    share = (gap / first.counts.sum(0)).mean(1)  # of the macro average, by question
+    tossed = _tosses(len(gap), draws, seed) @ share
     p = (1 + (np.abs(tossed) >= abs(observed) - 1e-12).sum()) / (1 + draws)
     if max(len(first.sums), len(second.sums)) > 1:
         p = max(p, min(1, 2 * (1 + min((resampled <= 0).sum(), (resampled >= 0).sum())) / (1 + draws)))
