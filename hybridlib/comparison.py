@@ -106,18 +106,17 @@ def differences(runs: Sequence[Study], draws: int = 2000, correction: str = PLAI
         for measure in _measures(runs) if measures is None else measures:
             able = {strategy: [run for run in seeds if _has(run, correction, measure)] for strategy, seeds in systems.items()}
             for pair in _progress(list(combinations([strategy for strategy in able if able[strategy]], 2))):
-                chosen = _seeds_of_both(able, *pair)
-                systems_of_pair = [_clustered([run for run in able[strategy] if run.params.seed in seeds], measure, correction) for strategy, seeds in zip(pair, chosen)]
-                found = significance.compare(*systems_of_pair, draws)
+                chosen = _of_common_seeds(able, *pair)
+                found = significance.compare(*(_clustered(seeds, measure, correction) for seeds in chosen), draws)
                 rows.append({"encoder": encoder, "measure": measure, "first": pair[0], "second": pair[1], "difference": found.mean, "low": found.low, "high": found.high, "p": found.p, "seeds": max(map(len, chosen))})
     return pd.DataFrame(rows, columns=["encoder", "measure", "first", "second", "difference", "low", "high", "p", "seeds"])
 
 
-def _seeds_of_both(runs: dict[str, list[Study]], first: str, second: str) -> list[tuple[int, ...]]:
-    """For each of two strategies, the seeds to compare: those that both have; all, of an untrained one or where there are none."""
+def _of_common_seeds(runs: dict[str, list[Study]], first: str, second: str) -> list[list[Study]]:
+    """The runs to compare of each of two strategies: those of seeds that both have; all, of an untrained one or where there are none."""
     own = [{run.params.seed for run in runs[strategy]} for strategy in (first, second)]
-    both = set() if UNTRAINED in (first, second) else own[0] & own[1]
-    return [tuple(sorted(both or seeds)) for seeds in own]
+    common = set() if UNTRAINED in (first, second) else own[0] & own[1]
+    return [[run for run in runs[strategy] if not common or run.params.seed in common] for strategy in (first, second)]
 
 
 def against(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
@@ -203,11 +202,12 @@ def by_language(runs: Sequence[Study], draws: int = 1000) -> pd.DataFrame:
     Returns:
         Columns encoder, strategy, setting, lang, seen (whether it was trained on), mean, low, high.
     """
-    rows = []
+    rows, cells = [], _cells(runs[0])
     for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         for setting in _settings(seeds):
-            for lang, own in _cells(seeds[0], setting).groupby("query_lang")["cell"]:
-                found = significance.interval(_clustered(seeds, setting).within(own), draws)
+            everywhere = _clustered(seeds, setting)
+            for lang, own in cells[setting].groupby("query_lang")["cell"]:
+                found = significance.interval(everywhere.within(own), draws)
                 rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "lang": lang, "seen": lang in seeds[0].params.languages, **vars(found)})
     return pd.DataFrame(rows)
 
@@ -221,13 +221,13 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
     Returns:
         Columns encoder, strategy, setting, languages (``seen`` or ``unseen``), mean, low, high.
     """
-    rows = []
+    rows, cells = [], _cells(runs[0])
     for (encoder, strategy), seeds in _progress(_systems(runs).items()):
         trained = {*seeds[0].params.languages, evaluation.POOL}
         for setting in _settings(seeds):
-            cells = _cells(seeds[0], setting)
-            seen = cells["query_lang"].isin(trained) & cells["target"].isin(trained)
-            for name, own in (("seen", cells["cell"][seen]), ("unseen", cells["cell"][~seen])):
+            of_setting = cells[setting]
+            seen = of_setting["query_lang"].isin(trained) & of_setting["target"].isin(trained)
+            for name, own in (("seen", of_setting["cell"][seen]), ("unseen", of_setting["cell"][~seen])):
                 if len(own) and not seen.all():
                     found = significance.interval(_clustered(seeds, setting).within(own), draws)
                     rows.append({"encoder": encoder, "strategy": strategy, "setting": setting, "languages": name, **vars(found)})
@@ -344,9 +344,10 @@ def _file(run: Study, correction: str) -> Path:
     return run.run / ("per_query.parquet" if correction == PLAIN else "corrected.parquet")
 
 
-def _cells(run: Study, setting: str) -> pd.DataFrame:
-    """The cells of a setting, a row each: cell, query_lang, target."""
-    return _ap_per_query(_file(run, PLAIN), setting, PLAIN)[["cell", "query_lang", "target"]].drop_duplicates()
+def _cells(run: Study) -> dict[str, pd.DataFrame]:
+    """The cells of each setting, a row each: cell, query_lang, target; the same in every run of a study."""
+    tables = {setting: _ap_per_query(_file(run, PLAIN), setting, PLAIN) for setting in _settings([run])}
+    return {setting: table[["cell", "query_lang", "target"]].drop_duplicates() for setting, table in tables.items()}
 
 
 def _has(run: Study, correction: str, measure: str) -> bool:

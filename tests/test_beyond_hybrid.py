@@ -21,7 +21,6 @@ def trials(monkeypatch: pytest.MonkeyPatch, strategies_as_before: None) -> Simpl
     """The plugin as it is loaded, and everything as it was when the test is over."""
     plain = losses.info_nce
     monkeypatch.setattr(losses, "info_nce", plain)
-    monkeypatch.setattr(plugins, "_loaded", {})
     plugins.load([PLUGIN])
     return SimpleNamespace(table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce)
 
@@ -47,8 +46,7 @@ def test_every_positive_stands_against_the_negatives_alone(trials):
     assert trials.multi(queries, passages[:5], different, different, different, 0.1).item() == pytest.approx(trials.plain(queries, passages[:5], different, different, different, 0.1).item())
 
 
-def test_the_averages_leave_the_loss_alone(monkeypatch, strategies_as_before):
-    monkeypatch.setattr(plugins, "_loaded", {})
+def test_the_averages_leave_the_loss_alone(strategies_as_before):
     plain = losses.info_nce
     plugins.load(["benchmarks/averaged.py"])
     assert losses.info_nce is plain
