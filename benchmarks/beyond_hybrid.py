@@ -16,11 +16,20 @@ from hybridlib import losses
 from hybridlib.samplers import STRATEGIES, Batch, PairTable, choose, languages_of, strategy
 
 
-def multi_positive(queries: Tensor, passages: Tensor, query_groups: Tensor, passage_groups: Tensor, positives: Tensor, temperature: float | Tensor) -> Tensor:
+def multi_positive(
+    queries: Tensor,
+    passages: Tensor,
+    query_groups: Tensor,
+    passage_groups: Tensor,
+    positives: Tensor,
+    temperature: float | Tensor,
+) -> Tensor:
     """Mean over queries of the mean over positives of ``-log( exp(s+/t) / (exp(s+/t) + sum of exp(s-/t)) )``; arguments as in info_nce."""
     scores = queries @ passages.T / (temperature * _of_batch["temperature"])
     positive = query_groups[:, None] == passage_groups[None, :]
-    negatives = scores.masked_fill(positive | (passage_groups == losses.NOBODY)[None, :], float("-inf")).logsumexp(1, keepdim=True)
+    negatives = scores.masked_fill(
+        positive | (passage_groups == losses.NOBODY)[None, :], float("-inf")
+    ).logsumexp(1, keepdim=True)
     each = torch.logaddexp(scores, negatives) - scores
     return ((each * positive).sum(1) / positive.sum(1)).mean()
 
@@ -33,7 +42,12 @@ STEPS = 60  # of every trial
 def _few(pairs: PairTable, rng: np.random.Generator, batch_size: int, count: int) -> Batch:
     """All rows in ``count`` languages, question and passage each in any of them."""
     languages = rng.choice(len(pairs.languages), count, replace=False)
-    chosen = choose(rng, np.flatnonzero((pairs.rows[:, languages] >= 0).all(1)), batch_size, f"pairs in {count} languages")
+    chosen = choose(
+        rng,
+        np.flatnonzero((pairs.rows[:, languages] >= 0).all(1)),
+        batch_size,
+        f"pairs in {count} languages",
+    )
     questions, passages = rng.choice(languages, (2, batch_size))
     return Batch(f"few-{count}", pairs.rows[chosen, questions], pairs.rows[chosen, passages])
 
@@ -50,24 +64,41 @@ def few_11(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: f
     return _few(pairs, rng, batch_size, 11)
 
 
-@strategy("hybrid-pair", "each batch monolingual with probability alpha, else in one ordered pair of languages")
+@strategy(
+    "hybrid-pair",
+    "each batch monolingual with probability alpha, else in one ordered pair of languages",
+)
 def hybrid_pair(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """All candidates of a batch in one language: nothing but content tells them apart."""
-    return STRATEGIES["x-x-mono" if rng.random() < alpha else "x-y-pair"].draw(pairs, rng, batch_size, alpha)
+    return STRATEGIES["x-x-mono" if rng.random() < alpha else "x-y-pair"].draw(
+        pairs, rng, batch_size, alpha
+    )
 
 
-@strategy("multi-positive", "half as many questions, each in two languages of its own, every translation a positive")
+@strategy(
+    "multi-positive",
+    "half as many questions, each in two languages of its own, every translation a positive",
+)
 def multi(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """As many texts as any other batch."""
-    chosen = choose(rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size // 2, "pairs in two languages")
+    chosen = choose(
+        rng,
+        np.flatnonzero(pairs.languages_per_pair >= 2),
+        batch_size // 2,
+        "pairs in two languages",
+    )
     rows = pairs.rows[chosen, languages_of(pairs, rng, chosen, 2).T].reshape(-1)
     return Batch("multi-positive", rows, rows)
 
 
 @strategy("hybrid-multi", "each batch monolingual with probability alpha, else multi-positive")
-def hybrid_multi(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+def hybrid_multi(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """Hybrid with multi-positive batches in the place of cross-lingual ones."""
-    return STRATEGIES["x-x-mono" if rng.random() < alpha else "multi-positive"].draw(pairs, rng, batch_size, alpha)
+    return STRATEGIES["x-x-mono" if rng.random() < alpha else "multi-positive"].draw(
+        pairs, rng, batch_size, alpha
+    )
 
 
 def _alpha_of(rng: np.random.Generator, first: float, last: float) -> float:
@@ -77,30 +108,42 @@ def _alpha_of(rng: np.random.Generator, first: float, last: float) -> float:
 
 
 @strategy("alpha-falling", "hybrid whose alpha falls from 1 to 0 over the run", ("language_draw",))
-def alpha_falling(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+def alpha_falling(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """First the content, then the languages."""
     return STRATEGIES["hybrid"].draw(pairs, rng, batch_size, _alpha_of(rng, 1.0, 0.0))
 
 
 @strategy("alpha-rising", "hybrid whose alpha rises from 0 to 1 over the run", ("language_draw",))
-def alpha_rising(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+def alpha_rising(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """First the languages, then the content."""
     return STRATEGIES["hybrid"].draw(pairs, rng, batch_size, _alpha_of(rng, 0.0, 1.0))
 
 
-@strategy("sharp-mono", "hybrid, half the temperature for monolingual batches", ("alpha", "language_draw"))
+@strategy(
+    "sharp-mono", "hybrid, half the temperature for monolingual batches", ("alpha", "language_draw")
+)
 def sharp_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """The nearest negatives of the same language count for more."""
     return _sharp(pairs, rng, batch_size, alpha, "x-x-mono")
 
 
-@strategy("sharp-cross", "hybrid, half the temperature for cross-lingual batches", ("alpha", "language_draw"))
+@strategy(
+    "sharp-cross",
+    "hybrid, half the temperature for cross-lingual batches",
+    ("alpha", "language_draw"),
+)
 def sharp_cross(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """The nearest negatives, in whatever language, count for more."""
     return _sharp(pairs, rng, batch_size, alpha, "x-y")
 
 
-def _sharp(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float, regime: str) -> Batch:
+def _sharp(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float, regime: str
+) -> Batch:
     batch = STRATEGIES["hybrid"].draw(pairs, rng, batch_size, alpha)
     _of_batch["temperature"] = 0.5 if batch.regime == regime else 1.0
     return batch

@@ -33,16 +33,32 @@ Result = tuple[np.ndarray, np.ndarray]
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Exact search in a large corpus: time, memory, and faiss beside it.")
+    parser = argparse.ArgumentParser(
+        description="Exact search in a large corpus: time, memory, and faiss beside it."
+    )
     parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=1_000)
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--k", type=int, default=10, help="results per query")
-    parser.add_argument("--block", type=int, default=None, help="passages scored at a time (default: search's own)")
+    parser.add_argument(
+        "--block", type=int, default=None, help="passages scored at a time (default: search's own)"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, in turn, after one that is not counted")
-    parser.add_argument("--figures", type=Path, default=None, help="folder for the figure of time against corpus size (default: none is drawn)")
-    parser.add_argument("--folder", type=Path, default=None, help="for the vectors (default: a temporary one)")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=5,
+        help="timed runs of each, in turn, after one that is not counted",
+    )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        default=None,
+        help="folder for the figure of time against corpus size (default: none is drawn)",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="for the vectors (default: a temporary one)"
+    )
     return parser.parse_args()
 
 
@@ -50,7 +66,9 @@ def random_vectors(file: Path, count: int, dimension: int) -> np.ndarray:
     """Unit vectors ``[count, dimension]`` (float16) on disk, opened for reading."""
     vectors = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=(count, dimension))
     for start in range(0, count, 20_000):
-        vectors[start : start + 20_000] = unit_vectors(np.random.default_rng([1, start]), min(20_000, count - start), dimension)
+        vectors[start : start + 20_000] = unit_vectors(
+            np.random.default_rng([1, start]), min(20_000, count - start), dimension
+        )
     vectors.flush()
     return np.load(file, mmap_mode="r")
 
@@ -60,7 +78,9 @@ def unit_vectors(rng: np.random.Generator, count: int, dimension: int) -> np.nda
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def faiss_searches(passages: np.ndarray, queries: np.ndarray, k: int, sizes: list[int], threads: int) -> dict[int, Callable[[], Result]]:
+def faiss_searches(
+    passages: np.ndarray, queries: np.ndarray, k: int, sizes: list[int], threads: int
+) -> dict[int, Callable[[], Result]]:
     """A search of the first n passages by faiss, for each size n; nothing where faiss is not installed."""
     if importlib.util.find_spec("faiss") is None:
         return {}
@@ -79,7 +99,9 @@ def faiss_searches(passages: np.ndarray, queries: np.ndarray, k: int, sizes: lis
 def check_same(ours: Result, theirs: Result) -> float:
     """Share of places with the same row in both; an error unless the others are exchanged by rounding alone."""
     if not np.allclose(ours[1], theirs[1], atol=1e-5):
-        raise SystemExit(f"scores differ by up to {np.abs(ours[1] - theirs[1]).max():.1e}: the results are not the same")
+        raise SystemExit(
+            f"scores differ by up to {np.abs(ours[1] - theirs[1]).max():.1e}: the results are not the same"
+        )
     return float((ours[0] == theirs[0]).mean())
 
 
@@ -113,7 +135,9 @@ def peak_memory(run: Callable[[], Result]) -> float:
     return peak[0]
 
 
-def measure(run: dict[str, dict[int, Callable[[], Result]]], sizes: list[int], repeats: int) -> dict[tuple[str, int], np.ndarray]:
+def measure(
+    run: dict[str, dict[int, Callable[[], Result]]], sizes: list[int], repeats: int
+) -> dict[tuple[str, int], np.ndarray]:
     """Seconds and busy processors ``[repeats, 2]`` of each search and size, run in turn."""
     times: dict[tuple[str, int], list] = {(name, size): [] for name in run for size in sizes}
     for _ in range(repeats + 1):
@@ -126,34 +150,65 @@ def measure(run: dict[str, dict[int, Callable[[], Result]]], sizes: list[int], r
 
 def report(times: dict[tuple[str, int], np.ndarray], names: list[str], sizes: list[int]) -> None:
     """The table of times, how they grow, and the ratio at full size."""
-    print(f"\n{'passages':>10}" + "".join(f"{name + ' s':>12}{'us/passage':>12}{'CPUs':>6}" for name in names))
+    print(
+        f"\n{'passages':>10}"
+        + "".join(f"{name + ' s':>12}{'us/passage':>12}{'CPUs':>6}" for name in names)
+    )
     for size in sizes:
         cells = [np.median(times[name, size], axis=0) for name in names]
-        print(f"{size:>10,}" + "".join(f"{seconds:>12.3f}{seconds / size * 1e6:>12.2f}{busy:>6.2f}" for seconds, busy in cells))
+        print(
+            f"{size:>10,}"
+            + "".join(
+                f"{seconds:>12.3f}{seconds / size * 1e6:>12.2f}{busy:>6.2f}"
+                for seconds, busy in cells
+            )
+        )
     for name in names:
         print(f"{name}: time grows as passages^{growth(times, name, sizes):.2f}")
     if "faiss" in names:
         ratio = times["hybridlib", sizes[-1]][:, 0] / times["faiss", sizes[-1]][:, 0]
-        print(f"hybridlib / faiss at {sizes[-1]:,} passages: {np.median(ratio):.2f} ({ratio.min():.2f}-{ratio.max():.2f}, {len(ratio)} runs)")
+        print(
+            f"hybridlib / faiss at {sizes[-1]:,} passages: {np.median(ratio):.2f} ({ratio.min():.2f}-{ratio.max():.2f}, {len(ratio)} runs)"
+        )
 
 
 def growth(times: dict[tuple[str, int], np.ndarray], name: str, sizes: list[int]) -> float:
     """The exponent of passages that time grows by: 1 is linear."""
-    return np.polyfit(np.log(sizes), np.log([np.median(times[name, size][:, 0]) for size in sizes]), 1)[0]
+    return np.polyfit(
+        np.log(sizes), np.log([np.median(times[name, size][:, 0]) for size in sizes]), 1
+    )[0]
 
 
-def draw(times: dict[tuple[str, int], np.ndarray], names: list[str], sizes: list[int], options: argparse.Namespace) -> None:
+def draw(
+    times: dict[tuple[str, int], np.ndarray],
+    names: list[str],
+    sizes: list[int],
+    options: argparse.Namespace,
+) -> None:
     """Median time against corpus size, both on logarithmic scales, bars from the fastest run to the slowest, and what
     a cost in proportion to the passages would be from the largest corpus down."""
     figure = Figure(figsize=(plots.WIDTH, 4.5), layout="constrained")
-    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="passages", ylabel="seconds (lower is better)")
+    axes = figure.add_subplot(
+        xscale="log", yscale="log", xlabel="passages", ylabel="seconds (lower is better)"
+    )
     for name, marker in zip(names, "os"):
         runs = np.array([times[name, size][:, 0] for size in sizes])
         middle = np.median(runs, axis=1)
-        axes.errorbar(sizes, middle, [middle - runs.min(1), runs.max(1) - middle], marker=marker, capsize=3, label=f"{name}: passages^{growth(times, name, sizes):.2f}")
+        axes.errorbar(
+            sizes,
+            middle,
+            [middle - runs.min(1), runs.max(1) - middle],
+            marker=marker,
+            capsize=3,
+            label=f"{name}: passages^{growth(times, name, sizes):.2f}",
+        )
     last = np.median(times[names[0], sizes[-1]][:, 0])
-    axes.plot(sizes, last * np.array(sizes) / sizes[-1], color=plots.GREY, linestyle=":", label="linear")
-    axes.set_title(f"Best {options.k} of each of {options.queries:,} queries, {options.dimension} dimensions, {options.threads} threads")
+    axes.plot(
+        sizes, last * np.array(sizes) / sizes[-1], color=plots.GREY, linestyle=":", label="linear"
+    )
+    axes.set_title(
+        f"Best {options.k} of each of {options.queries:,} queries, {options.dimension} dimensions, {options.threads} threads"
+    )
     axes.legend()
     plots.save(figure, options.figures, "large_corpus")
     print(f"drawn: {options.figures / 'large_corpus.png'} and .svg")
@@ -165,15 +220,28 @@ def main() -> None:
     sizes = sorted({max(1, round(share * options.passages)) for share in SHARES})
     settings = {} if options.block is None else {"block": options.block}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        passages = random_vectors(Path(folder) / "passages.npy", options.passages, options.dimension)
+        passages = random_vectors(
+            Path(folder) / "passages.npy", options.passages, options.dimension
+        )
         queries = unit_vectors(np.random.default_rng(0), options.queries, options.dimension)
-        print(f"{options.queries:,} queries, {options.passages:,} passages of {options.dimension} ({passages.nbytes / 2**20:,.0f} MB on disk), best {options.k}, {options.threads} threads")
-        run = {"hybridlib": {size: lambda size=size: search(queries, passages[:size], options.k, **settings) for size in sizes}}
-        print(f"hybridlib: {peak_memory(run['hybridlib'][sizes[-1]]):,.0f} MB of memory at most, beside the file's pages")
+        print(
+            f"{options.queries:,} queries, {options.passages:,} passages of {options.dimension} ({passages.nbytes / 2**20:,.0f} MB on disk), best {options.k}, {options.threads} threads"
+        )
+        run = {
+            "hybridlib": {
+                size: lambda size=size: search(queries, passages[:size], options.k, **settings)
+                for size in sizes
+            }
+        }
+        print(
+            f"hybridlib: {peak_memory(run['hybridlib'][sizes[-1]]):,.0f} MB of memory at most, beside the file's pages"
+        )
         theirs = faiss_searches(passages, queries, options.k, sizes, options.threads)
         if theirs:
             run["faiss"] = theirs
-            print(f"results: {check_same(run['hybridlib'][sizes[-1]](), theirs[sizes[-1]]()):.2%} of the rows in the same place as faiss's, scores equal to 1e-5")
+            print(
+                f"results: {check_same(run['hybridlib'][sizes[-1]](), theirs[sizes[-1]]()):.2%} of the rows in the same place as faiss's, scores equal to 1e-5"
+            )
         else:
             print("faiss is not installed: nothing to compare with")
         times = measure(run, sizes, options.repeats)

@@ -25,7 +25,9 @@ def rank_distance(ranking: Ranking) -> pd.Series:
     1 to corpus size - 1. Direction: lower is less biased. It is not scale-free and falls whenever retrieval improves, so
     it never stands alone. Queries with fewer than two relevant candidates are left out.
     """
-    ranks = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].agg(["min", "max", "size"])
+    ranks = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].agg(
+        ["min", "max", "size"]
+    )
     ranks = ranks[ranks["size"] > 1]
     return (ranks["max"] - ranks["min"]).groupby("query_lang").mean()
 
@@ -40,7 +42,9 @@ def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Data
     languages = corpus.languages
     codes = pd.Categorical(corpus.candidates["lang"], languages).codes[ranking.top[:, :k]]
     counts = np.stack([(codes == code).mean(1) for code in range(len(languages))], axis=1)
-    frame = pd.DataFrame(counts, columns=languages).groupby(corpus.queries["lang"].to_numpy()).mean()
+    frame = (
+        pd.DataFrame(counts, columns=languages).groupby(corpus.queries["lang"].to_numpy()).mean()
+    )
     return frame.rename_axis(index="query language", columns="candidate language")
 
 
@@ -51,7 +55,13 @@ def same_language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd
     to 1. Direction: the nearer to 1 / languages the less biased, if every language has as many answers.
     """
     share = language_share(ranking, corpus, k)
-    return pd.Series({language: share.loc[language, language] for language in share.index if language in share.columns})
+    return pd.Series(
+        {
+            language: share.loc[language, language]
+            for language in share.index
+            if language in share.columns
+        }
+    )
 
 
 def max_rank(ranking: Ranking) -> pd.Series:
@@ -60,7 +70,12 @@ def max_rank(ranking: Ranking) -> pd.Series:
     Formula: mean over queries of the rank of its worst-ranked relevant candidate. Source: arXiv 2604.05684. Range: |R|
     to corpus size. Direction: lower is better.
     """
-    return ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].max().groupby("query_lang").mean()
+    return (
+        ranking.relevant.groupby(["query_lang", "query"])["rank_pool"]
+        .max()
+        .groupby("query_lang")
+        .mean()
+    )
 
 
 def normalised_max_rank(ranking: Ranking, corpus: RetrievalCorpus) -> pd.Series:
@@ -116,7 +131,11 @@ def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> 
     for first, second in combinations(rows.columns, 2):
         both = rows[[first, second]].dropna().astype(int)
         if len(both):
-            values.append(_spearman_of_lists(ranking.top[both[first], :k], ranking.top[both[second], :k]).mean())
+            values.append(
+                _spearman_of_lists(
+                    ranking.top[both[first], :k], ranking.top[both[second], :k]
+                ).mean()
+            )
     return float(np.mean(values)) if values else float("nan")
 
 
@@ -146,14 +165,22 @@ def removal_test(ranking: Ranking) -> pd.DataFrame:
     """
     relevant = _with_own_and_other(ranking).sort_values(["query", "rank_pool"], ignore_index=True)
     query = relevant["query"]
-    position, size = relevant.groupby("query").cumcount() + 1, relevant.groupby("query")["rank_pool"].transform("size")
+    position, size = (
+        relevant.groupby("query").cumcount() + 1,
+        relevant.groupby("query")["rank_pool"].transform("size"),
+    )
     stays = position / relevant["rank_pool"]
     moves_up = (position - 1) / (relevant["rank_pool"] - 1).clip(lower=1)
     before = stays.groupby(query).cumsum() - stays
     behind = moves_up.groupby(query).transform("sum") - moves_up.groupby(query).cumsum()
     lost = stays.groupby(query).transform("mean") - (before + behind) / (size - 1)
     kind = np.where(relevant["query_lang"] == relevant["candidate_lang"], "same", "other")
-    per_query = lost.groupby([relevant["query_lang"], query, kind]).mean().unstack().reindex(columns=["same", "other"])
+    per_query = (
+        lost.groupby([relevant["query_lang"], query, kind])
+        .mean()
+        .unstack()
+        .reindex(columns=["same", "other"])
+    )
     return per_query.groupby("query_lang").mean()
 
 
@@ -167,23 +194,33 @@ def _with_own_and_other(ranking: Ranking) -> pd.DataFrame:
 def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.DataFrame:
     """Every figure that a query language has: one row per query language, one column per figure."""
     removal = removal_test(ranking)
-    return pd.DataFrame({
-        "rank_distance": rank_distance(ranking),
-        "max_rank": max_rank(ranking),
-        "normalised_max_rank": normalised_max_rank(ranking, corpus),
-        f"same_language_share@{k}": same_language_share(ranking, corpus, k),
-        f"other_language_recall@{k}": other_language_recall(ranking, k),
-        "language_preference_rate": language_preference_rate(ranking),
-        "removal_loss_same": removal["same"],
-        "removal_loss_other": removal["other"],
-    }).rename_axis("query language")
+    return pd.DataFrame(
+        {
+            "rank_distance": rank_distance(ranking),
+            "max_rank": max_rank(ranking),
+            "normalised_max_rank": normalised_max_rank(ranking, corpus),
+            f"same_language_share@{k}": same_language_share(ranking, corpus, k),
+            f"other_language_recall@{k}": other_language_recall(ranking, k),
+            "language_preference_rate": language_preference_rate(ranking),
+            "removal_loss_same": removal["same"],
+            "removal_loss_other": removal["other"],
+        }
+    ).rename_axis("query language")
 
 
 _NEEDS = {  # what a corpus must have, and the figures that need it
-    "a query with relevant passages in two languages": ("rank_distance", "max_rank", "normalised_max_rank"),
+    "a query with relevant passages in two languages": (
+        "rank_distance",
+        "max_rank",
+        "normalised_max_rank",
+    ),
     "passages in two languages": ("same_language_share@{k}", "language_share@{k}"),
     "a query with a relevant passage in another language": ("other_language_recall@{k}",),
-    "a query with relevant passages in its own and in another language": ("language_preference_rate", "removal_loss_same", "removal_loss_other"),
+    "a query with relevant passages in its own and in another language": (
+        "language_preference_rate",
+        "removal_loss_same",
+        "removal_loss_other",
+    ),
     "a question_id in two languages": ("mean_rank_correlation@{k}",),
 }
 
@@ -191,15 +228,29 @@ _NEEDS = {  # what a corpus must have, and the figures that need it
 def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[str, Any]:
     """The ``bias`` part of metrics.json: macro averages, and per query language; ``left_out`` names the figures that
     the corpus has no data for, and what they need."""
-    left_out = {figure: f"needs {need}" for need, there in _present(ranking, corpus).items() if not there for figure in _figures(need, k)}
+    left_out = {
+        figure: f"needs {need}"
+        for need, there in _present(ranking, corpus).items()
+        if not there
+        for figure in _figures(need, k)
+    }
     table = by_language(ranking, corpus, k)
     table = table[[column for column in table if column not in left_out]]
-    figures = {**table.mean().to_dict(), f"mean_rank_correlation@{k}": mean_rank_correlation(ranking, corpus, k)}
-    result: dict[str, Any] = {name: float(value) for name, value in figures.items() if np.isfinite(value) and name not in left_out}
+    figures = {
+        **table.mean().to_dict(),
+        f"mean_rank_correlation@{k}": mean_rank_correlation(ranking, corpus, k),
+    }
+    result: dict[str, Any] = {
+        name: float(value)
+        for name, value in figures.items()
+        if np.isfinite(value) and name not in left_out
+    }
     if "rank_distance" in table:
         result["rank_distance_per_language"] = table["rank_distance"].dropna().to_dict()
     if len(table.columns):
-        result["per_language"] = {language: row.dropna().to_dict() for language, row in table.iterrows()}
+        result["per_language"] = {
+            language: row.dropna().to_dict() for language, row in table.iterrows()
+        }
     if f"language_share@{k}" not in left_out:
         result[f"language_share@{k}"] = language_share(ranking, corpus, k).to_dict("index")
     return result | {"left_out": left_out}

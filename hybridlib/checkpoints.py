@@ -35,7 +35,9 @@ def save_step(folder: Path, step: int, state: dict[str, Any], keep: int) -> None
 def load(file: Path) -> dict[str, Any]:
     """The state in a file, on the CPU; ValueError where it is torn."""
     try:
-        with zipfile.ZipFile(file) as archive:  # checks the sum of every record, which torch.load does not
+        with zipfile.ZipFile(
+            file
+        ) as archive:  # checks the sum of every record, which torch.load does not
             torn = archive.testzip()
     except zipfile.BadZipFile as error:
         raise ValueError(str(error)) from None

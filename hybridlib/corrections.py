@@ -29,7 +29,9 @@ class Correction(Protocol):
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         """Corrected query vectors ``[n, d]``."""
 
-    def candidates(self, vectors: np.ndarray, languages: Sequence[str], query_language: str) -> np.ndarray:
+    def candidates(
+        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
+    ) -> np.ndarray:
         """Corrected candidate vectors ``[n, d]``, as the queries of one language meet them."""
 
 
@@ -48,7 +50,9 @@ class Centering:
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         return unit(vectors - _stack(self.means, languages))
 
-    def candidates(self, vectors: np.ndarray, languages: Sequence[str], query_language: str) -> np.ndarray:
+    def candidates(
+        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
+    ) -> np.ndarray:
         return self.queries(vectors, languages)
 
 
@@ -67,7 +71,10 @@ class LIR:
 
     def __init__(self, vectors: np.ndarray, languages: Sequence[str], r: int = 1) -> None:
         names = np.asarray(languages)
-        self.directions = {name: np.linalg.svd(vectors[names == name], full_matrices=False)[2][:r] for name in np.unique(names)}
+        self.directions = {
+            name: np.linalg.svd(vectors[names == name], full_matrices=False)[2][:r]
+            for name in np.unique(names)
+        }
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         corrected, names = vectors.copy(), np.asarray(languages)
@@ -76,7 +83,9 @@ class LIR:
             corrected[names == name] -= vectors[names == name] @ basis.T @ basis
         return unit(corrected)
 
-    def candidates(self, vectors: np.ndarray, languages: Sequence[str], query_language: str) -> np.ndarray:
+    def candidates(
+        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
+    ) -> np.ndarray:
         return self.queries(vectors, languages)
 
 
@@ -93,27 +102,44 @@ class Shift:
 
     by_query_language = True
 
-    def __init__(self, vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]) -> None:
+    def __init__(
+        self, vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]
+    ) -> None:
         names, keys = np.asarray(languages), np.asarray(groups)
-        self.tables = {str(name): dict(zip(keys[names == name], vectors[names == name])) for name in np.unique(names)}
+        self.tables = {
+            str(name): dict(zip(keys[names == name], vectors[names == name]))
+            for name in np.unique(names)
+        }
 
     def offset(self, candidate_language: str, query_language: str) -> np.ndarray:
         """Mean of (candidate language - query language) over shared passages, ``[d]``."""
         theirs, ours = _of(self.tables, candidate_language), _of(self.tables, query_language)
         shared = sorted(theirs.keys() & ours.keys())
         if not shared:
-            raise InputError(f"shift: the parallel set has no passage in both {candidate_language!r} and {query_language!r}; take one that has")
-        return np.mean([theirs[key] for key in shared], axis=0) - np.mean([ours[key] for key in shared], axis=0)
+            raise InputError(
+                f"shift: the parallel set has no passage in both {candidate_language!r} and {query_language!r}; take one that has"
+            )
+        return np.mean([theirs[key] for key in shared], axis=0) - np.mean(
+            [ours[key] for key in shared], axis=0
+        )
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         return vectors
 
-    def candidates(self, vectors: np.ndarray, languages: Sequence[str], query_language: str) -> np.ndarray:
+    def candidates(
+        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
+    ) -> np.ndarray:
         offsets = {name: self.offset(name, query_language) for name in sorted(set(languages))}
         return unit(vectors - _stack(offsets, languages))
 
 
-def fit(name: str, vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str], directions: int = 1) -> Correction:
+def fit(
+    name: str,
+    vectors: np.ndarray,
+    languages: Sequence[str],
+    groups: Sequence[str],
+    directions: int = 1,
+) -> Correction:
     """The correction of that name, estimated from candidates or parallel passages.
 
     Args:
@@ -148,5 +174,7 @@ def _stack(by_language: dict[str, np.ndarray], languages: Sequence[str]) -> np.n
 
 def _of(table: dict, language: str) -> np.ndarray:
     if language not in table:
-        raise InputError(f"correction: nothing to estimate {language!r} from; it was fitted on {', '.join(sorted(table))}")
+        raise InputError(
+            f"correction: nothing to estimate {language!r} from; it was fitted on {', '.join(sorted(table))}"
+        )
     return table[language]

@@ -12,15 +12,29 @@ from hybridlib.corpora import RetrievalCorpus
 from hybridlib.ranking import Ranking
 
 RIGHT = "\N{CHECK MARK}"  # the sign of a relevant candidate: never by colour alone
-_CELL = [("text-align", "start"), ("unicode-bidi", "plaintext"), ("max-width", "40em"), ("white-space", "normal")]
+_CELL = [
+    ("text-align", "start"),
+    ("unicode-bidi", "plaintext"),
+    ("max-width", "40em"),
+    ("white-space", "normal"),
+]
 
 
 def texts(table: pd.DataFrame, digits: int = 3) -> Styler:
     """A table of texts, each read in the direction of its script; floats with ``digits`` decimals, no index."""
-    return table.style.hide(axis="index").format(precision=digits, escape="html").set_table_styles([{"selector": "td, th", "props": _CELL}])
+    return (
+        table.style.hide(axis="index")
+        .format(precision=digits, escape="html")
+        .set_table_styles([{"selector": "td, th", "props": _CELL}])
+    )
 
 
-def result_list(corpus: RetrievalCorpus, rows: Sequence[int] | np.ndarray, scores: Sequence[float] | np.ndarray, relevant: Collection[int] = ()) -> pd.DataFrame:
+def result_list(
+    corpus: RetrievalCorpus,
+    rows: Sequence[int] | np.ndarray,
+    scores: Sequence[float] | np.ndarray,
+    relevant: Collection[int] = (),
+) -> pd.DataFrame:
     """What a search found, best first: columns rank, lang, text, score and right (a check mark where relevant).
 
     Args:
@@ -31,12 +45,22 @@ def result_list(corpus: RetrievalCorpus, rows: Sequence[int] | np.ndarray, score
     """
     found = corpus.candidates.iloc[np.asarray(rows, dtype=int)]
     right = [RIGHT if row in relevant else "" for row in found.index]
-    return pd.DataFrame({"rank": np.arange(1, len(found) + 1), "lang": found["lang"].to_numpy(), "text": found["text"].to_numpy(), "score": np.asarray(scores, dtype=float), "right": right})
+    return pd.DataFrame(
+        {
+            "rank": np.arange(1, len(found) + 1),
+            "lang": found["lang"].to_numpy(),
+            "text": found["text"].to_numpy(),
+            "score": np.asarray(scores, dtype=float),
+            "right": right,
+        }
+    )
 
 
 def top_of_query(corpus: RetrievalCorpus, ranking: Ranking, query: int) -> pd.DataFrame:
     """:func:`result_list` of a query (its row number) in the pool of all languages."""
-    return result_list(corpus, ranking.top[query], ranking.top_scores[query], relevant_of(corpus, query))
+    return result_list(
+        corpus, ranking.top[query], ranking.top_scores[query], relevant_of(corpus, query)
+    )
 
 
 def relevant_of(corpus: RetrievalCorpus, query: int) -> set[int]:

@@ -15,10 +15,26 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from hybridlib import layout
@@ -31,9 +47,18 @@ Side = Literal["query", "passage"]
 DEFAULT_LENGTH = 128
 _T5 = ("t5", "mt5", "umt5")  # whose encoder half is a class of its own
 _DROPOUTS = (
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout_rate", "dropout", "attention_dropout", "activation_dropout",
-    "embedding_dropout", "mlp_dropout", "embd_pdrop", "attn_pdrop", "resid_pdrop",
-)  # fmt: skip
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout_rate",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+    "embd_pdrop",
+    "attn_pdrop",
+    "resid_pdrop",
+)
 PAPER_PREFIXES = {"query": "Query: ", "passage": "Passage: "}  # arXiv 2408.10536
 
 
@@ -49,11 +74,25 @@ class DualEncoder(nn.Module):
         dense: layers behind the pooling (LaBSE has one).
     """
 
-    def __init__(self, backbone: nn.Module, tokenizer: Any, pooling: str = "mean", prefixes: dict[str, str] | None = None, max_length: int = DEFAULT_LENGTH, dense: nn.Sequential | None = None) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        tokenizer: Any,
+        pooling: str = "mean",
+        prefixes: dict[str, str] | None = None,
+        max_length: int = DEFAULT_LENGTH,
+        dense: nn.Sequential | None = None,
+    ) -> None:
         super().__init__()
         self.backbone, self.tokenizer, self.dense = backbone, tokenizer, dense
-        self.source: dict[str, str | None] = {}  # where it was loaded from: name, revision asked for, commit it was
-        self.pooling, self.prefixes, self.max_length = pooling, dict(prefixes or PAPER_PREFIXES), max_length
+        self.source: dict[
+            str, str | None
+        ] = {}  # where it was loaded from: name, revision asked for, commit it was
+        self.pooling, self.prefixes, self.max_length = (
+            pooling,
+            dict(prefixes or PAPER_PREFIXES),
+            max_length,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -67,17 +106,30 @@ class DualEncoder(nn.Module):
     def tokenize(self, texts: Iterable[str], side: Side) -> list[list[int]]:
         """Token ids of each text behind its prefix, cut to max_length, without padding."""
         prefixed = [self.prefixes[side] + text for text in texts]
-        return [] if not prefixed else self.tokenizer(prefixed, truncation=True, max_length=self.max_length, return_attention_mask=False)["input_ids"]
+        return (
+            []
+            if not prefixed
+            else self.tokenizer(
+                prefixed, truncation=True, max_length=self.max_length, return_attention_mask=False
+            )["input_ids"]
+        )
 
     def pad(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """A rectangular batch: input_ids and attention_mask, ``[texts, longest]`` each."""
         rows = [torch.tensor(ids) for ids in token_ids]
         lengths = torch.tensor([len(row) for row in rows])
-        input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id)
+        input_ids = nn.utils.rnn.pad_sequence(
+            rows, batch_first=True, padding_value=self.tokenizer.pad_token_id
+        )
         attention_mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
-        return {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        return {
+            "input_ids": input_ids.to(self.device),
+            "attention_mask": attention_mask.to(self.device),
+        }
 
-    def forward(self, token_ids: list[list[int]], token_budget: int = 8192, seed: int | None = None) -> Tensor:
+    def forward(
+        self, token_ids: list[list[int]], token_budget: int = 8192, seed: int | None = None
+    ) -> Tensor:
         """Unit vectors ``[texts, dimension]``, float32, in the order given.
 
         Texts go through in length order, in micro-batches of at most ``token_budget`` tokens, padding included:
@@ -95,16 +147,27 @@ class DualEncoder(nn.Module):
 
     def _embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit vectors of one padded batch."""
-        hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        hidden = self.backbone(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state.float()
         if self.pooling == "cls":
             pooled = hidden[:, 0]
         else:
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return nn.functional.normalize(pooled if self.dense is None else self.dense(pooled).float(), dim=-1)
+        return nn.functional.normalize(
+            pooled if self.dense is None else self.dense(pooled).float(), dim=-1
+        )
 
     @torch.inference_mode()
-    def encode(self, texts: Iterable[str], side: Side, token_budget: int = 8192, progress: bool = False, shared: bool = True) -> np.ndarray:
+    def encode(
+        self,
+        texts: Iterable[str],
+        side: Side,
+        token_budget: int = 8192,
+        progress: bool = False,
+        shared: bool = True,
+    ) -> np.ndarray:
         """Vectors ``[texts, dimension]`` (float32, unit length) in the order given.
 
         Texts go through in length order, in micro-batches of at most ``token_budget`` tokens, padding included. Equal
@@ -114,14 +177,28 @@ class DualEncoder(nn.Module):
         was_training = self.training
         self.eval()
         first: dict[tuple[int, ...], int] = {}
-        number = np.array([first.setdefault(tuple(ids), len(first)) for ids in self.tokenize(texts, side)], dtype=np.int64)
+        number = np.array(
+            [first.setdefault(tuple(ids), len(first)) for ids in self.tokenize(texts, side)],
+            dtype=np.int64,
+        )
         token_ids = list(first)
         vectors = np.zeros((len(token_ids), self.dimension), dtype=np.float32)
-        batches, (rank, world) = micro_batches([len(ids) for ids in token_ids], token_budget), place() if shared else (0, 1)
-        with tqdm(total=len(token_ids), desc=f"encoding {side}", unit="text", disable=not progress or rank > 0, mininterval=2) as bar:
+        batches, (rank, world) = (
+            micro_batches([len(ids) for ids in token_ids], token_budget),
+            place() if shared else (0, 1),
+        )
+        with tqdm(
+            total=len(token_ids),
+            desc=f"encoding {side}",
+            unit="text",
+            disable=not progress or rank > 0,
+            mininterval=2,
+        ) as bar:
             for share, rows in enumerate(batches):
                 if share % world == rank:
-                    vectors[rows] = self._embed(**self.pad([token_ids[row] for row in rows])).cpu().numpy()
+                    vectors[rows] = (
+                        self._embed(**self.pad([token_ids[row] for row in rows])).cpu().numpy()
+                    )
                 bar.update(len(rows))
         vectors = (add_up(vectors) if shared else vectors)[number]
         self.train(was_training)
@@ -154,29 +231,54 @@ class DualEncoder(nn.Module):
         """
         name, revision = _locate(str(name))
         try:
-            settings = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False, **config)
+            settings = AutoConfig.from_pretrained(
+                name, revision=revision, trust_remote_code=False, **config
+            )
             _set_dropout(name, settings, dropout)
-            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(
+                name, revision=revision, trust_remote_code=False
+            )
             backbone = _load_backbone(name, revision, settings)
         except InputError:
             raise
         except (OSError, ValueError) as error:
             raise InputError(_load_failure(name, error)) from error
-        if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where there is none
-            raise InputError(f"{name}: no tokenizer; save the model's tokenizer there with save_pretrained")
+        if len(tokenizer) <= len(
+            tokenizer.all_special_ids
+        ):  # what transformers makes up where there is none
+            raise InputError(
+                f"{name}: no tokenizer; save the model's tokenizer there with save_pretrained"
+            )
         if tokenizer.pad_token_id is None:
-            raise InputError(f"{name}: its tokenizer has no pad_token; set one (tokenizer.pad_token = tokenizer.eos_token) and save it again")
+            raise InputError(
+                f"{name}: its tokenizer has no pad_token; set one (tokenizer.pad_token = tokenizer.eos_token) and save it again"
+            )
         said = layout.read(name, revision)
         prefixes = {
             "query": _first(query_prefix, said.prefixes.get("query"), PAPER_PREFIXES["query"]),
-            "passage": _first(passage_prefix, said.prefixes.get("passage"), PAPER_PREFIXES["passage"]),
+            "passage": _first(
+                passage_prefix, said.prefixes.get("passage"), PAPER_PREFIXES["passage"]
+            ),
         }
         dense = said.dense or _projection(backbone.config.hidden_size, projection, seed)
-        encoder = cls(backbone, tokenizer, _first(pooling, said.pooling, "mean"), prefixes, _length(name, settings, max_length, said.max_length), dense)
+        encoder = cls(
+            backbone,
+            tokenizer,
+            _first(pooling, said.pooling, "mean"),
+            prefixes,
+            _length(name, settings, max_length, said.max_length),
+            dense,
+        )
         if projection not in (None, encoder.dimension):
-            raise InputError(f"projection ({projection}): {name} has dense layers of its own, to a width of {encoder.dimension}; leave projection at null")
+            raise InputError(
+                f"projection ({projection}): {name} has dense layers of its own, to a width of {encoder.dimension}; leave projection at null"
+            )
         local = Path(name).is_dir()
-        encoder.source = {"encoder": Path(name).name if local else name, "revision": None if local else revision or "main", "commit": getattr(settings, "_commit_hash", None)}
+        encoder.source = {
+            "encoder": Path(name).name if local else name,
+            "revision": None if local else revision or "main",
+            "commit": getattr(settings, "_commit_hash", None),
+        }
         return encoder
 
     def save(self, folder: Path) -> None:
@@ -189,7 +291,11 @@ class DualEncoder(nn.Module):
         aside.mkdir(parents=True)
         self.backbone.save_pretrained(aside)
         self.tokenizer.save_pretrained(aside)
-        layout.write(aside, layout.Layout(self.pooling, self.prefixes, self.max_length, self.dense), self.backbone.config.hidden_size)
+        layout.write(
+            aside,
+            layout.Layout(self.pooling, self.prefixes, self.max_length, self.dense),
+            self.backbone.config.hidden_size,
+        )
         shutil.rmtree(folder, ignore_errors=True)
         aside.replace(folder)
 
@@ -202,18 +308,33 @@ class DualEncoder(nn.Module):
         Raises:
             InputError: the encoder has fewer layers.
         """
-        stack = max((module for module in self.backbone.modules() if isinstance(module, nn.ModuleList)), key=len)
+        stack = max(
+            (module for module in self.backbone.modules() if isinstance(module, nn.ModuleList)),
+            key=len,
+        )
         if layers > len(stack):
             raise InputError(f"freeze_layers ({layers}): the encoder has {len(stack)} layers")
         parts = [*stack[:layers]]
         if embeddings:
-            parts += [self.backbone.get_input_embeddings(), *(module for name, module in self.backbone.named_children() if name == "embeddings")]
+            parts += [
+                self.backbone.get_input_embeddings(),
+                *(
+                    module
+                    for name, module in self.backbone.named_children()
+                    if name == "embeddings"
+                ),
+            ]
         for part in parts:
             part.requires_grad_(False)
         if not parts:
             return None
-        what = ["the embeddings"] * embeddings + [f"the first {layers} of {len(stack)} layers"] * (layers > 0)
-        frozen, total = (sum(p.numel() for p in self.parameters() if keep or not p.requires_grad) / 1e6 for keep in (False, True))
+        what = ["the embeddings"] * embeddings + [f"the first {layers} of {len(stack)} layers"] * (
+            layers > 0
+        )
+        frozen, total = (
+            sum(p.numel() for p in self.parameters() if keep or not p.requires_grad) / 1e6
+            for keep in (False, True)
+        )
         return f"frozen: {' and '.join(what)}, {frozen:.1f} of {total:.1f} M parameters"
 
 
@@ -224,7 +345,9 @@ def check_precision(encoder: DualEncoder, precision: str) -> None:
         InputError: with what to use instead.
     """
     if precision == "fp16" and encoder.backbone.config.model_type in _T5:
-        raise InputError(f"precision: {encoder.backbone.config.model_type} was trained in bfloat16 and overflows to NaN in fp16; use bf16 or fp32")
+        raise InputError(
+            f"precision: {encoder.backbone.config.model_type} was trained in bfloat16 and overflows to NaN in fp16; use bf16 or fp32"
+        )
 
 
 def micro_batches(lengths: list[int], token_budget: int) -> list[np.ndarray]:
@@ -235,7 +358,9 @@ def micro_batches(lengths: list[int], token_budget: int) -> list[np.ndarray]:
     for end, row in enumerate(order):
         size, longest = end - start + 1, lengths[order[start]]
         total += lengths[row]
-        if size > 1 and (size * longest > token_budget or (size > 16 and total < 0.95 * size * longest)):
+        if size > 1 and (
+            size * longest > token_budget or (size > 16 and total < 0.95 * size * longest)
+        ):
             batches.append(order[start:end])
             start, total = end, lengths[row]
     return batches + [order[start:]] * (start < len(order))
@@ -247,25 +372,57 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizer
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+    )
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=special, show_progress=False
+    )
     tokenizer.train_from_iterator(sorted(texts), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<s>", "</s>")])
-    names = dict(bos_token="<s>", eos_token="</s>", cls_token="<s>", sep_token="</s>", unk_token="<unk>", pad_token="<pad>", mask_token="<mask>")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<s>", "</s>")],
+    )
+    names = dict(
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token="<mask>",
+    )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
 
 
-def make_encoder(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int, hidden_size: int, layers: int, attention_heads: int, max_length: int) -> None:
+def make_encoder(
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    seed: int,
+    hidden_size: int,
+    layers: int,
+    attention_heads: int,
+    max_length: int,
+) -> None:
     """Write a small transformer with random weights, initialised from ``seed``, as a transformers folder."""
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=hidden_size, num_hidden_layers=layers, num_attention_heads=attention_heads, intermediate_size=4 * hidden_size,
-        max_position_embeddings=max(max_length, 512), type_vocab_size=1, pad_token_id=tokenizer.pad_token_id,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=attention_heads,
+        intermediate_size=4 * hidden_size,
+        max_position_embeddings=max(max_length, 512),
+        type_vocab_size=1,
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        DualEncoder(BertModel(config, add_pooling_layer=False), tokenizer, max_length=max_length).save(folder)
+        DualEncoder(
+            BertModel(config, add_pooling_layer=False), tokenizer, max_length=max_length
+        ).save(folder)
 
 
 def _locate(name: str) -> tuple[str, str | None]:
@@ -275,7 +432,9 @@ def _locate(name: str) -> tuple[str, str | None]:
         if not (folder / "config.json").exists():
             raise InputError(f"{folder}: no config.json: not a transformers folder")
         if not list(folder.glob("*.safetensors")):
-            raise InputError(f"{folder}: no weights (*.safetensors); save the model there with save_pretrained")
+            raise InputError(
+                f"{folder}: no weights (*.safetensors); save the model there with save_pretrained"
+            )
         return name, None
     if name.startswith((".", "/", "~")) or folder.is_file() or name.count("/") > 1:
         raise InputError(f"{name}: no such folder; give a transformers folder or a hub id")
@@ -287,11 +446,25 @@ def _load_backbone(name: str, revision: str | None, config: Any) -> nn.Module:
     """The encoder half, without a pooling head nobody trained."""
     kind = AutoModelForTextEncoding if config.model_type in _T5 else AutoModel
     if kind is AutoModel and config.is_encoder_decoder:
-        raise InputError(f"{name}: {config.model_type} has a decoder too; of such models only the encoder halves of {', '.join(_T5)} are supported")
+        raise InputError(
+            f"{name}: {config.model_type} has a decoder too; of such models only the encoder halves of {', '.join(_T5)} are supported"
+        )
     extra = {}
-    if kind is AutoModel and "add_pooling_layer" in inspect.signature(AutoModel._model_mapping[type(config)].__init__).parameters:
+    if (
+        kind is AutoModel
+        and "add_pooling_layer"
+        in inspect.signature(AutoModel._model_mapping[type(config)].__init__).parameters
+    ):
         extra["add_pooling_layer"] = False
-    return kind.from_pretrained(name, revision=revision, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **extra)
+    return kind.from_pretrained(
+        name,
+        revision=revision,
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        **extra,
+    )
 
 
 def _projection(width: int, projection: int | None, seed: int) -> nn.Sequential | None:
@@ -320,7 +493,9 @@ def _set_dropout(name: str, config: Any, dropout: float | None) -> None:
         return
     known = [key for key in _DROPOUTS if hasattr(config, key)]
     if not known:
-        raise InputError(f"dropout: the config of {name} has none of {', '.join(_DROPOUTS)}; leave dropout at null")
+        raise InputError(
+            f"dropout: the config of {name} has none of {', '.join(_DROPOUTS)}; leave dropout at null"
+        )
     for key in known:
         setattr(config, key, dropout)
 

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from hybridlib.ranking import Ranking
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
-CUTOFFS = (1, 10, 100)  # the k of recall@k and ndcg@k: R@1 and R@10 (LAReQA's sets), nDCG@10 and R@100 (MIRACL)
+CUTOFFS = (
+    1,
+    10,
+    100,
+)  # the k of recall@k and ndcg@k: R@1 and R@10 (LAReQA's sets), nDCG@10 and R@100 (MIRACL)
 POOL = "all"  # target language of the multilingual setting
 
 
@@ -51,7 +55,9 @@ def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = CUTOFFS) -> pd.DataFr
     - ``rank_distance``. Formula: worst rank in R - best rank in R. Source: arXiv 2408.10536. Range 0 (where R is one) to
       corpus size - 1, lower is better; see :func:`bias.rank_distance`.
     """
-    by_language = ranking.relevant.assign(target=ranking.relevant["candidate_lang"], rank=ranking.relevant["rank_lang"])
+    by_language = ranking.relevant.assign(
+        target=ranking.relevant["candidate_lang"], rank=ranking.relevant["rank_lang"]
+    )
     pooled = ranking.relevant.assign(target=POOL, rank=ranking.relevant["rank_pool"])
     frame = _metrics(pd.concat([by_language, pooled], ignore_index=True), cutoffs)
     same, pool = frame["target"] == frame["query_lang"], frame["target"] == POOL
@@ -64,7 +70,9 @@ def _metrics(ranks: pd.DataFrame, cutoffs: tuple[int, ...]) -> pd.DataFrame:
     ranks = ranks.sort_values(["target", "query", "rank"], ignore_index=True)
     groups = ranks.groupby(["target", "query"], sort=False)
     position = groups.cumcount() + 1
-    best = ranks.sort_values(["target", "query", "grade"], ascending=[True, True, False])["grade"].to_numpy()
+    best = ranks.sort_values(["target", "query", "grade"], ascending=[True, True, False])[
+        "grade"
+    ].to_numpy()
     parts = {"ap": position / ranks["rank"]}
     for k in cutoffs:
         parts[f"recall@{k}"] = (ranks["rank"] <= k).astype(float)
@@ -72,7 +80,11 @@ def _metrics(ranks: pd.DataFrame, cutoffs: tuple[int, ...]) -> pd.DataFrame:
         parts[f"ideal@{k}"] = best / np.log2(position + 1) * (position <= k)
     sums = pd.DataFrame(parts).groupby([ranks["target"], ranks["query"]], sort=False).sum()
     size = groups.size()
-    result = groups[["query_lang"]].first().assign(relevant=size, ap=sums["ap"] / size, rr=1 / groups["rank"].first())
+    result = (
+        groups[["query_lang"]]
+        .first()
+        .assign(relevant=size, ap=sums["ap"] / size, rr=1 / groups["rank"].first())
+    )
     for k in cutoffs:
         result[f"recall@{k}"] = sums[f"recall@{k}"] / size
         result[f"ndcg@{k}"] = sums[f"dcg@{k}"] / sums[f"ideal@{k}"]
@@ -89,14 +101,24 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
     table = per_query(ranking, tuple(sorted({*CUTOFFS, top_k})))
     metrics = [column for column in table if column in ("ap", "rr") or "@" in column]
     cells = table.groupby(["setting", "query_lang", "target"])
-    means = cells[metrics].mean().assign(queries=cells.size()).rename(columns={"ap": "map", "rr": "mrr"})
+    means = (
+        cells[metrics]
+        .mean()
+        .assign(queries=cells.size())
+        .rename(columns={"ap": "map", "rr": "mrr"})
+    )
     names = [column for column in means if column != "queries"]
     settings = {}
     for setting in SETTINGS:
         if setting in means.index.get_level_values(0):
             part, queries = means.loc[setting], means.loc[setting, "queries"]
             micro = part[names].mul(queries, axis=0).sum() / queries.sum()
-            settings[setting] = {**part[names].mean().to_dict(), **{f"{n}_micro": v for n, v in micro.items()}, "queries": int(queries.sum()), "cells": len(part)}
+            settings[setting] = {
+                **part[names].mean().to_dict(),
+                **{f"{n}_micro": v for n, v in micro.items()},
+                "queries": int(queries.sum()),
+                "cells": len(part),
+            }
     return {
         "corpus": corpus.name,
         "candidate_text": corpus.candidate_text,
@@ -106,7 +128,9 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
         "settings": settings,
         "bias": bias.summarise(ranking, corpus, top_k),
         "per_language": _per_language(means, names),
-        "per_pair": {f"{q}-{t}": _plain(row) for (_, q, t), row in means.iterrows() if t not in (q, POOL)},
+        "per_pair": {
+            f"{q}-{t}": _plain(row) for (_, q, t), row in means.iterrows() if t not in (q, POOL)
+        },
     }
 
 
@@ -120,16 +144,30 @@ def check_corrections(params: Params, corpus: RetrievalCorpus) -> None:
     alone = sorted(set(asked) - set(held))
     named = [name for name in params.corrections if name != "shift"]
     if alone and named:
-        raise InputError(f"corrections: {named[0]} is estimated from candidates, and {corpus.name} has none in {', '.join(alone)}, only queries; leave it out")
+        raise InputError(
+            f"corrections: {named[0]} is estimated from candidates, and {corpus.name} has none in {', '.join(alone)}, only queries; leave it out"
+        )
     if "shift" in params.corrections:
         path = resolve(params.parallel_path)
-        groups = load_parallel(path, sorted({*asked, *held}), params.parallel_passages).groupby("lang")["group"].agg(set)
+        groups = (
+            load_parallel(path, sorted({*asked, *held}), params.parallel_passages)
+            .groupby("lang")["group"]
+            .agg(set)
+        )
         for x, y in product(asked, held):
             if not groups.get(x, set()) & groups.get(y, set()):
-                raise InputError(f"corrections: shift needs passages in both {x!r} and {y!r}, and {path} has none; name a set that has, or leave shift out")
+                raise InputError(
+                    f"corrections: shift needs passages in both {x!r} and {y!r}, and {path} has none; name a set that has, or leave shift out"
+                )
 
 
-def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray) -> dict[str, Ranking]:
+def corrected(
+    params: Params,
+    encoder: DualEncoder,
+    corpus: RetrievalCorpus,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+) -> dict[str, Ranking]:
     """The rankings under each training-free correction of ``params``.
 
     ``centering`` and ``lir`` are estimated from the candidates, ``shift`` from parallel passages; none from queries.
@@ -140,20 +178,42 @@ def corrected(params: Params, encoder: DualEncoder, corpus: RetrievalCorpus, que
     for name in params.corrections:
         source = corpus.candidates.assign(vectors=list(candidates))
         if name == "shift":
-            source = load_parallel(resolve(params.parallel_path), sorted({*corpus.languages, *corpus.queries["lang"]}), params.parallel_passages)
-            source = source.assign(vectors=list(encoder.encode(source["text"], "passage", params.encode_tokens, progress=True)))
-        correction = corrections.fit(name, np.stack(source["vectors"]), source["lang"].to_numpy(), source["group"].to_numpy(), params.lir_directions)
-        rankings[name] = retrieval.rank_corrected(queries, candidates, corpus, correction, params.top_k, params.score_block)
+            source = load_parallel(
+                resolve(params.parallel_path),
+                sorted({*corpus.languages, *corpus.queries["lang"]}),
+                params.parallel_passages,
+            )
+            source = source.assign(
+                vectors=list(
+                    encoder.encode(source["text"], "passage", params.encode_tokens, progress=True)
+                )
+            )
+        correction = corrections.fit(
+            name,
+            np.stack(source["vectors"]),
+            source["lang"].to_numpy(),
+            source["group"].to_numpy(),
+            params.lir_directions,
+        )
+        rankings[name] = retrieval.rank_corrected(
+            queries, candidates, corpus, correction, params.top_k, params.score_block
+        )
     return rankings
 
 
-def summarise_corrected(params: Params, rankings: dict[str, Ranking], corpus: RetrievalCorpus) -> dict[str, Any]:
+def summarise_corrected(
+    params: Params, rankings: dict[str, Ranking], corpus: RetrievalCorpus
+) -> dict[str, Any]:
     """The ``corrections`` part of metrics.json: of each, what it was estimated from, settings and bias figures."""
     result = {}
     for name, ranking in rankings.items():
         summary = summarise(ranking, corpus, params.top_k)
         fitted_on = resolve(params.parallel_path).name if name == "shift" else "candidates"
-        result[name] = {"fitted_on": fitted_on, "settings": summary["settings"], "bias": summary["bias"]}
+        result[name] = {
+            "fitted_on": fitted_on,
+            "settings": summary["settings"],
+            "bias": summary["bias"],
+        }
     return result
 
 
@@ -166,7 +226,9 @@ def _per_language(means: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         for setting in SETTINGS:
             if setting in of_language.index.get_level_values(0):
                 part = of_language.loc[setting]
-                result[language][setting] = _plain(pd.concat([part[names].mean(), pd.Series({"queries": part["queries"].sum()})]))
+                result[language][setting] = _plain(
+                    pd.concat([part[names].mean(), pd.Series({"queries": part["queries"].sum()})])
+                )
     return result
 
 
@@ -174,12 +236,23 @@ def _plain(row: pd.Series) -> dict[str, Any]:
     return {name: int(value) if name == "queries" else float(value) for name, value in row.items()}
 
 
-def write_results(folder: Path, metrics: dict[str, Any], ranking: Ranking, corpus: RetrievalCorpus, corrected: dict[str, Ranking] | None = None) -> None:
+def write_results(
+    folder: Path,
+    metrics: dict[str, Any],
+    ranking: Ranking,
+    corpus: RetrievalCorpus,
+    corrected: dict[str, Ranking] | None = None,
+) -> None:
     """Write ranks, per_query.parquet, corrected.parquet (the same of each correction) and, last, metrics.json."""
     ranking.save(folder)
-    _with_questions(per_query(ranking), corpus).to_parquet(folder / "per_query.parquet", index=False)
+    _with_questions(per_query(ranking), corpus).to_parquet(
+        folder / "per_query.parquet", index=False
+    )
     if corrected:
-        tables = [_with_questions(per_query(found), corpus).assign(correction=name) for name, found in corrected.items()]
+        tables = [
+            _with_questions(per_query(found), corpus).assign(correction=name)
+            for name, found in corrected.items()
+        ]
         pd.concat(tables, ignore_index=True).to_parquet(folder / "corrected.parquet", index=False)
     write_json(folder / "metrics.json", metrics)
 
@@ -194,10 +267,23 @@ def headline(metrics: dict[str, Any]) -> dict[str, float]:
     that is asked in its own languages alone (MIRACL), what is usual there: nDCG@10 and R@100."""
     if "monolingual" in metrics["settings"] and "cross-lingual" not in metrics["settings"]:
         found = metrics["settings"]["monolingual"]
-        return {"monolingual nDCG@10": found["ndcg@10"], "monolingual R@100": found["recall@100"], "monolingual mAP": found["map"], "monolingual R@1": found["recall@1"]}
+        return {
+            "monolingual nDCG@10": found["ndcg@10"],
+            "monolingual R@100": found["recall@100"],
+            "monolingual mAP": found["map"],
+            "monolingual R@1": found["recall@1"],
+        }
     row = {f"{setting} mAP": values["map"] for setting, values in metrics["settings"].items()}
-    for setting, metric in (("monolingual", "recall@1"), ("cross-lingual", "recall@1"), ("multilingual", "recall@10")):
+    for setting, metric in (
+        ("monolingual", "recall@1"),
+        ("cross-lingual", "recall@1"),
+        ("multilingual", "recall@10"),
+    ):
         if setting in metrics["settings"]:
             row[f"{setting} {metric.replace('recall', 'R')}"] = metrics["settings"][setting][metric]
-    names = {name: name.replace("same_language", "own-language").replace("_", " ") for name in metrics["bias"] if name == "rank_distance" or name.startswith("same_language_share@")}
+    names = {
+        name: name.replace("same_language", "own-language").replace("_", " ")
+        for name in metrics["bias"]
+        if name == "rank_distance" or name.startswith("same_language_share@")
+    }
     return row | {title: metrics["bias"][name] for name, title in names.items()}

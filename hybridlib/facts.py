@@ -41,7 +41,12 @@ LEAKING_LANGUAGES = 3
 
 # CLDR names a city in Latin script only where the name differs from the end of the time zone's identifier.
 _LATIN = ("de", "en", "es", "tr", "vi")
-_FIELDS = {"territory": "territories", "currency": "currency_names", "language": "languages", "script": "scripts"}
+_FIELDS = {
+    "territory": "territories",
+    "currency": "currency_names",
+    "language": "languages",
+    "script": "scripts",
+}
 _OFFICIAL = {"official", "de_facto_official"}
 # Time zones named after another territory than they serve, or after different places in different languages.
 _NO_TIMEZONE = frozenset(["Apia", "Korea", "Samoa"])
@@ -79,20 +84,32 @@ def split_facts(
     warning says how much that is). Depends on ``seed`` and the set of facts, not on their order.
     """
     if validation < 0 or test < 0 or not validation + test < 1:
-        raise InputError(f"validation={validation} and test={test} must be 0 or more and leave a part to train on")
+        raise InputError(
+            f"validation={validation} and test={test} must be 0 or more and leave a part to train on"
+        )
     asked = {"validation": round(validation * len(facts)), "test": round(test * len(facts))}
     spare = _spare_facts(facts, seed)
     wanted = {split: min(count, len(spare) // 2) for split, count in asked.items()}
     for split in wanted:
         if wanted[split] < asked[split]:
-            log.warning("facts: %d of %d can be held out, half of them for %s: it has %d instead of %d", len(spare), len(facts), split, wanted[split], asked[split])
+            log.warning(
+                "facts: %d of %d can be held out, half of them for %s: it has %d instead of %d",
+                len(spare),
+                len(facts),
+                split,
+                wanted[split],
+                asked[split],
+            )
     place: dict[str, str] = {}
     for fact in spare[: sum(wanted.values())]:
         neediest = max(wanted, key=wanted.__getitem__)
         place[fact.fact_id] = neediest
         wanted[neediest] -= 1
     splits = ("train", "validation", "test")
-    return {split: [fact for fact in facts if place.get(fact.fact_id, "train") == split] for split in splits}
+    return {
+        split: [fact for fact in facts if place.get(fact.fact_id, "train") == split]
+        for split in splits
+    }
 
 
 def _spare_facts(facts: Sequence[Fact], seed: int) -> list[Fact]:
@@ -106,7 +123,9 @@ def _spare_facts(facts: Sequence[Fact], seed: int) -> list[Fact]:
     return spare
 
 
-def phrase(facts: Iterable[Fact], languages: Iterable[str], seed: int, variants: int = 1) -> pd.DataFrame:
+def phrase(
+    facts: Iterable[Fact], languages: Iterable[str], seed: int, variants: int = 1
+) -> pd.DataFrame:
     """Questions and passages, one row for each (fact, language, variant), in that order.
 
     Wording is drawn for each fact and language from ``seed`` alone, so the languages of one pair are translations in
@@ -122,9 +141,16 @@ def phrase(facts: Iterable[Fact], languages: Iterable[str], seed: int, variants:
     languages = list(languages)
     for language in languages:
         if language not in LANGUAGES:
-            raise InputError(f"the facts are not phrased in {language!r}; they are in {', '.join(LANGUAGES)}")
+            raise InputError(
+                f"the facts are not phrased in {language!r}; they are in {', '.join(LANGUAGES)}"
+            )
     facts = tqdm(list(facts), desc="phrasing", unit="fact", mininterval=2, delay=2)
-    rows = (row for fact in facts for language in languages for row in _rows(fact, language, seed, variants))
+    rows = (
+        row
+        for fact in facts
+        for language in languages
+        for row in _rows(fact, language, seed, variants)
+    )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -132,13 +158,24 @@ def _rows(fact: Fact, language: str, seed: int, variants: int) -> Iterator[tuple
     wording = PHRASINGS[fact.relation][language]
     available = min(len(wording["questions"]), len(wording["answers"]))
     if not 1 <= variants <= available:
-        raise InputError(f"variants={variants}, but {fact.relation} has 1 to {available} phrasings in {language!r}")
+        raise InputError(
+            f"variants={variants}, but {fact.relation} has 1 to {available} phrasings in {language!r}"
+        )
     rng = np.random.default_rng(_hash(seed, "phrase", fact.fact_id, language))
-    questions, answers = (rng.permutation(wording[part])[:variants] for part in ("questions", "answers"))
+    questions, answers = (
+        rng.permutation(wording[part])[:variants] for part in ("questions", "answers")
+    )
     names = {"subject": fact.subject[language], "object": fact.object[language]}
     for variant, (question, answer) in enumerate(zip(questions, answers)):
         pair_id = f"{fact.fact_id}/{variant}"
-        yield pair_id, "facts", language, question.format(**names), answer.format(**names), fact.fact_id
+        yield (
+            pair_id,
+            "facts",
+            language,
+            question.format(**names),
+            answer.format(**names),
+            fact.fact_id,
+        )
 
 
 def _parts(fact: Fact) -> set[str]:
@@ -184,14 +221,19 @@ def _city_name(language: str, zone: str) -> str | None:
     own = _own_data(language)["time_zones"].get(zone, {}).get("city")
     if own or language not in _LATIN:
         return own
-    return _own_data("root")["time_zones"].get(zone, {}).get("city") or zone.split("/")[-1].replace("_", " ")
+    return _own_data("root")["time_zones"].get(zone, {}).get("city") or zone.split("/")[-1].replace(
+        "_", " "
+    )
 
 
 def _timezone_names(metazone: str) -> dict[str, str | None]:
     """The long name of the same form in every language: "Japan Time", else "Singapore Standard Time"."""
     names: dict[str, str | None] = {}
     for form in ("generic", "standard"):
-        longs = {language: _own_data(language)["meta_zones"].get(metazone, {}).get("long", {}) for language in LANGUAGES}
+        longs = {
+            language: _own_data(language)["meta_zones"].get(metazone, {}).get("long", {})
+            for language in LANGUAGES
+        }
         names = {language: long.get(form) for language, long in longs.items()}
         if all(names.values()):
             break
@@ -202,7 +244,9 @@ def _timezone_names(metazone: str) -> dict[str, str | None]:
 def _first_zone_ids() -> dict[str, str]:
     """Current zone identifier -> the one CLDR uses: ``Asia/Kolkata`` -> ``Asia/Calcutta``."""
     aliases = get_global("zone_aliases")
-    return {aliases[zone]: zone for zone in sorted(_own_data("ru")["time_zones"]) if zone in aliases}
+    return {
+        aliases[zone]: zone for zone in sorted(_own_data("ru")["time_zones"]) if zone in aliases
+    }
 
 
 @cache
@@ -210,7 +254,11 @@ def _metazones() -> dict[str, str]:
     """Current zone identifier -> the metazone in force: ``Asia/Tokyo`` -> ``Japan``."""
     aliases = get_global("zone_aliases")
     in_force = get_global("meta_zones").items()
-    return {aliases.get(zone, zone): metazone for zone, metazone in in_force if metazone not in _NO_TIMEZONE}
+    return {
+        aliases.get(zone, zone): metazone
+        for zone, metazone in in_force
+        if metazone not in _NO_TIMEZONE
+    }
 
 
 # ---- The relations: (subject code, object code) --------------------------------------------------------------------
@@ -235,7 +283,11 @@ _NO_SINGLE_OFFICIAL = frozenset("BF CK CQ DG ET FO IO IQ JE ME ML MP MX NE NF PN
 
 def _official_languages(territory: str) -> set[str]:
     spoken = get_global("territory_languages").get(territory, {})
-    return {language.split("_")[0] for language, use in spoken.items() if use["official_status"] in _OFFICIAL}
+    return {
+        language.split("_")[0]
+        for language, use in spoken.items()
+        if use["official_status"] in _OFFICIAL
+    }
 
 
 def _territory_official_language() -> Links:
@@ -247,7 +299,9 @@ def _territory_official_language() -> Links:
 
 
 # No language, misnamed in a language, or without one script of its own, whatever is most likely.
-_NO_SINGLE_SCRIPT = frozenset("bej crh gil gon kaw lad mnc non ojb ojc ojw pi swb taq tzm und zen".split())
+_NO_SINGLE_SCRIPT = frozenset(
+    "bej crh gil gon kaw lad mnc non ojb ojc ojw pi swb taq tzm und zen".split()
+)
 # Names that are an abbreviation, a letter or a mistake in some language; Hans and Hant are not used by themselves.
 _NO_SCRIPT = frozenset("Brah Cans Hans Hant Latg Xsux Yiii".split())
 
@@ -256,8 +310,12 @@ _NO_SCRIPT = frozenset("Brah Cans Hans Hant Latg Xsux Yiii".split())
 def _further_scripts() -> dict[str, set[str]]:
     """Language -> scripts that it has in some territory or locale, besides the likely one."""
     tags = list(localedata.locale_identifiers())
-    tags += [language for spoken in get_global("territory_languages").values() for language in spoken]
-    tags += [tag for key, tag in get_global("likely_subtags").items() if key.split("_")[-1].isupper()]
+    tags += [
+        language for spoken in get_global("territory_languages").values() for language in spoken
+    ]
+    tags += [
+        tag for key, tag in get_global("likely_subtags").items() if key.split("_")[-1].isupper()
+    ]
     scripts: dict[str, set[str]] = defaultdict(set)
     for parts in (tag.split("_") for tag in tags):
         scripts[parts[0]].update(part for part in parts[1:] if part.istitle() and len(part) == 4)
@@ -274,7 +332,9 @@ def _language_script() -> Links:
 
 
 # As many or more speakers elsewhere, contested, not a living language of a territory, or misnamed in a language.
-_NO_HOME = frozenset("az crh cu dyu fan gez gil ie kaw kde kj la lad li lun mn prg ps swb ur yao".split())
+_NO_HOME = frozenset(
+    "az crh cu dyu fan gez gil ie kaw kde kj la lad li lun mn prg ps swb ur yao".split()
+)
 
 
 def _language_territory() -> Links:
@@ -285,7 +345,9 @@ def _language_territory() -> Links:
             homes[language.split("_")[0]].add(territory)
     for language in sorted(homes.keys() - _NO_HOME):
         tag = get_global("likely_subtags").get(language, "")
-        official = {territory for territory in homes[language] if language in _official_languages(territory)}
+        official = {
+            territory for territory in homes[language] if language in _official_languages(territory)
+        }
         home = official if len(homes[language]) > 1 else homes[language]
         if home == {tag.split("_")[-1]}:
             yield language, home.pop()
@@ -381,7 +443,9 @@ def _unambiguous(relation_facts: list[Fact]) -> list[Fact]:
     for fact in relation_facts:
         for slot in _name_slots(fact):
             keys[slot].add(fact.subject_key if slot[0] == "subject" else fact.object_key)
-    return [fact for fact in relation_facts if all(len(keys[slot]) == 1 for slot in _name_slots(fact))]
+    return [
+        fact for fact in relation_facts if all(len(keys[slot]) == 1 for slot in _name_slots(fact))
+    ]
 
 
 def _name_slots(fact: Fact) -> Iterator[tuple[str, str, str]]:

@@ -14,7 +14,9 @@ def project_root() -> Path:
     """The folder that relative paths start at: the nearest one above that holds this project, else here."""
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / "notebooks" / "01_data_prep.ipynb").exists() and (folder / "pyproject.toml").exists():
+        if (folder / "notebooks" / "01_data_prep.ipynb").exists() and (
+            folder / "pyproject.toml"
+        ).exists():
             return folder
     return here
 
@@ -32,7 +34,9 @@ def check_writable(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another output folder") from None
+        raise InputError(
+            f"{folder}: cannot be written to ({error.strerror}); choose another output folder"
+        ) from None
 
 
 def write_text(file: Path, text: str) -> None:

@@ -32,7 +32,11 @@ class TokenGradients:
     def __init__(self, encoder: DualEncoder, processes: int) -> None:
         self.weight: Tensor = encoder.backbone.get_input_embeddings().weight
         self.used = processes == 1 and self.weight.requires_grad
-        self.tables = [module for module in encoder.modules() if isinstance(module, nn.Embedding) and module.weight is self.weight]  # mT5 has two
+        self.tables = [
+            module
+            for module in encoder.modules()
+            if isinstance(module, nn.Embedding) and module.weight is self.weight
+        ]  # mT5 has two
         self.rows: list[Tensor] = []
         self.total: Tensor | None = None  # made when first needed: the encoder may stay untrained
         if self.used:
@@ -83,13 +87,29 @@ class Embedding:
         token_gradients: of the model.
     """
 
-    def __init__(self, accelerator: Accelerator, model: nn.Module, token_ids: list[list[int]], token_budget: int, seed: int, cached: bool, token_gradients: TokenGradients) -> None:
-        self.accelerator, self.model, self.token_ids, self.token_gradients = accelerator, model, token_ids, token_gradients
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        token_ids: list[list[int]],
+        token_budget: int,
+        seed: int,
+        cached: bool,
+        token_gradients: TokenGradients,
+    ) -> None:
+        self.accelerator, self.model, self.token_ids, self.token_gradients = (
+            accelerator,
+            model,
+            token_ids,
+            token_gradients,
+        )
         self.token_budget, self.seed, self.cached = token_budget, seed, cached
         if cached:
             with torch.no_grad(), accelerator.autocast():
                 encoder = accelerator.unwrap_model(model)
-                self.vectors: Tensor = encoder(token_ids, token_budget, seed).float().requires_grad_()
+                self.vectors: Tensor = (
+                    encoder(token_ids, token_budget, seed).float().requires_grad_()
+                )
         else:
             with accelerator.autocast():
                 self.vectors = model(token_ids, token_budget, seed).float()
@@ -105,6 +125,10 @@ class Embedding:
             last = number == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 with self.accelerator.autocast():
-                    again = self.model([self.token_ids[row] for row in rows], self.token_budget, self.seed + number)
-                again.float().backward(self.vectors.grad[torch.from_numpy(rows).to(self.vectors.device)])
+                    again = self.model(
+                        [self.token_ids[row] for row in rows], self.token_budget, self.seed + number
+                    )
+                again.float().backward(
+                    self.vectors.grad[torch.from_numpy(rows).to(self.vectors.device)]
+                )
             self.token_gradients.collect()

@@ -53,7 +53,16 @@ class VectorStore:
     about: dict[str, Any]
 
     @classmethod
-    def build(cls, folder: str | Path, encoder: DualEncoder, texts: Iterable[str], side: Side = "passage", block: int = 4096, token_budget: int = 8192, progress: bool = True) -> VectorStore:
+    def build(
+        cls,
+        folder: str | Path,
+        encoder: DualEncoder,
+        texts: Iterable[str],
+        side: Side = "passage",
+        block: int = 4096,
+        token_budget: int = 8192,
+        progress: bool = True,
+    ) -> VectorStore:
         """Encode ``texts`` into ``folder``, or what is still missing there of an earlier run that was stopped.
 
         Args:
@@ -76,14 +85,30 @@ class VectorStore:
             _create(folder, about)
         _wait()
         _check_same(folder, about)
-        vectors, done = np.lib.format.open_memmap(folder / "vectors.npy", mode="r+"), _done(folder, about)
-        record, mine = folder / f"done-{process}.txt", sum(size for number, size in _blocks(about) if number % processes == process)
-        with tqdm(total=mine, desc=f"encoding {side}", unit="text", disable=not progress or process > 0, mininterval=2) as bar:
+        vectors, done = (
+            np.lib.format.open_memmap(folder / "vectors.npy", mode="r+"),
+            _done(folder, about),
+        )
+        record, mine = (
+            folder / f"done-{process}.txt",
+            sum(size for number, size in _blocks(about) if number % processes == process),
+        )
+        with tqdm(
+            total=mine,
+            desc=f"encoding {side}",
+            unit="text",
+            disable=not progress or process > 0,
+            mininterval=2,
+        ) as bar:
             for number, part in enumerate(_batched(texts, block)):
                 if number % processes == process:
                     if not done[number]:
-                        encoded = encoder.encode(part, side, token_budget, shared=False)  # the processes share blocks, not a block's texts
-                        vectors[number * block : number * block + len(part)] = _finite(encoded, number * block)
+                        encoded = encoder.encode(
+                            part, side, token_budget, shared=False
+                        )  # the processes share blocks, not a block's texts
+                        vectors[number * block : number * block + len(part)] = _finite(
+                            encoded, number * block
+                        )
                         vectors.flush()
                         done[number] = True
                         write_text(record, "".join(np.where(done, "#", ".")))
@@ -100,18 +125,33 @@ class VectorStore:
         """
         folder = Path(folder)
         if not (folder / "store.json").exists():
-            raise InputError(f"{folder}: no store.json, so no vectors; VectorStore.build makes them")
+            raise InputError(
+                f"{folder}: no store.json, so no vectors; VectorStore.build makes them"
+            )
         about = read_json(folder / "store.json")
         missing = int((~_done(folder, about)).sum())
         if missing:
-            raise InputError(f"{folder}: {missing} of {len(_done(folder, about))} blocks are not encoded yet; call VectorStore.build again with the same encoder and texts")
+            raise InputError(
+                f"{folder}: {missing} of {len(_done(folder, about))} blocks are not encoded yet; call VectorStore.build again with the same encoder and texts"
+            )
         if encoder is not None:
-            _refuse_difference(folder, about, _describe_encoder(encoder, about["side"]), "use the encoder that they were built with, or build another folder")
+            _refuse_difference(
+                folder,
+                about,
+                _describe_encoder(encoder, about["side"]),
+                "use the encoder that they were built with, or build another folder",
+            )
         logger.info("%s: %d vectors of length %d", folder, about["texts"], about["dimension"])
         return cls(folder, np.load(folder / "vectors.npy", mmap_mode="r"), about)
 
 
-def search(query_vectors: np.ndarray, store: VectorStore | np.ndarray, k: int, block: int = 16_384, progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def search(
+    query_vectors: np.ndarray,
+    store: VectorStore | np.ndarray,
+    k: int,
+    block: int = 16_384,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` documents of highest dot product for each query: exact, equal scores by lower row.
 
     Documents pass through memory once, ``block`` at a time. Beside the queries and the result that takes about
@@ -134,8 +174,13 @@ def search(query_vectors: np.ndarray, store: VectorStore | np.ndarray, k: int, b
     queries, k = _check_search(query_vectors, documents, k, block), min(k, len(documents))
     process, processes = _processes()
     blocks = -(-len(documents) // block)
-    first, end = blocks * process // processes * block, min(blocks * (process + 1) // processes * block, len(documents))
-    best = _search_range(queries, documents, k, min(block, len(documents)), first, end, progress and process == 0)
+    first, end = (
+        blocks * process // processes * block,
+        min(blocks * (process + 1) // processes * block, len(documents)),
+    )
+    best = _search_range(
+        queries, documents, k, min(block, len(documents)), first, end, progress and process == 0
+    )
     if processes > 1:
         best = _merge_processes(best, k, processes)
     return best.rows.numpy(), best.scores.numpy()
@@ -176,13 +221,21 @@ class _Best:
         self.rows[query] = torch.cat([self.rows[query], rows], 1).gather(1, columns)
 
 
-def _search_range(queries: Tensor, documents: np.ndarray, k: int, block: int, first: int, end: int, progress: bool) -> _Best:
+def _search_range(
+    queries: Tensor, documents: np.ndarray, k: int, block: int, first: int, end: int, progress: bool
+) -> _Best:
     """The best among the documents ``[first, end)``."""
     best = _Best(torch.full((len(queries), k), -torch.inf), torch.full((len(queries), k), -1))
     padded = -(-block // _GROUP) * _GROUP
     stored, loaded = _as_tensor(documents), torch.zeros(padded, queries.shape[1])
     products = torch.empty(padded * min(_QUERIES, len(queries)))
-    for start in tqdm(range(first, end, block), desc="searching", unit="block", disable=not progress, mininterval=2):
+    for start in tqdm(
+        range(first, end, block),
+        desc="searching",
+        unit="block",
+        disable=not progress,
+        mininterval=2,
+    ):
         size = min(block, end - start)
         loaded[:size].copy_(stored[start : start + size])
         if not loaded[:size].sum().isfinite():
@@ -200,24 +253,36 @@ def _merge_processes(best: _Best, k: int, processes: int) -> _Best:
     """The best of all processes, in each of them; each searched later documents than the one before it."""
     found: list[tuple[np.ndarray, np.ndarray]] = [None] * processes
     dist.all_gather_object(found, (best.rows.numpy(), best.scores.numpy()))
-    rows, scores = (torch.cat([torch.from_numpy(part) for part in parts], 1) for parts in zip(*found))
+    rows, scores = (
+        torch.cat([torch.from_numpy(part) for part in parts], 1) for parts in zip(*found)
+    )
     columns, values = top_of(scores, k)
     return _Best(values, rows.gather(1, columns))
 
 
 def _check_search(query_vectors: np.ndarray, documents: np.ndarray, k: int, block: int) -> Tensor:
     """The queries as a tensor, once everything fits together."""
-    if query_vectors.ndim != 2 or documents.ndim != 2 or query_vectors.shape[1] != documents.shape[1]:
-        raise InputError(f"queries {query_vectors.shape} and documents {documents.shape} do not fit: both must be [rows, d], with one d; are they of the same encoder?")
+    if (
+        query_vectors.ndim != 2
+        or documents.ndim != 2
+        or query_vectors.shape[1] != documents.shape[1]
+    ):
+        raise InputError(
+            f"queries {query_vectors.shape} and documents {documents.shape} do not fit: both must be [rows, d], with one d; are they of the same encoder?"
+        )
     if not len(documents) or not len(query_vectors):
-        raise InputError(f"nothing to search: {len(query_vectors)} queries, {len(documents)} documents")
+        raise InputError(
+            f"nothing to search: {len(query_vectors)} queries, {len(documents)} documents"
+        )
     if documents.dtype not in (np.float16, np.float32):
         raise InputError(f"documents are {documents.dtype}; store them as float16 or float32")
     if k < 1 or block < 1:
         raise InputError(f"k is {k} and block {block}; both must be 1 or more")
     queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
     if not np.isfinite(queries).all():
-        raise InputError(f"query {int(np.argmin(np.isfinite(queries).all(1)))} is not finite; encode it again")
+        raise InputError(
+            f"query {int(np.argmin(np.isfinite(queries).all(1)))} is not finite; encode it again"
+        )
     return torch.from_numpy(queries)
 
 
@@ -225,7 +290,9 @@ def _refuse_documents(loaded: Tensor, start: int) -> None:
     """An error where a vector is not of numbers; a sum can also overflow without one."""
     good = loaded.isfinite().all(1)
     if not good.all():
-        raise InputError(f"document {start + int(good.int().argmin())} is not finite; encode it again")
+        raise InputError(
+            f"document {start + int(good.int().argmin())} is not finite; encode it again"
+        )
 
 
 def _as_tensor(vectors: np.ndarray) -> Tensor:
@@ -243,21 +310,37 @@ def _describe(encoder: DualEncoder, texts: Iterable[str], side: Side, block: int
     if block < 1:
         raise InputError(f"block is {block}; it must be 1 or more")
     count, digest = _hash_texts(texts)
-    return {"texts": count, "dimension": encoder.dimension, "block": block, **_describe_encoder(encoder, side), "texts_hash": digest}
+    return {
+        "texts": count,
+        "dimension": encoder.dimension,
+        "block": block,
+        **_describe_encoder(encoder, side),
+        "texts_hash": digest,
+    }
 
 
 def _describe_encoder(encoder: DualEncoder, side: Side) -> dict[str, Any]:
-    return {"side": side, "prefix": encoder.prefixes[side], "pooling": encoder.pooling, "max_length": encoder.max_length, "encoder_hash": _hash_encoder(encoder)}
+    return {
+        "side": side,
+        "prefix": encoder.prefixes[side],
+        "pooling": encoder.pooling,
+        "max_length": encoder.max_length,
+        "encoder_hash": _hash_encoder(encoder),
+    }
 
 
 def _hash_texts(texts: Iterable[str]) -> tuple[int, str]:
     """How many texts, and a hash of them and their order."""
     if isinstance(texts, str) or iter(texts) is texts:
-        raise InputError(f"texts is a {type(texts).__name__}, which does not run through the texts twice; give a list, a datasets column, or an object whose __iter__ starts anew")
+        raise InputError(
+            f"texts is a {type(texts).__name__}, which does not run through the texts twice; give a list, a datasets column, or an object whose __iter__ starts anew"
+        )
     digest, count = hashlib.sha256(), 0
     for text in texts:
         if not isinstance(text, str):
-            raise InputError(f"text {count} is a {type(text).__name__} ({text!r}); every text must be a str")
+            raise InputError(
+                f"text {count} is a {type(text).__name__} ({text!r}); every text must be a str"
+            )
         raw = text.encode("utf-8", "surrogatepass")
         digest.update(len(raw).to_bytes(8, "little") + raw)
         count += 1
@@ -286,13 +369,26 @@ def _tokenizer_rules(tokenizer: Any) -> str:
 def _check_same(folder: Path, about: dict[str, Any]) -> None:
     """Refuse a folder whose vectors are of something else."""
     if (folder / "store.json").exists():
-        _refuse_difference(folder, read_json(folder / "store.json"), about, "give what it was begun with, or choose another folder, or delete this one to encode anew")
+        _refuse_difference(
+            folder,
+            read_json(folder / "store.json"),
+            about,
+            "give what it was begun with, or choose another folder, or delete this one to encode anew",
+        )
     elif (folder / "vectors.npy").exists():
-        raise InputError(f"{folder}: has a vectors.npy but no store.json that says of what; choose another folder")
+        raise InputError(
+            f"{folder}: has a vectors.npy but no store.json that says of what; choose another folder"
+        )
 
 
-def _refuse_difference(folder: Path, there: dict[str, Any], here: dict[str, Any], advice: str) -> None:
-    differing = [f"{name} is {there.get(name)!r} there and {value!r} here" for name, value in here.items() if there.get(name) != value]
+def _refuse_difference(
+    folder: Path, there: dict[str, Any], here: dict[str, Any], advice: str
+) -> None:
+    differing = [
+        f"{name} is {there.get(name)!r} there and {value!r} here"
+        for name, value in here.items()
+        if there.get(name) != value
+    ]
     if differing:
         raise InputError(f"{folder}: holds other vectors: {'; '.join(differing)}; {advice}")
 
@@ -306,14 +402,18 @@ def _create(folder: Path, about: dict[str, Any]) -> None:
         if _done(folder, about).any():
             raise InputError(f"{folder}: vectors.npy is gone; delete the folder to encode anew")
         aside = folder / "vectors.npy.part"
-        np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=(about["texts"], about["dimension"])).flush()
+        np.lib.format.open_memmap(
+            aside, mode="w+", dtype=np.float16, shape=(about["texts"], about["dimension"])
+        ).flush()
         aside.replace(folder / "vectors.npy")
 
 
 def _finite(vectors: np.ndarray, start: int) -> np.ndarray:
     """The vectors themselves, if every one is of numbers; ``start`` is the first one's text."""
     if not np.isfinite(vectors).all():
-        raise InputError(f"the vector of text {start + int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; encode in float32 or bfloat16")
+        raise InputError(
+            f"the vector of text {start + int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; encode in float32 or bfloat16"
+        )
     return vectors
 
 
@@ -327,7 +427,10 @@ def _done(folder: Path, about: dict[str, Any]) -> np.ndarray:
 
 def _blocks(about: dict[str, Any]) -> Iterator[tuple[int, int]]:
     """Number and size of each block."""
-    return enumerate(min(about["block"], about["texts"] - start) for start in range(0, about["texts"], about["block"]))
+    return enumerate(
+        min(about["block"], about["texts"] - start)
+        for start in range(0, about["texts"], about["block"])
+    )
 
 
 def _batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:

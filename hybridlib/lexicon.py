@@ -41,16 +41,26 @@ def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
         InputError: no such folder, none of the files, or a line without two fields.
     """
     targets, words = sorted(targets), {}
-    files = {lang: folder / f"{source}-{lang}.txt" for lang in targets if (folder / f"{source}-{lang}.txt").is_file()}
+    files = {
+        lang: folder / f"{source}-{lang}.txt"
+        for lang in targets
+        if (folder / f"{source}-{lang}.txt").is_file()
+    }
     if not files:
-        raise InputError(f"lexicon_path: {folder} has none of the word lists {', '.join(f'{source}-{lang}.txt' for lang in targets)}; a list has one `word translation` a line")
+        raise InputError(
+            f"lexicon_path: {folder} has none of the word lists {', '.join(f'{source}-{lang}.txt' for lang in targets)}; a list has one `word translation` a line"
+        )
     for lang, file in files.items():
         for number, line in enumerate(_lines(file), 1):
             fields = line.split("\t") if "\t" in line else line.split()
             if len(fields) < 2 and line.strip():
-                raise InputError(f"{file}: line {number} is {line!r}; a line is `word translation`, with a space or a tab between")
+                raise InputError(
+                    f"{file}: line {number} is {line!r}; a line is `word translation`, with a space or a tab between"
+                )
             if line.strip():
-                words.setdefault(fields[0].strip().lower(), {}).setdefault(lang, []).append(fields[1].strip())
+                words.setdefault(fields[0].strip().lower(), {}).setdefault(lang, []).append(
+                    fields[1].strip()
+                )
     return words
 
 
@@ -74,22 +84,48 @@ def lexicon_from_pairs(pairs: pd.DataFrame, source: str, targets: Iterable[str])
     words: Lexicon = {}
     left_out = sorted(UNSPACED & {source, *targets})
     if left_out:
-        log.warning("code-switching: %s are written without spaces and left out of the lexicon made from the training pairs", ", ".join(left_out))
-    for target in tqdm(sorted(set(targets) - UNSPACED - {source}), desc="aligning words", unit="language", mininterval=2, delay=2):
-        for word, translation in (align(*_shared_texts(pairs, source, target)) if source not in UNSPACED else {}).items():
+        log.warning(
+            "code-switching: %s are written without spaces and left out of the lexicon made from the training pairs",
+            ", ".join(left_out),
+        )
+    for target in tqdm(
+        sorted(set(targets) - UNSPACED - {source}),
+        desc="aligning words",
+        unit="language",
+        mininterval=2,
+        delay=2,
+    ):
+        for word, translation in (
+            align(*_shared_texts(pairs, source, target)) if source not in UNSPACED else {}
+        ).items():
             words.setdefault(word, {})[target] = [translation]
     return words
 
 
 def _shared_texts(pairs: pd.DataFrame, source: str, target: str) -> tuple[list[str], list[str]]:
     """Questions and passages in the first language, and the same in the second."""
-    one, other = (pairs[pairs["lang"] == lang].set_index("pair_id")[["question", "passage"]] for lang in (source, target))
-    both = one.merge(other, left_index=True, right_index=True, suffixes=("", "_target")).sort_index()
-    texts = pd.concat([both[[column, f"{column}_target"]].set_axis(["source", "target"], axis=1) for column in ("question", "passage")]).drop_duplicates()
+    one, other = (
+        pairs[pairs["lang"] == lang].set_index("pair_id")[["question", "passage"]]
+        for lang in (source, target)
+    )
+    both = one.merge(
+        other, left_index=True, right_index=True, suffixes=("", "_target")
+    ).sort_index()
+    texts = pd.concat(
+        [
+            both[[column, f"{column}_target"]].set_axis(["source", "target"], axis=1)
+            for column in ("question", "passage")
+        ]
+    ).drop_duplicates()
     return texts["source"].tolist(), texts["target"].tolist()
 
 
-def align(source: Sequence[str], target: Sequence[str], rounds: int = ROUNDS, min_chance: float = MIN_CHANCE) -> dict[str, str]:
+def align(
+    source: Sequence[str],
+    target: Sequence[str],
+    rounds: int = ROUNDS,
+    min_chance: float = MIN_CHANCE,
+) -> dict[str, str]:
     """Likeliest translation of each word of ``source``, by IBM model 1.
 
     Args:
@@ -103,20 +139,45 @@ def align(source: Sequence[str], target: Sequence[str], rounds: int = ROUNDS, mi
     texts = _bounded([(["", *_words(one)], _words(other)) for one, other in zip(source, target)])
     if not texts:
         return {}
-    from_words, to_words = (sorted({word for text in texts for word in text[side]}) for side in (0, 1))
-    from_ids, to_ids = ({word: number for number, word in enumerate(words)} for words in (from_words, to_words))
-    numbers = [(np.array([from_ids[w] for w in one]), np.array([to_ids[w] for w in other])) for one, other in texts]
-    cells = np.concatenate([np.repeat(one, len(other)) * len(to_words) + np.tile(other, len(one)) for one, other in numbers])
+    from_words, to_words = (
+        sorted({word for text in texts for word in text[side]}) for side in (0, 1)
+    )
+    from_ids, to_ids = (
+        {word: number for number, word in enumerate(words)} for words in (from_words, to_words)
+    )
+    numbers = [
+        (np.array([from_ids[w] for w in one]), np.array([to_ids[w] for w in other]))
+        for one, other in texts
+    ]
+    cells = np.concatenate(
+        [
+            np.repeat(one, len(other)) * len(to_words) + np.tile(other, len(one))
+            for one, other in numbers
+        ]
+    )
     ends = np.cumsum([0, *(len(other) for _, other in numbers)])
-    places = np.concatenate([np.tile(np.arange(len(other)) + start, len(one)) for (one, other), start in zip(numbers, ends)])
+    places = np.concatenate(
+        [
+            np.tile(np.arange(len(other)) + start, len(one))
+            for (one, other), start in zip(numbers, ends)
+        ]
+    )
     keys, chance = _model_1(cells, places, len(to_words), rounds)
-    order = np.lexsort((keys, -chance, keys // len(to_words)))  # by word, the likeliest translation first
+    order = np.lexsort(
+        (keys, -chance, keys // len(to_words))
+    )  # by word, the likeliest translation first
     first = order[np.r_[True, np.diff(keys[order] // len(to_words)) > 0]]
     good = first[chance[first] >= min_chance]
-    return {from_words[key // len(to_words)]: to_words[key % len(to_words)] for key in keys[good].tolist() if from_words[key // len(to_words)]}
+    return {
+        from_words[key // len(to_words)]: to_words[key % len(to_words)]
+        for key in keys[good].tolist()
+        if from_words[key // len(to_words)]
+    }
 
 
-def _model_1(cells: np.ndarray, places: np.ndarray, width: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+def _model_1(
+    cells: np.ndarray, places: np.ndarray, width: int, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of words that share a text (source word x width + target word), and the chance of each, by EM.
 
     ``cells``: such a pair for every two words of every text; ``places``: which target word in which text it is of.
@@ -147,7 +208,11 @@ def _words(text: str) -> list[str]:
 def _parts(token: str) -> tuple[str, str, str]:
     """What stands before the word (quotes, brackets), the word, and what stands behind it (full stops)."""
     inside = [at for at, sign in enumerate(token) if unicodedata.category(sign)[0] in "LMN"]
-    return (token[: inside[0]], token[inside[0] : inside[-1] + 1], token[inside[-1] + 1 :]) if inside else (token, "", "")
+    return (
+        (token[: inside[0]], token[inside[0] : inside[-1] + 1], token[inside[-1] + 1 :])
+        if inside
+        else (token, "", "")
+    )
 
 
 def switch(text: str, words: Lexicon, rng: np.random.Generator, probability: float) -> str:
@@ -156,7 +221,9 @@ def switch(text: str, words: Lexicon, rng: np.random.Generator, probability: flo
     Words that the lexicon has not stay. White space, punctuation around a word and capitals are kept.
     """
     tokens = re.split(r"(\s+)", text)
-    for place, (draw, *choice) in zip(range(0, len(tokens), 2), rng.random((len(tokens) // 2 + 1, 3)).tolist()):
+    for place, (draw, *choice) in zip(
+        range(0, len(tokens), 2), rng.random((len(tokens) // 2 + 1, 3)).tolist()
+    ):
         if draw < probability:
             tokens[place] = _translated(tokens[place], words, *choice)
     return "".join(tokens)

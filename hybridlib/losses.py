@@ -13,7 +13,14 @@ NOBODY = -1  # the group of a passage that is there for the shape only: never a 
 LOWEST_TEMPERATURE = 0.01  # of a learned temperature, as in CLIP (arXiv 2103.00020)
 
 
-def info_nce(queries: Tensor, passages: Tensor, query_groups: Tensor, passage_groups: Tensor, positives: Tensor, temperature: float | Tensor) -> Tensor:
+def info_nce(
+    queries: Tensor,
+    passages: Tensor,
+    query_groups: Tensor,
+    passage_groups: Tensor,
+    positives: Tensor,
+    temperature: float | Tensor,
+) -> Tensor:
     """Mean over queries of ``-log( exp(s(q, p+)/t) / sum_p exp(s(q, p)/t) )`` (InfoNCE; arXiv 2408.10536, sec. 3).
 
     Args:
@@ -29,12 +36,17 @@ def info_nce(queries: Tensor, passages: Tensor, query_groups: Tensor, passage_gr
         A scalar.
     """
     scores = queries @ passages.T / temperature
-    return nn.functional.cross_entropy(scores.masked_fill(left_out(query_groups, passage_groups, positives), float("-inf")), positives)
+    return nn.functional.cross_entropy(
+        scores.masked_fill(left_out(query_groups, passage_groups, positives), float("-inf")),
+        positives,
+    )
 
 
 def left_out(query_groups: Tensor, passage_groups: Tensor, positives: Tensor) -> Tensor:
     """``[q, p]``: where a passage is neither the query's positive nor a negative of it. Arguments as in :func:`info_nce`."""
-    masked = (query_groups[:, None] == passage_groups[None, :]) | (passage_groups == NOBODY)[None, :]
+    masked = (query_groups[:, None] == passage_groups[None, :]) | (passage_groups == NOBODY)[
+        None, :
+    ]
     masked[torch.arange(len(query_groups), device=masked.device), positives] = False
     return masked
 
@@ -48,16 +60,31 @@ class ContrastiveLoss(nn.Module):
         bidirectional: the mean of query-to-passage and passage-to-query; explicit negatives take part in the first only.
     """
 
-    def __init__(self, temperature: float, learned: bool = False, bidirectional: bool = False) -> None:
+    def __init__(
+        self, temperature: float, learned: bool = False, bidirectional: bool = False
+    ) -> None:
         super().__init__()
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learned)
+        self.log_temperature = nn.Parameter(
+            torch.tensor(math.log(temperature)), requires_grad=learned
+        )
         self.fixed, self.bidirectional = None if learned else temperature, bidirectional
 
     @property
     def temperature(self) -> float | Tensor:
-        return self.log_temperature.exp().clamp(min=LOWEST_TEMPERATURE) if self.fixed is None else self.fixed
+        return (
+            self.log_temperature.exp().clamp(min=LOWEST_TEMPERATURE)
+            if self.fixed is None
+            else self.fixed
+        )
 
-    def forward(self, queries: Tensor, passages: Tensor, groups: tuple[Tensor, Tensor], negatives: Tensor | None = None, negative_groups: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        queries: Tensor,
+        passages: Tensor,
+        groups: tuple[Tensor, Tensor],
+        negatives: Tensor | None = None,
+        negative_groups: Tensor | None = None,
+    ) -> Tensor:
         """The loss of this process's queries against every process's passages.
 
         Args:
@@ -71,11 +98,26 @@ class ContrastiveLoss(nn.Module):
         own = torch.arange(first, first + len(queries), device=queries.device)
         everything, everything_groups = gather_with_gradient(passages), groups[1]
         if negatives is not None:
-            everything, everything_groups = torch.cat([everything, gather_with_gradient(negatives)]), torch.cat([groups[1], negative_groups])
-        loss = info_nce(queries, everything, groups[0][mine], everything_groups, own, self.temperature)
+            everything, everything_groups = (
+                torch.cat([everything, gather_with_gradient(negatives)]),
+                torch.cat([groups[1], negative_groups]),
+            )
+        loss = info_nce(
+            queries, everything, groups[0][mine], everything_groups, own, self.temperature
+        )
         if not self.bidirectional:
             return loss
-        return (loss + info_nce(passages, gather_with_gradient(queries), groups[1][mine], groups[0], own, self.temperature)) / 2
+        return (
+            loss
+            + info_nce(
+                passages,
+                gather_with_gradient(queries),
+                groups[1][mine],
+                groups[0],
+                own,
+                self.temperature,
+            )
+        ) / 2
 
 
 def gather_with_gradient(values: Tensor) -> Tensor:

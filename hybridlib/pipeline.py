@@ -42,7 +42,12 @@ class Outcome:
         return self.state in ("done", "kept")
 
 
-def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome: None, progress: bool = True, only: str | None = None) -> list[Outcome]:
+def run_study(
+    params: Params,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+    progress: bool = True,
+    only: str | None = None,
+) -> list[Outcome]:
     """01 once, 02-04 for each encoder x strategy x seed, 05 at the end; then the same for each of ``also_evaluate``.
 
     A failed step leaves out what needs it, not the other runs.
@@ -67,15 +72,27 @@ def run_study(params: Params, report: Callable[[Outcome], None] = lambda outcome
     return outcomes
 
 
-def _run_one_study(study: Study, report: Callable[[Outcome], None], progress: bool, only: str | None) -> list[Outcome]:
+def _run_one_study(
+    study: Study, report: Callable[[Outcome], None], progress: bool, only: str | None
+) -> list[Outcome]:
     """01, then 02-04 of every run or of one, then 05."""
     params, runs = study.params, study.cells()
     if only is not None:
         runs = [run for run in runs if run_name(run.params) == only]
         if not runs:
-            raise InputError(f"no run of {params.study} is called {only!r}; there are {', '.join(run_name(run.params) for run in study.cells())}")
+            raise InputError(
+                f"no run of {params.study} is called {only!r}; there are {', '.join(run_name(run.params) for run in study.cells())}"
+            )
     check_writable(study.folder)
-    with _log_file(study.folder / "study.log"), tqdm(total=1 + (only is None) + len(runs) * len(RUN_STEPS), desc=params.study, unit="step", disable=not progress) as bar:
+    with (
+        _log_file(study.folder / "study.log"),
+        tqdm(
+            total=1 + (only is None) + len(runs) * len(RUN_STEPS),
+            desc=params.study,
+            unit="step",
+            disable=not progress,
+        ) as bar,
+    ):
 
         def note(outcome: Outcome) -> Outcome:
             report(outcome)
@@ -86,11 +103,21 @@ def _run_one_study(study: Study, report: Callable[[Outcome], None], progress: bo
         with FileLock(study.folder / "data.lock"):  # runs on several machines may share the folder
             data = note(run_step(study, "data"))
         with _share_of_cores(params.jobs), ThreadPoolExecutor(params.jobs) as workers:
-            cells = [outcome for cell in workers.map(lambda run: _run_cell(run, data, note), runs) for outcome in cell]
+            cells = [
+                outcome
+                for cell in workers.map(lambda run: _run_cell(run, data, note), runs)
+                for outcome in cell
+            ]
         if only is not None:
             return [data, *cells]
-        broken = next((o for o in [data, *cells] if not o.good), None) if not any(o.good and o.step == "bias" for o in cells) else None
-        last = note(_left_out(study, "comparison", broken) if broken else run_step(study, "comparison"))
+        broken = (
+            next((o for o in [data, *cells] if not o.good), None)
+            if not any(o.good and o.step == "bias" for o in cells)
+            else None
+        )
+        last = note(
+            _left_out(study, "comparison", broken) if broken else run_step(study, "comparison")
+        )
     return [data, *cells, last]
 
 
@@ -104,7 +131,12 @@ def _run_cell(run: Study, data: Outcome, note: Callable[[Outcome], Outcome]) -> 
 
 
 def _left_out(study: Study, step: str, broken: Outcome) -> Outcome:
-    return Outcome(_title(study, step), step, "left out", reason=f"needs {NOTEBOOKS[broken.step]} of {broken.name}")
+    return Outcome(
+        _title(study, step),
+        step,
+        "left out",
+        reason=f"needs {NOTEBOOKS[broken.step]} of {broken.name}",
+    )
 
 
 @contextmanager
@@ -124,18 +156,36 @@ def run_missing(study: Study, step: str) -> None:
     Raises:
         InputError: one of those steps failed.
     """
-    needs = {"data": [], "training": ["data"], "evaluation": ["data", "training"], "bias": ["data", "training", "evaluation"]}
+    needs = {
+        "data": [],
+        "training": ["data"],
+        "evaluation": ["data", "training"],
+        "bias": ["data", "training", "evaluation"],
+    }
     if step == "comparison":
-        missing = [(cell, s) for cell in study.cells() for s in ("data", *RUN_STEPS)] if not study.finished_runs() else []
+        missing = (
+            [(cell, s) for cell in study.cells() for s in ("data", *RUN_STEPS)]
+            if not study.finished_runs()
+            else []
+        )
     else:
         missing = [(study, s) for s in needs[step]]
     for cell, earlier in missing:
         if not cell.is_done(earlier):
-            logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of every parameter that a notebook's first cell does not show
-            logger.warning("%s needs %s of %s first: running it", NOTEBOOKS[step], NOTEBOOKS[earlier], _title(cell, earlier))
+            logging.getLogger("papermill").setLevel(
+                logging.ERROR
+            )  # it warns of every parameter that a notebook's first cell does not show
+            logger.warning(
+                "%s needs %s of %s first: running it",
+                NOTEBOOKS[step],
+                NOTEBOOKS[earlier],
+                _title(cell, earlier),
+            )
             outcome = run_step(cell, earlier)
             if not outcome.good:
-                raise InputError(f"{NOTEBOOKS[step]} needs {NOTEBOOKS[earlier]}, which failed: {outcome.reason}; see {outcome.where}")
+                raise InputError(
+                    f"{NOTEBOOKS[step]} needs {NOTEBOOKS[earlier]}, which failed: {outcome.reason}; see {outcome.where}"
+                )
 
 
 def run_step(study: Study, step: str) -> Outcome:
@@ -153,8 +203,14 @@ def run_step(study: Study, step: str) -> Outcome:
     started, reason = time.time(), ""
     try:
         papermill.execute_notebook(
-            _notebook(step), out, parameters=_injected(study.params), kernel_name="python3", progress_bar=False, cwd=_notebook(step).parent, extra_arguments=["--log-level=ERROR"],
-        )  # fmt: skip
+            _notebook(step),
+            out,
+            parameters=_injected(study.params),
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=_notebook(step).parent,
+            extra_arguments=["--log-level=ERROR"],
+        )
     except Exception as error:  # whatever ends a notebook must not end the study
         reason = _short(error)
     if not reason and not study.is_done(step):
@@ -168,14 +224,18 @@ def _injected(params: Params) -> dict[str, object]:
     """What a notebook is told: the run, and whatever differs from the defaults."""
     values, defaults = params.plain(), Params().plain()
     always = ("study", "encoder", "strategy", "seed")
-    return {name: value for name, value in values.items() if name in always or value != defaults[name]}
+    return {
+        name: value for name, value in values.items() if name in always or value != defaults[name]
+    }
 
 
 def _check_notebooks() -> None:
     """Refuse, before anything is written, to run notebooks without papermill, a kernel, or the notebooks."""
     for package in ("papermill", "ipykernel"):
         if importlib.util.find_spec(package) is None:
-            raise InputError(f"a study runs notebooks, and {package} is not installed: in a clone of the project, run: pip install '.[notebooks]'")
+            raise InputError(
+                f"a study runs notebooks, and {package} is not installed: in a clone of the project, run: pip install '.[notebooks]'"
+            )
     for step in NOTEBOOKS:
         _notebook(step)
 
@@ -183,7 +243,9 @@ def _check_notebooks() -> None:
 def _notebook(step: str) -> Path:
     file = project_root() / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
     if not file.exists():
-        raise InputError(f"{file}: no such notebook; a study is run from inside a clone of the project, which holds notebooks/")
+        raise InputError(
+            f"{file}: no such notebook; a study is run from inside a clone of the project, which holds notebooks/"
+        )
     return file
 
 
@@ -193,7 +255,10 @@ def _title(study: Study, step: str) -> str:
 
 def _short(error: Exception) -> str:
     """The last line of what went wrong, without a terminal's colours."""
-    kind, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    kind, value = (
+        getattr(error, "ename", type(error).__name__),
+        getattr(error, "evalue", str(error)),
+    )
     lines = [line for line in str(value).splitlines() if line.strip()]
     return f"{kind}: {lines[0] if lines else ''}"
 
@@ -203,7 +268,9 @@ class _log_file:
 
     def __init__(self, file: Path) -> None:
         self.handler = logging.FileHandler(file, encoding="utf-8")
-        self.handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.handler.setFormatter(
+            logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        )
         self.loggers = [logging.getLogger("hybridlib"), logging.getLogger("papermill")]
 
     def __enter__(self) -> None:

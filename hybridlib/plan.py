@@ -31,7 +31,10 @@ _PUBLISHED = {
     "LaBSE": (12, 768, 3072, 501_153),
     "multilingual-e5-small": (12, 384, 1536, 250_037),
 }
-_TEXTS = {"xquad-r": 13_090 + 13_014, "mlqa-r": 4_199 + 20_534}  # queries and candidates (arXiv 2004.05484)
+_TEXTS = {
+    "xquad-r": 13_090 + 13_014,
+    "mlqa-r": 4_199 + 20_534,
+}  # queries and candidates (arXiv 2004.05484)
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,54 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
     speed = DEVICES[device] * 1e12 * (1 if device == "cpu" else UTILISATION)
     studies = [Study(part) for part in (params, *params.further())]
     texts = [_texts_of(study.params) for study in studies]
-    return [_plan_run(run, [Study(study.params.but(**_cell(run))) for study in studies], texts, speed, _command(file, overrides, run)) for run in studies[0].cells()]
+    return [
+        _plan_run(
+            run,
+            [Study(study.params.but(**_cell(run))) for study in studies],
+            texts,
+            speed,
+            _command(file, overrides, run),
+        )
+        for run in studies[0].cells()
+    ]
 
 
-def _plan_run(run: Study, evaluations: list[Study], texts: list[int | None], speed: float, command: str) -> Plan:
+def _plan_run(
+    run: Study, evaluations: list[Study], texts: list[int | None], speed: float, command: str
+) -> Plan:
     params, size = run.params, _size(run)
     length = params.max_length or DEFAULT_LENGTH
     steps = 0 if params.strategy == UNTRAINED or run.is_done("training") else params.steps
     training = 6 * size.layers * steps * params.batch_size * 2 * length
-    left = {study.params.eval_corpus: count for study, count in zip(evaluations, texts) if not study.is_done("bias")}
-    hours = (training + 2 * size.layers * length * sum(count or 0 for count in left.values())) / speed / 3600
+    left = {
+        study.params.eval_corpus: count
+        for study, count in zip(evaluations, texts)
+        if not study.is_done("bias")
+    }
+    hours = (
+        (training + 2 * size.layers * length * sum(count or 0 for count in left.values()))
+        / speed
+        / 3600
+    )
     uncounted = tuple(name for name, count in left.items() if count is None)
-    weights, trained = 4 * size.total, 4 * (size.total if not params.freeze_embeddings else size.layers)
-    checkpoints = 0 if params.checkpoint_every is None else params.keep_checkpoints * (weights + 2 * trained)
+    weights, trained = (
+        4 * size.total,
+        4 * (size.total if not params.freeze_embeddings else size.layers),
+    )
+    checkpoints = (
+        0 if params.checkpoint_every is None else params.keep_checkpoints * (weights + 2 * trained)
+    )
     peak = (checkpoints + weights * params.keep_best) if steps else 0
-    return Plan(run_name(params), not left and not steps, steps, hours, uncounted, weights, weights + peak, command)
+    return Plan(
+        run_name(params),
+        not left and not steps,
+        steps,
+        hours,
+        uncounted,
+        weights,
+        weights + peak,
+        command,
+    )
 
 
 def _cell(run: Study) -> dict[str, object]:
@@ -105,13 +141,22 @@ def _cell(run: Study) -> dict[str, object]:
 
 
 def _command(file: Path, overrides: list[list[str]], run: Study) -> str:
-    words = ["hybridlib", "run", str(file), *(word for name, value in overrides for word in ("-p", name, value)), "--only", run_name(run.params)]
+    words = [
+        "hybridlib",
+        "run",
+        str(file),
+        *(word for name, value in overrides for word in ("-p", name, value)),
+        "--only",
+        run_name(run.params),
+    ]
     return shlex.join(words)
 
 
 def _texts_of(params: Params) -> int | None:
     """Queries and candidates of the evaluation: counted where the corpus is there, else as published, else None."""
-    if params.eval_corpus == "facts" or (params.eval_corpus_path is not None and resolve(params.eval_corpus_path).exists()):
+    if params.eval_corpus == "facts" or (
+        params.eval_corpus_path is not None and resolve(params.eval_corpus_path).exists()
+    ):
         corpus = evaluation_corpus(params)
         return len(corpus.queries) + len(corpus.candidates)
     return _TEXTS.get(params.eval_corpus)
@@ -126,17 +171,30 @@ def _size(run: Study) -> Size:
     elif (folder / "config.json").exists():
         config = read_json(folder / "config.json")
         gated = "gated" in config.get("feed_forward_proj", "")
-        names = (("num_hidden_layers", "num_layers", "n_layers"), ("hidden_size", "d_model", "dim"), ("intermediate_size", "d_ff", "hidden_dim"), ("vocab_size",))
-        shape = tuple(next((config[name] for name in alike if name in config), None) for alike in names)
+        names = (
+            ("num_hidden_layers", "num_layers", "n_layers"),
+            ("hidden_size", "d_model", "dim"),
+            ("intermediate_size", "d_ff", "hidden_dim"),
+            ("vocab_size",),
+        )
+        shape = tuple(
+            next((config[name] for name in alike if name in config), None) for alike in names
+        )
         if None in shape:
-            raise InputError(f"{folder / 'config.json'}: does not say how many layers, what widths and what vocabulary the encoder has; the estimate needs them")
+            raise InputError(
+                f"{folder / 'config.json'}: does not say how many layers, what widths and what vocabulary the encoder has; the estimate needs them"
+            )
     else:
         name = Path(params.encoder.partition("@")[0]).name
         if name not in _PUBLISHED:
-            raise InputError(f"{params.encoder}: no folder here, and its size is not known ({', '.join(_PUBLISHED)} are); fetch it first, or plan without it: -p encoders '[...]'")
+            raise InputError(
+                f"{params.encoder}: no folder here, and its size is not known ({', '.join(_PUBLISHED)} are); fetch it first, or plan without it: -p encoders '[...]'"
+            )
         shape = _PUBLISHED[name]
     layers, width, inner, vocabulary = shape
-    per_layer = 4 * width * width + (3 if gated else 2) * width * inner  # mT5's feed-forward is gated: three matrices
+    per_layer = (
+        4 * width * width + (3 if gated else 2) * width * inner
+    )  # mT5's feed-forward is gated: three matrices
     return Size(layers * per_layer, layers * per_layer + vocabulary * width)
 
 
@@ -146,12 +204,15 @@ def describe(plans: list[Plan], device: str) -> str:
     uncounted = ", ".join(sorted({name for each in left for name in each.uncounted}))
     lines = [
         f"{len(plans)} runs, {len(plans) - len(left)} of them done; {sum(each.steps for each in left):,} optimizer steps to go",
-        f"about {_hours(sum(each.hours for each in left))} on one {device}, with every text at max_length" + (f"; without encoding {uncounted}, which is not here to be counted" if uncounted else ""),
+        f"about {_hours(sum(each.hours for each in left))} on one {device}, with every text at max_length"
+        + (f"; without encoding {uncounted}, which is not here to be counted" if uncounted else ""),
         f"about {_bytes(sum(each.disk for each in plans))} of disk for the models, and up to {_bytes(max((each.peak_disk for each in left), default=0))} for a run while it trains",
         "",
         "One command for each run, for any scheduler; `hybridlib compare` then compares what has landed.",
     ]
-    return "\n".join([*lines, *(f"{each.command}  # {'done' if each.done else _cost(each)}" for each in plans)])
+    return "\n".join(
+        [*lines, *(f"{each.command}  # {'done' if each.done else _cost(each)}" for each in plans)]
+    )
 
 
 def _cost(each: Plan) -> str:

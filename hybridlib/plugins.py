@@ -52,24 +52,40 @@ def load(files: Iterable[str | Path]) -> None:
 def content(params: Params) -> list[str]:
     """What a run's strategy depends on beside its parameters: a hash of each plugin, nothing for a built-in strategy."""
     entry = STRATEGIES.get(params.strategy)
-    return [] if entry is None or entry.built_in else [hashlib.sha256(resolve(name).read_bytes()).hexdigest() for name in params.plugins]
+    return (
+        []
+        if entry is None or entry.built_in
+        else [hashlib.sha256(resolve(name).read_bytes()).hexdigest() for name in params.plugins]
+    )
 
 
 def _run(file: Path, code: bytes) -> None:
     """Execute a file as a module of its own, named after its place; what it registered before is forgotten."""
-    module = ModuleType(f"hybridlib_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}")
+    module = ModuleType(
+        f"hybridlib_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    )
     module.__file__ = str(file)
-    for name in [name for name, entry in STRATEGIES.items() if entry.draw.__module__ == module.__name__]:
+    for name in [
+        name for name, entry in STRATEGIES.items() if entry.draw.__module__ == module.__name__
+    ]:
         del STRATEGIES[name]
     sys.modules[module.__name__] = module
     try:
         exec(compile(code, str(file), "exec"), module.__dict__)
     except Exception as error:
-        raise InputError(f"plugins: {file}: {_where(file, error)}{type(error).__name__}: {error}") from None
+        raise InputError(
+            f"plugins: {file}: {_where(file, error)}{type(error).__name__}: {error}"
+        ) from None
 
 
 def _where(file: Path, error: Exception) -> str:
     """``line 3: ``: the last line of the file that the error went through."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-    lines += [error.lineno] if isinstance(error, SyntaxError) and error.filename == str(file) else []
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(file)
+    ]
+    lines += (
+        [error.lineno] if isinstance(error, SyntaxError) and error.filename == str(file) else []
+    )
     return f"line {lines[-1]}: " if lines else ""

@@ -21,7 +21,11 @@ def processes() -> PartialState:
 
 def place() -> tuple[int, int]:
     """This process's number and how many there are, as far as they are connected."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+    return (
+        (dist.get_rank(), dist.get_world_size())
+        if dist.is_available() and dist.is_initialized()
+        else (0, 1)
+    )
 
 
 def add_up(values: np.ndarray) -> np.ndarray:

@@ -55,21 +55,32 @@ def load_folder(folder: str | Path, languages: Iterable[str] | None = None) -> R
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; a corpus is a folder with a queries, a passages and a qrels file")
-    asked, held, judged = (_find(folder, stem, TABLES + (TREC if stem == "qrels" else ())) for stem in ("queries", "passages", "qrels"))
+        raise InputError(
+            f"{folder}: no such folder; a corpus is a folder with a queries, a passages and a qrels file"
+        )
+    asked, held, judged = (
+        _find(folder, stem, TABLES + (TREC if stem == "qrels" else ()))
+        for stem in ("queries", "passages", "qrels")
+    )
     queries, candidates = _queries(asked), _candidates(held)
     relevance = _relevance(judged)
     _check_known(judged, relevance, "query_id", asked, queries["query_id"])
     _check_known(judged, relevance, "candidate_id", held, candidates["candidate_id"])
     if languages is not None:
-        queries, candidates, relevance = _restrict(folder, queries, candidates, relevance, set(languages))
+        queries, candidates, relevance = _restrict(
+            folder, queries, candidates, relevance, set(languages)
+        )
     return _build(folder.resolve().name, queries, candidates, relevance)
 
 
 def _find(folder: Path, stem: str, endings: tuple[str, ...]) -> Path:
-    found = [folder / f"{stem}{ending}" for ending in endings if (folder / f"{stem}{ending}").is_file()]
+    found = [
+        folder / f"{stem}{ending}" for ending in endings if (folder / f"{stem}{ending}").is_file()
+    ]
     if not found:
-        raise InputError(f"{folder}: no {stem} file; it is called one of {', '.join(stem + ending for ending in endings)}")
+        raise InputError(
+            f"{folder}: no {stem} file; it is called one of {', '.join(stem + ending for ending in endings)}"
+        )
     if len(found) > 1:
         raise InputError(f"{folder}: both {found[0].name} and {found[1].name}; keep one of them")
     return found[0]
@@ -77,17 +88,26 @@ def _find(folder: Path, stem: str, endings: tuple[str, ...]) -> Path:
 
 def _queries(file: Path) -> pd.DataFrame:
     frame = _records(file, ("query_id", "lang", "text"), ("question_id",))
-    queries = pd.DataFrame({"query_id": _ids(file, frame, "query_id"), "lang": _ids(file, frame, "lang")})
+    queries = pd.DataFrame(
+        {"query_id": _ids(file, frame, "query_id"), "lang": _ids(file, frame, "lang")}
+    )
     queries["question_id"] = _given_or(file, frame, "question_id", queries["query_id"])
     queries["text"] = _texts(file, frame, "query_id")
     _check_unique(file, queries, ["query_id"], "ids must be unique over all languages")
-    _check_unique(file, queries, ["question_id", "lang"], "language copies of one question share a question_id, one per language; give other questions their own")
+    _check_unique(
+        file,
+        queries,
+        ["question_id", "lang"],
+        "language copies of one question share a question_id, one per language; give other questions their own",
+    )
     return queries
 
 
 def _candidates(file: Path) -> pd.DataFrame:
     frame = _records(file, ("passage_id", "lang", "text"), ("title", "group"))
-    candidates = pd.DataFrame({"candidate_id": _ids(file, frame, "passage_id"), "lang": _ids(file, frame, "lang")})
+    candidates = pd.DataFrame(
+        {"candidate_id": _ids(file, frame, "passage_id"), "lang": _ids(file, frame, "lang")}
+    )
     candidates["group"] = _given_or(file, frame, "group", candidates["candidate_id"])
     candidates["text"] = _titled(frame, _texts(file, frame, "passage_id"))
     _check_unique(file, candidates, ["candidate_id"], "ids must be unique over all languages")
@@ -96,29 +116,60 @@ def _candidates(file: Path) -> pd.DataFrame:
 
 def _relevance(file: Path) -> pd.DataFrame:
     """Columns query_id, candidate_id and grade, labelled with the record they come from."""
-    frame = _trec(file) if file.suffix in TREC else _records(file, ("query_id", "passage_id"), ("grade",))
-    relevance = pd.DataFrame({"query_id": _ids(file, frame, "query_id"), "candidate_id": _ids(file, frame, "passage_id"), "grade": _grades(file, frame)})
+    frame = (
+        _trec(file)
+        if file.suffix in TREC
+        else _records(file, ("query_id", "passage_id"), ("grade",))
+    )
+    relevance = pd.DataFrame(
+        {
+            "query_id": _ids(file, frame, "query_id"),
+            "candidate_id": _ids(file, frame, "passage_id"),
+            "grade": _grades(file, frame),
+        }
+    )
     _check_unique(file, relevance, ["query_id", "candidate_id"], "a pair is judged once")
     return relevance
 
 
-def _restrict(folder: Path, queries: pd.DataFrame, candidates: pd.DataFrame, relevance: pd.DataFrame, wanted: set[str]) -> tuple[pd.DataFrame, ...]:
+def _restrict(
+    folder: Path,
+    queries: pd.DataFrame,
+    candidates: pd.DataFrame,
+    relevance: pd.DataFrame,
+    wanted: set[str],
+) -> tuple[pd.DataFrame, ...]:
     """All three, in the wanted languages only. A language may have queries alone or passages alone."""
     _check_languages(str(folder), wanted, {*queries["lang"], *candidates["lang"]})
-    queries, candidates = queries[queries["lang"].isin(wanted)], candidates[candidates["lang"].isin(wanted)]
-    kept = relevance["query_id"].isin(queries["query_id"]) & relevance["candidate_id"].isin(candidates["candidate_id"])
+    queries, candidates = (
+        queries[queries["lang"].isin(wanted)],
+        candidates[candidates["lang"].isin(wanted)],
+    )
+    kept = relevance["query_id"].isin(queries["query_id"]) & relevance["candidate_id"].isin(
+        candidates["candidate_id"]
+    )
     return queries, candidates, relevance[kept]
 
 
-def _build(name: str, queries: pd.DataFrame, candidates: pd.DataFrame, relevance: pd.DataFrame) -> RetrievalCorpus:
+def _build(
+    name: str, queries: pd.DataFrame, candidates: pd.DataFrame, relevance: pd.DataFrame
+) -> RetrievalCorpus:
     """The corpus of the queries that have a relevant passage; grade 0 means not relevant."""
     relevance = relevance[relevance["grade"] > 0]
     answered = queries["query_id"].isin(relevance["query_id"])
     if not answered.any():
-        raise InputError(f"{name}: no query has a relevant passage (a grade of 1 or more) among the passages; check the qrels and the languages")
+        raise InputError(
+            f"{name}: no query has a relevant passage (a grade of 1 or more) among the passages; check the qrels and the languages"
+        )
     if not answered.all():
         first = queries.loc[~answered, "query_id"].min()
-        log.warning("%s: left out %d of %d queries, which have no relevant passage (first: %r)", name, (~answered).sum(), len(queries), first)
+        log.warning(
+            "%s: left out %d of %d queries, which have no relevant passage (first: %r)",
+            name,
+            (~answered).sum(),
+            len(queries),
+            first,
+        )
     return RetrievalCorpus.build(name, queries[answered], candidates, relevance)
 
 
@@ -133,7 +184,9 @@ def _records(file: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> 
         raise InputError(f"{file}: holds no record")
     missing = [column for column in needed if column not in frame]
     if missing:
-        raise InputError(f"{file}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))} and needs {', '.join(needed)} (optional: {', '.join(optional)})")
+        raise InputError(
+            f"{file}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))} and needs {', '.join(needed)} (optional: {', '.join(optional)})"
+        )
     unused = [str(column) for column in frame if column not in (*needed, *optional)]
     if unused:
         log.warning("%s: not used: column %s", file, ", ".join(unused))
@@ -149,14 +202,18 @@ def _jsonl(file: Path) -> pd.DataFrame:
         except json.JSONDecodeError as error:
             raise InputError(f"{file}: line {number} is not valid JSON: {error}") from None
         if not isinstance(rows[number], dict):
-            raise InputError(f'{file}: line {number} is not an object; a record is {{"key": value, ...}} on one line')
+            raise InputError(
+                f'{file}: line {number} is not an object; a record is {{"key": value, ...}} on one line'
+            )
     return pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="line"), dtype=object)
 
 
 def _csv(file: Path) -> pd.DataFrame:
     frame = read_table(file)
     if not isinstance(frame.index, pd.RangeIndex):
-        raise InputError(f"{file}: its records have more fields than its first line names; put texts that hold a comma in double quotes")
+        raise InputError(
+            f"{file}: its records have more fields than its first line names; put texts that hold a comma in double quotes"
+        )
     return _numbered(frame)
 
 
@@ -170,13 +227,21 @@ def _parquet(file: Path) -> pd.DataFrame:
 
 def _trec(file: Path) -> pd.DataFrame:
     """TREC's qrels: ``query 0 passage grade``, between spaces or tabs."""
-    rows = {number: re.split(r"[ \t\r]+", line.strip(" \t\r")) for number, line in _lines(file)}  # ids may hold other white space
+    rows = {
+        number: re.split(r"[ \t\r]+", line.strip(" \t\r")) for number, line in _lines(file)
+    }  # ids may hold other white space
     for number, fields in rows.items():
         if len(fields) != 4:
-            raise InputError(f"{file}: line {number} has {len(fields)} fields; TREC's qrels have four, without a heading: query 0 passage grade")
+            raise InputError(
+                f"{file}: line {number} has {len(fields)} fields; TREC's qrels have four, without a heading: query 0 passage grade"
+            )
     if not rows:
         raise InputError(f"{file}: holds no record")
-    frame = pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="line"), columns=["query_id", "unused", "passage_id", "grade"])
+    frame = pd.DataFrame(
+        list(rows.values()),
+        index=pd.Index(rows, name="line"),
+        columns=["query_id", "unused", "passage_id", "grade"],
+    )
     return frame.drop(columns="unused")
 
 
@@ -197,8 +262,14 @@ def _ids(file: Path, frame: pd.DataFrame, column: str) -> pd.Series:
     """A column of ids or languages as strings, exactly as they stand."""
     values = frame[column].astype(object)
     for at, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, str | Integral) or not str(value).strip():
-            raise InputError(f"{file}: {frame.index.name} {at}: {column} is {_shown(value)}; every record needs one, a string or a whole number")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, str | Integral)
+            or not str(value).strip()
+        ):
+            raise InputError(
+                f"{file}: {frame.index.name} {at}: {column} is {_shown(value)}; every record needs one, a string or a whole number"
+            )
     return values.astype(str)
 
 
@@ -212,9 +283,13 @@ def _given_or(file: Path, frame: pd.DataFrame, column: str, default: pd.Series) 
 
 
 def _texts(file: Path, frame: pd.DataFrame, key: str) -> pd.Series:
-    for at, (name, value) in zip(frame.index, frame[[key, "text"]].astype(object).itertuples(index=False)):
+    for at, (name, value) in zip(
+        frame.index, frame[[key, "text"]].astype(object).itertuples(index=False)
+    ):
         if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{file}: {frame.index.name} {at}: text of {key} {str(name)!r} is {_shown(value)}; every text needs words")
+            raise InputError(
+                f"{file}: {frame.index.name} {at}: text of {key} {str(name)!r} is {_shown(value)}; every text needs words"
+            )
     return frame["text"].astype(str)
 
 
@@ -234,7 +309,9 @@ def _grades(file: Path, frame: pd.DataFrame) -> pd.Series:
     bad = ~(grades.between(0, 2**31 - 1) & (grades % 1 == 0))
     if bad.any():
         at = bad.idxmax()
-        raise InputError(f"{file}: {frame.index.name} {at}: grade is {_shown(given[at])}; a grade is a whole number, 0 (judged not relevant) or more. Without the column every pair counts as 1")
+        raise InputError(
+            f"{file}: {frame.index.name} {at}: grade is {_shown(given[at])}; a grade is a whole number, 0 (judged not relevant) or more. Without the column every pair counts as 1"
+        )
     return grades.astype("int64")
 
 
@@ -248,27 +325,43 @@ def _shown(value: Any) -> str:
 def _check_unique(file: Path, frame: pd.DataFrame, columns: list[str], rule: str) -> None:
     twice = frame[frame.duplicated(columns)]
     if len(twice):
-        names = " with ".join(f"{column.replace('candidate', 'passage')} {twice.iloc[0][column]!r}" for column in columns)
-        raise InputError(f"{file}: {frame.index.name} {twice.index[0]}: {names} stands twice; {rule}")
+        names = " with ".join(
+            f"{column.replace('candidate', 'passage')} {twice.iloc[0][column]!r}"
+            for column in columns
+        )
+        raise InputError(
+            f"{file}: {frame.index.name} {twice.index[0]}: {names} stands twice; {rule}"
+        )
 
 
-def _check_known(file: Path, relevance: pd.DataFrame, column: str, other: Path, known: pd.Series) -> None:
+def _check_known(
+    file: Path, relevance: pd.DataFrame, column: str, other: Path, known: pd.Series
+) -> None:
     strange = relevance[~relevance[column].isin(known)]
     if len(strange):
         name = column.replace("candidate", "passage")
-        raise InputError(f"{file}: {relevance.index.name} {strange.index[0]} names {name} {strange.iloc[0][column]!r}, which {other.name} does not hold ({len(strange)} such)")
+        raise InputError(
+            f"{file}: {relevance.index.name} {strange.index[0]} names {name} {strange.iloc[0][column]!r}, which {other.name} does not hold ({len(strange)} such)"
+        )
 
 
 def _check_languages(where: str, wanted: set[str], present: set[str]) -> None:
     missing = sorted(wanted - present)
     if missing or not wanted:
-        raise InputError(f"{where}: {'has no ' + ', '.join(missing) if missing else 'no language was asked for'}; it has {', '.join(sorted(present))}")
+        raise InputError(
+            f"{where}: {'has no ' + ', '.join(missing) if missing else 'no language was asked for'}; it has {', '.join(sorted(present))}"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ MIRACL
 
 
-def load_miracl(source: str | Path, languages: Iterable[str] | None = None, split: str = "dev", revision: str | None = None) -> RetrievalCorpus:
+def load_miracl(
+    source: str | Path,
+    languages: Iterable[str] | None = None,
+    split: str = "dev",
+    revision: str | None = None,
+) -> RetrievalCorpus:
     """Read MIRACL (arXiv 2210.09984) in the layout of ``mteb/MIRACLRetrieval`` and ``mteb/MIRACLRetrievalHardNegatives``.
 
     Each language has three configurations: ``<lang>-corpus`` (_id, title, text), ``<lang>-queries`` (_id, text)
@@ -294,29 +387,52 @@ def load_miracl(source: str | Path, languages: Iterable[str] | None = None, spli
     elif HUB_ID.fullmatch(name):
         name, tables = name.split("/")[1], _hub_tables(name, split, pinned or revision)
     else:
-        raise InputError(f"{source}: no such folder; give a downloaded folder or a hub id such as mteb/MIRACLRetrievalHardNegatives")
+        raise InputError(
+            f"{source}: no such folder; give a downloaded folder or a hub id such as mteb/MIRACLRetrievalHardNegatives"
+        )
     present = {table.removesuffix("-corpus") for table in tables if table.endswith("-corpus")}
     if not present:
-        raise InputError(f"{source}: no <lang>-corpus with split {split!r}; each language needs <lang>-corpus, <lang>-queries and <lang>-qrels, as in mteb/MIRACLRetrieval")
+        raise InputError(
+            f"{source}: no <lang>-corpus with split {split!r}; each language needs <lang>-corpus, <lang>-queries and <lang>-qrels, as in mteb/MIRACLRetrieval"
+        )
     wanted = present if languages is None else set(languages)
     _check_languages(str(source), wanted, present)
     parts = [_miracl_language(str(source), lang, tables) for lang in sorted(wanted)]
     return _build(name, *(pd.concat(frames, ignore_index=True) for frames in zip(*parts)))
 
 
-def _miracl_language(source: str, lang: str, tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def _miracl_language(
+    source: str, lang: str, tables: Tables
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Queries, candidates and relevance of one language."""
     frames = {}
     for table in (lang + part for part in PARTS):
         if table not in tables:
-            raise InputError(f"{source}: no {table}; download it as well, or leave {lang} out of the languages")
+            raise InputError(
+                f"{source}: no {table}; download it as well, or leave {lang} out of the languages"
+            )
         frames[table] = tables[table]()
     held, asked, judged = ((f"{source}: {table}", frame) for table, frame in frames.items())
     ids = lang + ":" + _column(*held, "_id", "id")
-    candidates = pd.DataFrame({"candidate_id": ids, "lang": lang, "group": ids, "text": _titled(held[1], _column(*held, "text")).str.strip()})
+    candidates = pd.DataFrame(
+        {
+            "candidate_id": ids,
+            "lang": lang,
+            "group": ids,
+            "text": _titled(held[1], _column(*held, "text")).str.strip(),
+        }
+    )
     ids = lang + ":" + _column(*asked, "_id", "id")
-    queries = pd.DataFrame({"query_id": ids, "lang": lang, "question_id": ids, "text": _column(*asked, "text")})
-    relevance = pd.DataFrame({"query_id": lang + ":" + _column(*judged, "query-id"), "candidate_id": lang + ":" + _column(*judged, "corpus-id"), "grade": _column(*judged, "score").astype(float).astype(int)})
+    queries = pd.DataFrame(
+        {"query_id": ids, "lang": lang, "question_id": ids, "text": _column(*asked, "text")}
+    )
+    relevance = pd.DataFrame(
+        {
+            "query_id": lang + ":" + _column(*judged, "query-id"),
+            "candidate_id": lang + ":" + _column(*judged, "corpus-id"),
+            "grade": _column(*judged, "score").astype(float).astype(int),
+        }
+    )
     return queries, candidates, _without_strange(judged[0], relevance, queries, candidates)
 
 
@@ -325,15 +441,26 @@ def _column(where: str, frame: pd.DataFrame, *names: str) -> pd.Series:
     for name in names:
         if name in frame:
             return frame[name].astype(object).where(frame[name].notna(), "").astype(str)
-    raise InputError(f"{where}: no column {' or '.join(names)}; it has {', '.join(map(str, frame.columns))}")
+    raise InputError(
+        f"{where}: no column {' or '.join(names)}; it has {', '.join(map(str, frame.columns))}"
+    )
 
 
-def _without_strange(where: str, relevance: pd.DataFrame, queries: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
+def _without_strange(
+    where: str, relevance: pd.DataFrame, queries: pd.DataFrame, candidates: pd.DataFrame
+) -> pd.DataFrame:
     """Judgments of texts that the set holds; a warning counts relevant ones of others."""
-    known = relevance["query_id"].isin(queries["query_id"]) & relevance["candidate_id"].isin(candidates["candidate_id"])
+    known = relevance["query_id"].isin(queries["query_id"]) & relevance["candidate_id"].isin(
+        candidates["candidate_id"]
+    )
     lost = relevance[~known & (relevance["grade"] > 0)]
     if len(lost):
-        log.warning("%s: left out %d judgments of texts that the set does not hold (first: %s)", where, len(lost), " ".join(lost.iloc[0][["query_id", "candidate_id"]]))
+        log.warning(
+            "%s: left out %d judgments of texts that the set does not hold (first: %s)",
+            where,
+            len(lost),
+            " ".join(lost.iloc[0][["query_id", "candidate_id"]]),
+        )
     return relevance[known]
 
 
@@ -344,7 +471,10 @@ def _folder_tables(folder: Path, split: str) -> Tables:
     copy of files that have changed since, and refuses a folder that holds only some of the card's languages.
     """
     inner = [path for path in folder.iterdir() if path.is_dir()]
-    files = {path.name: [*path.glob(f"{split}.parquet"), *sorted(path.glob(f"{split}-*.parquet"))] for path in inner}
+    files = {
+        path.name: [*path.glob(f"{split}.parquet"), *sorted(path.glob(f"{split}-*.parquet"))]
+        for path in inner
+    }
     if not any(name.endswith("-corpus") for name, found in files.items() if found):
         files = _files_by_card(folder, split)
     return {config: partial(_read_files, found) for config, found in files.items() if found}
@@ -360,8 +490,13 @@ def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
         names = [name for name in get_dataset_config_names(str(folder)) if name.endswith(PARTS)]
         builders = {name: load_dataset_builder(str(folder), name=name) for name in names}
     except Exception as error:  # what a malformed card raises is not one family
-        raise InputError(f"{folder}: has no <lang>-corpus folders with split {split!r}, and its README.md cannot be read as a dataset card ({error})") from error
-    return {name: [Path(file) for file in builder.config.data_files.get(split, [])] for name, builder in builders.items()}
+        raise InputError(
+            f"{folder}: has no <lang>-corpus folders with split {split!r}, and its README.md cannot be read as a dataset card ({error})"
+        ) from error
+    return {
+        name: [Path(file) for file in builder.config.data_files.get(split, [])]
+        for name, builder in builders.items()
+    }
 
 
 def _read_files(files: list[Path]) -> pd.DataFrame:
@@ -380,10 +515,14 @@ def _hub_tables(hub_id: str, split: str, revision: str | None) -> Tables:
     try:
         commit = HfApi().dataset_info(hub_id, revision=revision, timeout=20).sha
         names = get_dataset_config_names(hub_id, revision=commit)
-    except Exception as error:  # connection errors come from whichever HTTP library the hub client uses
+    except (
+        Exception
+    ) as error:  # connection errors come from whichever HTTP library the hub client uses
         raise InputError(_unreachable(hub_id, revision, error)) from error
     if revision is None:
-        log.warning("%s: no revision given, taking the newest; %s@%s repeats it", hub_id, hub_id, commit)
+        log.warning(
+            "%s: no revision given, taking the newest; %s@%s repeats it", hub_id, hub_id, commit
+        )
     return {name: partial(_from_hub, hub_id, name, split, commit) for name in names}
 
 

@@ -38,7 +38,9 @@ def export(study: Study, folder: Path) -> list[Study]:
     runs, folder = study.finished_runs(), resolve(folder)
     folder = folder.relative_to(project_root()) if folder.is_relative_to(project_root()) else folder
     if not runs:
-        raise InputError(f"{study.folder}: no run is finished, so there is nothing to export; run the study first")
+        raise InputError(
+            f"{study.folder}: no run is finished, so there is nothing to export; run the study first"
+        )
     there = Study(study.params.but(output_dir=folder, also_evaluate=[], trained_in=None))
     check_writable(there.folder)
     exported = [Study(run.params.but(output_dir=folder, trained_in=None)) for run in runs]
@@ -54,17 +56,29 @@ def _export_run(run: Study, copy: Study) -> None:
     for name in _KEPT_AS_IT_IS:
         shutil.copyfile(run.run / name, copy.run / name)
     _shorten_log(run.place("training") / "training.jsonl", copy.run / "training.jsonl")
-    write_text(copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n")
-    _shrink(pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED), copy.run / "per_query.parquet")
+    write_text(
+        copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n"
+    )
+    _shrink(
+        pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED),
+        copy.run / "per_query.parquet",
+    )
     if (run.run / "corrected.parquet").exists():
-        pooled = pd.read_parquet(run.run / "corrected.parquet", columns=[*_NEEDED, "correction"], filters=[("setting", "==", "multilingual")])
+        pooled = pd.read_parquet(
+            run.run / "corrected.parquet",
+            columns=[*_NEEDED, "correction"],
+            filters=[("setting", "==", "multilingual")],
+        )
         _shrink(pooled, copy.run / "corrected.parquet")
     write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
 
 
 def _readme(study: Study, runs: list[Study]) -> str:
     """Which runs are here, their command, hardware, software and durations, in five lines."""
-    manifests, where = [read_json(run.run / "run.json") for run in runs], (study.params.output_dir / study.params.study).as_posix()
+    manifests, where = (
+        [read_json(run.run / "run.json") for run in runs],
+        (study.params.output_dir / study.params.study).as_posix(),
+    )
 
     def different(describe: Callable[[dict[str, Any]], str]) -> str:
         return ", ".join(dict.fromkeys(map(describe, manifests)))
@@ -72,10 +86,20 @@ def _readme(study: Study, runs: list[Study]) -> str:
     durations = []
     for name in ("training", "evaluation"):
         steps = [manifest["steps"][name] for manifest in manifests if name in manifest["steps"]]
-        minutes = [step["seconds"] / 60 for step in steps if step.get("steps") != 0]  # untrained: a training of no steps
+        minutes = [
+            step["seconds"] / 60 for step in steps if step.get("steps") != 0
+        ]  # untrained: a training of no steps
         durations += [f"{name} {min(minutes):.1f} to {max(minutes):.1f}"] if minutes else []
-    hardware = different(lambda manifest: f"{manifest['hardware']['cpus']} CPU cores ({manifest['hardware']['machine']}), {', '.join(manifest['hardware']['gpus']) or 'no GPU'}")
-    software = different(lambda manifest: f"torch {manifest['versions']['torch']} and transformers {manifest['versions']['transformers']}")
+    hardware = different(
+        lambda manifest: (
+            f"{manifest['hardware']['cpus']} CPU cores ({manifest['hardware']['machine']}), {', '.join(manifest['hardware']['gpus']) or 'no GPU'}"
+        )
+    )
+    software = different(
+        lambda manifest: (
+            f"torch {manifest['versions']['torch']} and transformers {manifest['versions']['transformers']}"
+        )
+    )
     lines = [
         f"{len(runs)} of the {len(study.cells())} runs of the grid in `{GRID_FILE}`, without models, vectors and texts.",
         f"Command: `hybridlib run {where}/{GRID_FILE} -p output_dir outputs`, then `hybridlib export`.",
@@ -88,13 +112,22 @@ def _readme(study: Study, runs: list[Study]) -> str:
 
 def _short(metrics: dict[str, Any]) -> dict[str, Any]:
     """The metrics, of each language pair only mAP and the number of queries, numbers to seven digits."""
-    pairs = {pair: {name: row[name] for name in ("map", "queries")} for pair, row in metrics["per_pair"].items()}
-    return json.loads(json.dumps({**metrics, "per_pair": pairs}), parse_float=lambda text: float(f"{float(text):.7g}"))
+    pairs = {
+        pair: {name: row[name] for name in ("map", "queries")}
+        for pair, row in metrics["per_pair"].items()
+    }
+    return json.loads(
+        json.dumps({**metrics, "per_pair": pairs}),
+        parse_float=lambda text: float(f"{float(text):.7g}"),
+    )
 
 
 def _shorten_log(file: Path, copy: Path) -> None:
     """The training log, its numbers to five digits."""
-    records = [json.loads(line, parse_float=lambda text: float(f"{float(text):.5g}")) for line in file.read_text(encoding="utf-8").splitlines()]
+    records = [
+        json.loads(line, parse_float=lambda text: float(f"{float(text):.5g}"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
     write_text(copy, "".join(json.dumps(record) + "\n" for record in records))
 
 
@@ -102,11 +135,26 @@ def _shrink(table: pd.DataFrame, file: Path) -> None:
     """Write a table of what each query got in little space: names as categories, question ids as numbers (the same in
     every run of a corpus), precision to four digits."""
     names = [name for name in ("query_lang", "target", "setting", "correction") if name in table]
-    whole = {name: pd.to_numeric(table[name].astype("int64"), downcast="integer") for name in ("relevant", "rank_distance")}
+    whole = {
+        name: pd.to_numeric(table[name].astype("int64"), downcast="integer")
+        for name in ("relevant", "rank_distance")
+    }
     numbers = pd.factorize(table["question_id"], sort=True)[0].astype("int32")
-    table = table.assign(**{name: table[name].astype("category") for name in names}, **whole, question_id=numbers, ap=table["ap"].round(4).astype("float32"))
+    table = table.assign(
+        **{name: table[name].astype("category") for name in names},
+        **whole,
+        question_id=numbers,
+        ap=table["ap"].round(4).astype("float32"),
+    )
     table = table.sort_values([*names[::-1], "question_id"], kind="stable")
-    table.to_parquet(file, index=False, compression="zstd", compression_level=19, use_dictionary=[*names, "ap"], column_encoding={"question_id": "DELTA_BINARY_PACKED"})
+    table.to_parquet(
+        file,
+        index=False,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[*names, "ap"],
+        column_encoding={"question_id": "DELTA_BINARY_PACKED"},
+    )
 
 
 def grid_of(path: Path) -> Path:
@@ -118,7 +166,9 @@ def grid_of(path: Path) -> Path:
     file = resolve(path)
     file = file / GRID_FILE if file.is_dir() else file
     if not file.exists():
-        raise InputError(f"{file}: no such file; give a parameter file, or the folder of an exported study ({GRID_FILE} in it)")
+        raise InputError(
+            f"{file}: no such file; give a parameter file, or the folder of an exported study ({GRID_FILE} in it)"
+        )
     return file
 
 
@@ -131,7 +181,9 @@ def compare(study: Study) -> Path:
     from hybridlib.pipeline import run_step
 
     if not study.finished_runs():
-        raise InputError(f"{study.folder}: no run is finished, so there is nothing to compare; `hybridlib run` trains and evaluates them")
+        raise InputError(
+            f"{study.folder}: no run is finished, so there is nothing to compare; `hybridlib run` trains and evaluates them"
+        )
     study.marker("comparison").unlink(missing_ok=True)
     outcome = run_step(study, "comparison")
     if not outcome.good:

@@ -30,7 +30,13 @@ if TYPE_CHECKING:  # importing transformers takes seconds that readers of ranks 
 CHUNK = 65_536  # candidates scored at a time
 
 
-def encode_corpus(encoder: DualEncoder, corpus: RetrievalCorpus, token_budget: int = 8192, progress: bool = True, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+def encode_corpus(
+    encoder: DualEncoder,
+    corpus: RetrievalCorpus,
+    token_budget: int = 8192,
+    progress: bool = True,
+    folder: Path | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Vectors of the queries ``[queries, d]`` and of the candidates ``[candidates, d]``, float32.
 
     With a ``folder`` the candidates' are kept there, as float16 on disk (:class:`index.VectorStore`): memory does not
@@ -41,7 +47,13 @@ def encode_corpus(encoder: DualEncoder, corpus: RetrievalCorpus, token_budget: i
         return queries, encoder.encode(corpus.candidates["text"], "passage", token_budget, progress)
     from hybridlib.index import VectorStore
 
-    return queries, VectorStore.build(folder, encoder, corpus.candidates["text"].tolist(), token_budget=token_budget, progress=progress).vectors
+    return queries, VectorStore.build(
+        folder,
+        encoder,
+        corpus.candidates["text"].tolist(),
+        token_budget=token_budget,
+        progress=progress,
+    ).vectors
 
 
 def rank(
@@ -75,20 +87,43 @@ def rank(
     """
     queries = _checked_queries(query_vectors, candidate_vectors, corpus)
     edges, columns = _language_edges(corpus), _padded_relevant(corpus)
-    own, width, k = _segment_of(columns, edges), min(chunk, len(candidate_vectors)), min(top_k, len(candidate_vectors))
+    own, width, k = (
+        _segment_of(columns, edges),
+        min(chunk, len(candidate_vectors)),
+        min(top_k, len(candidate_vectors)),
+    )
     number, world = place() if shared else (0, 1)
     blocks = _blocks(len(queries), block)[number::world]
-    wanted = _relevant_scores(queries, candidate_vectors, columns, blocks, width) if width < len(candidate_vectors) else None
+    wanted = (
+        _relevant_scores(queries, candidate_vectors, columns, blocks, width)
+        if width < len(candidate_vectors)
+        else None
+    )
     pool, alone = torch.zeros_like(columns), torch.zeros_like(columns)
     best, best_scores = torch.full((len(queries), k), -1), torch.full((len(queries), k), -torch.inf)
-    with tqdm(total=len(blocks) * -(-len(candidate_vectors) // width), desc="ranking", unit="block", disable=not progress or number > 0, mininterval=2) as bar:
+    with tqdm(
+        total=len(blocks) * -(-len(candidate_vectors) // width),
+        desc="ranking",
+        unit="block",
+        disable=not progress or number > 0,
+        mininterval=2,
+    ) as bar:
         for start in range(0, len(candidate_vectors), width):
             end = min(start + width, len(candidate_vectors))
             part = columns_of(candidate_vectors, np.arange(start, end), width)
-            ranges = [(max(first, start) - start, min(last, end) - start, language) for language, (first, last) in enumerate(zip(edges, edges[1:])) if first < end and last > start]
+            ranges = [
+                (max(first, start) - start, min(last, end) - start, language)
+                for language, (first, last) in enumerate(zip(edges, edges[1:]))
+                if first < end and last > start
+            ]
             for rows in blocks:
-                scores, here = scores_of(queries[rows], part)[:, : end - start], columns[rows] - start
-                known = scores.gather(1, here) if wanted is None else _put(scores, here, wanted[rows])
+                scores, here = (
+                    scores_of(queries[rows], part)[:, : end - start],
+                    columns[rows] - start,
+                )
+                known = (
+                    scores.gather(1, here) if wanted is None else _put(scores, here, wanted[rows])
+                )
                 above, above_alone = _count_above(scores, known, here, own[rows], ranges)
                 pool[rows] += above
                 alone[rows] += above_alone
@@ -97,25 +132,47 @@ def rank(
                 best[rows] = torch.cat([best[rows], found + start], 1).gather(1, pick)
                 bar.update()
     if world > 1:
-        pool, alone, best, best_scores = (torch.from_numpy(add_up(_only(part, blocks).numpy())) for part in (pool, alone, best, best_scores))
-    return Ranking(_relevant_frame(corpus, columns, pool + 1, alone + 1), best.numpy().astype(np.int32), best_scores.numpy())
+        pool, alone, best, best_scores = (
+            torch.from_numpy(add_up(_only(part, blocks).numpy()))
+            for part in (pool, alone, best, best_scores)
+        )
+    return Ranking(
+        _relevant_frame(corpus, columns, pool + 1, alone + 1),
+        best.numpy().astype(np.int32),
+        best_scores.numpy(),
+    )
 
 
-def _checked_queries(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: RetrievalCorpus) -> Tensor:
+def _checked_queries(
+    query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: RetrievalCorpus
+) -> Tensor:
     """The queries as a tensor, once they fit the corpus and the candidates."""
-    for name, vectors, frame in (("queries", query_vectors, corpus.queries), ("candidates", candidate_vectors, corpus.candidates)):
+    for name, vectors, frame in (
+        ("queries", query_vectors, corpus.queries),
+        ("candidates", candidate_vectors, corpus.candidates),
+    ):
         if vectors.ndim != 2 or len(vectors) != len(frame):
-            raise InputError(f"{corpus.name}: has {len(frame):,} {name}, but the vectors are {vectors.shape}; encode this corpus")
+            raise InputError(
+                f"{corpus.name}: has {len(frame):,} {name}, but the vectors are {vectors.shape}; encode this corpus"
+            )
     if query_vectors.shape[1] != candidate_vectors.shape[1]:
-        raise InputError(f"{corpus.name}: vectors of {query_vectors.shape[1]} for the queries and {candidate_vectors.shape[1]} for the candidates; encode both with one encoder")
-    return _finite(torch.from_numpy(np.ascontiguousarray(query_vectors, dtype=np.float32)), "query", np.arange(len(query_vectors)))
+        raise InputError(
+            f"{corpus.name}: vectors of {query_vectors.shape[1]} for the queries and {candidate_vectors.shape[1]} for the candidates; encode both with one encoder"
+        )
+    return _finite(
+        torch.from_numpy(np.ascontiguousarray(query_vectors, dtype=np.float32)),
+        "query",
+        np.arange(len(query_vectors)),
+    )
 
 
 def _finite(vectors: Tensor, name: str, rows: np.ndarray) -> Tensor:
     """The vectors themselves; scores of others would rank anyhow."""
     good = vectors.isfinite().all(1)
     if not good.all():
-        raise InputError(f"the vector of {name} {rows[int(good.int().argmin())]} is not finite; encode in float32 or bfloat16, and look at what was trained")
+        raise InputError(
+            f"the vector of {name} {rows[int(good.int().argmin())]} is not finite; encode in float32 or bfloat16, and look at what was trained"
+        )
     return vectors
 
 
@@ -128,7 +185,9 @@ def columns_of(vectors: np.ndarray, rows: np.ndarray, width: int) -> Tensor:
     return nn.functional.pad(part, (0, 0, 0, -(-width // 64) * 64 - len(part))).T
 
 
-def _relevant_scores(queries: Tensor, candidate_vectors: np.ndarray, columns: Tensor, blocks: list[slice], width: int) -> Tensor:
+def _relevant_scores(
+    queries: Tensor, candidate_vectors: np.ndarray, columns: Tensor, blocks: list[slice], width: int
+) -> Tensor:
     """The scores of ``columns``, ``[queries, relevant]``: of those candidates alone, before all others are gone through."""
     wanted = torch.zeros(columns.shape)
     numbers = torch.unique(columns)
@@ -169,12 +228,28 @@ def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
     return (nn.functional.pad(queries, (0, 0, 0, fill)) @ candidates)[: len(queries)]
 
 
-def rank_corrected(query_vectors: np.ndarray, candidate_vectors: np.ndarray, corpus: RetrievalCorpus, correction: Correction, top_k: int = 10, block: int = 256) -> Ranking:
+def rank_corrected(
+    query_vectors: np.ndarray,
+    candidate_vectors: np.ndarray,
+    corpus: RetrievalCorpus,
+    correction: Correction,
+    top_k: int = 10,
+    block: int = 256,
+) -> Ranking:
     """:func:`rank` with corrected vectors; one pass, or one per query language where the correction asks for it."""
-    query_langs, candidate_langs = corpus.queries["lang"].to_numpy(), corpus.candidates["lang"].to_numpy()
+    query_langs, candidate_langs = (
+        corpus.queries["lang"].to_numpy(),
+        corpus.candidates["lang"].to_numpy(),
+    )
     queries = correction.queries(query_vectors, query_langs)
     if not correction.by_query_language:
-        return rank(queries, correction.candidates(candidate_vectors, candidate_langs, ""), corpus, top_k, block)
+        return rank(
+            queries,
+            correction.candidates(candidate_vectors, candidate_langs, ""),
+            corpus,
+            top_k,
+            block,
+        )
     everything, parts, rows = np.ones(len(corpus.candidates), dtype=bool), [], []
     for language in np.unique(query_langs):
         asked = query_langs == language
@@ -184,15 +259,23 @@ def rank_corrected(query_vectors: np.ndarray, candidate_vectors: np.ndarray, cor
         part.relevant["query"] = rows[-1][part.relevant["query"]]
         parts.append(part)
     order = np.argsort(np.concatenate(rows))
-    relevant = pd.concat([part.relevant for part in parts]).sort_values(["query", "candidate"], ignore_index=True)
-    return Ranking(relevant, np.concatenate([part.top for part in parts])[order], np.concatenate([part.top_scores for part in parts])[order])
+    relevant = pd.concat([part.relevant for part in parts]).sort_values(
+        ["query", "candidate"], ignore_index=True
+    )
+    return Ranking(
+        relevant,
+        np.concatenate([part.top for part in parts])[order],
+        np.concatenate([part.top_scores for part in parts])[order],
+    )
 
 
 def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best columns of each row, best first, equal scores by column; ``[rows, k]`` columns and scores."""
     values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
     if values.shape[1] > k:
-        cut = values[:, k - 1] == values[:, k]  # a tie across the cut: topk may have kept any of the equals
+        cut = (
+            values[:, k - 1] == values[:, k]
+        )  # a tie across the cut: topk may have kept any of the equals
         for row in torch.nonzero(cut).flatten().tolist():
             order = torch.sort(scores[row], descending=True, stable=True)
             values[row], columns[row] = order.values[: k + 1], order.indices[: k + 1]
@@ -202,7 +285,9 @@ def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return columns.gather(1, by_score), values
 
 
-def _count_above(scores: Tensor, wanted: Tensor, columns: Tensor, own: Tensor, ranges: list[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
+def _count_above(
+    scores: Tensor, wanted: Tensor, columns: Tensor, own: Tensor, ranges: list[tuple[int, int, int]]
+) -> tuple[Tensor, Tensor]:
     """How many of these candidates stand above each relevant one: ``[rows, relevant]``, and how many of its language.
 
     Args:
@@ -233,7 +318,10 @@ def _sorted_parts(scores: Tensor, ranges: list[tuple[int, int, int]]) -> Iterato
     """Each range of columns, its rows sorted upwards: by numpy, which is several times faster than torch, in threads."""
     values = scores.numpy()
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        yield from map(torch.from_numpy, threads.map(lambda limits: np.sort(values[:, limits[0] : limits[1]], axis=1), ranges))
+        yield from map(
+            torch.from_numpy,
+            threads.map(lambda limits: np.sort(values[:, limits[0] : limits[1]], axis=1), ranges),
+        )
 
 
 def _language_edges(corpus: RetrievalCorpus) -> list[int]:
@@ -259,16 +347,20 @@ def _padded_relevant(corpus: RetrievalCorpus) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def _relevant_frame(corpus: RetrievalCorpus, columns: Tensor, pool: Tensor, own: Tensor) -> pd.DataFrame:
+def _relevant_frame(
+    corpus: RetrievalCorpus, columns: Tensor, pool: Tensor, own: Tensor
+) -> pd.DataFrame:
     """One row per qrel, in the qrels' order."""
     qrels = corpus.qrels
     place = (qrels["query"].to_numpy(), qrels.groupby("query").cumcount().to_numpy())
-    return pd.DataFrame({
-        "query": qrels["query"],
-        "candidate": qrels["candidate"],
-        "grade": qrels["grade"],
-        "query_lang": corpus.queries["lang"].to_numpy()[qrels["query"]],
-        "candidate_lang": corpus.candidates["lang"].to_numpy()[qrels["candidate"]],
-        "rank_pool": pool.numpy()[place],
-        "rank_lang": own.numpy()[place],
-    })
+    return pd.DataFrame(
+        {
+            "query": qrels["query"],
+            "candidate": qrels["candidate"],
+            "grade": qrels["grade"],
+            "query_lang": corpus.queries["lang"].to_numpy()[qrels["query"]],
+            "candidate_lang": corpus.candidates["lang"].to_numpy()[qrels["candidate"]],
+            "rank_pool": pool.numpy()[place],
+            "rank_lang": own.numpy()[place],
+        }
+    )

@@ -61,13 +61,24 @@ class Batch:
         """The rows of one of ``world`` processes; the processes' slices in order are the batch."""
         edges = np.linspace(0, len(self.questions), world + 1).astype(int)
         rows = np.s_[edges[rank] : edges[rank + 1]]
-        texts = (None if part is None else part[rows] for part in (self.question_texts, self.passage_texts))
+        texts = (
+            None if part is None else part[rows]
+            for part in (self.question_texts, self.passage_texts)
+        )
         return Batch(self.regime, self.questions[rows], self.passages[rows], *texts)
 
     def texts(self, pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
         """The questions and the passages of the batch."""
-        questions = pairs["question"].to_numpy()[self.questions] if self.question_texts is None else self.question_texts
-        passages = pairs["passage"].to_numpy()[self.passages] if self.passage_texts is None else self.passage_texts
+        questions = (
+            pairs["question"].to_numpy()[self.questions]
+            if self.question_texts is None
+            else self.question_texts
+        )
+        passages = (
+            pairs["passage"].to_numpy()[self.passages]
+            if self.passage_texts is None
+            else self.passage_texts
+        )
         return list(questions), list(passages)
 
 
@@ -94,7 +105,13 @@ class PairTable:
         switching: read by ``code-switched``.
     """
 
-    def __init__(self, frame: pd.DataFrame, dataset_tau: float = 1.0, language_draw: str = "uniform", switching: Switching = Switching()) -> None:
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        dataset_tau: float = 1.0,
+        language_draw: str = "uniform",
+        switching: Switching = Switching(),
+    ) -> None:
         self.frame = frame.reset_index(drop=True)
         self.dataset_tau, self.language_draw, self.switching = dataset_tau, language_draw, switching
         self.whole, self.name = self, ""
@@ -104,7 +121,12 @@ class PairTable:
     def from_params(cls, frame: pd.DataFrame, params: Params) -> PairTable:
         """The table of a run, with its ``dataset_tau``, ``language_draw`` and code-switching."""
         lexicon_path = None if params.lexicon_path is None else resolve(params.lexicon_path)
-        return cls(frame, params.dataset_tau, params.language_draw, Switching(params.switch_probability, params.switch_sides, lexicon_path))
+        return cls(
+            frame,
+            params.dataset_tau,
+            params.language_draw,
+            Switching(params.switch_probability, params.switch_sides, lexicon_path),
+        )
 
     def _fill(self, chosen: np.ndarray) -> None:
         """Languages and matrix of some rows of the frame."""
@@ -123,16 +145,27 @@ class PairTable:
         Raises:
             InputError: a pair_id stands in two sets.
         """
-        if "dataset" not in self.frame or self is not self.whole or self.frame["dataset"].nunique() < 2:
+        if (
+            "dataset" not in self.frame
+            or self is not self.whole
+            or self.frame["dataset"].nunique() < 2
+        ):
             return [self]
         homes = self.frame.groupby("pair_id")["dataset"].nunique()
         if homes.max() > 1:
-            raise InputError(f"pair_id {homes.idxmax()!r} stands in several sets (column dataset); translations of a pair belong to one set: rename its dataset or its pair_id")
+            raise InputError(
+                f"pair_id {homes.idxmax()!r} stands in several sets (column dataset); translations of a pair belong to one set: rename its dataset or its pair_id"
+            )
         return [self._set(name) for name in sorted(self.frame["dataset"].unique())]
 
     def _set(self, name: str) -> PairTable:
         part = PairTable.__new__(PairTable)
-        part.frame, part.dataset_tau, part.language_draw, part.switching = self.frame, self.dataset_tau, self.language_draw, self.switching
+        part.frame, part.dataset_tau, part.language_draw, part.switching = (
+            self.frame,
+            self.dataset_tau,
+            self.language_draw,
+            self.switching,
+        )
         part.whole, part.name = self, name
         part._fill(np.flatnonzero(self.frame["dataset"] == name))
         return part
@@ -152,7 +185,9 @@ class PairTable:
         able = [part for part in self.sets if part.capacity[kind] >= batch_size]
         if not able:
             most = ", ".join(f"{part.name} {part.capacity[kind]}" for part in self.sets)
-            raise InputError(f"no set of the training pairs can fill a batch of {batch_size} ({kind}; pairs that it could hold: {most}): lower batch_size")
+            raise InputError(
+                f"no set of the training pairs can fill a batch of {batch_size} ({kind}; pairs that it could hold: {most}): lower batch_size"
+            )
         weights = np.array([len(part.rows) for part in able], dtype=float) ** self.dataset_tau
         return able[rng.choice(len(able), p=weights / weights.sum())]
 
@@ -161,7 +196,13 @@ class PairTable:
         """The largest batch of each kind: ``en-en``, ``x-x`` (any languages), ``mono``, ``x-y``, ``x-y-pair``."""
         english = len(self.with_language("en")) if "en" in self.languages else 0
         mono = max(len(rows) for rows in self._by_language)
-        return {"en-en": english, "x-x": len(self.rows), "mono": mono, "x-y": int((self.languages_per_pair >= 2).sum()), "x-y-pair": int(self.shared.max())}
+        return {
+            "en-en": english,
+            "x-x": len(self.rows),
+            "mono": mono,
+            "x-y": int((self.languages_per_pair >= 2).sum()),
+            "x-y-pair": int(self.shared.max()),
+        }
 
     @cached_property
     def shared(self) -> np.ndarray:
@@ -179,11 +220,22 @@ class PairTable:
         counts = np.array([len(rows) for rows in self._by_language])
         able = np.flatnonzero(counts >= batch_size)
         if not len(able):
-            raise InputError(f"a batch of {batch_size} needs as many different pairs in one language, the training pairs have {counts.max()} ({self.languages[counts.argmax()]!r}): lower batch_size")
+            raise InputError(
+                f"a batch of {batch_size} needs as many different pairs in one language, the training pairs have {counts.max()} ({self.languages[counts.argmax()]!r}): lower batch_size"
+            )
         if len(able) < len(counts) and batch_size not in self._warned:
             self._warned.add(batch_size)
-            small = ", ".join(f"{lang} {count}" for lang, count in zip(self.languages, counts) if count < batch_size)
-            log.warning("monolingual batches of %d leave out the languages that have fewer pairs%s: %s", batch_size, f" in {self.name}" if self.name else "", small)
+            small = ", ".join(
+                f"{lang} {count}"
+                for lang, count in zip(self.languages, counts)
+                if count < batch_size
+            )
+            log.warning(
+                "monolingual batches of %d leave out the languages that have fewer pairs%s: %s",
+                batch_size,
+                f" in {self.name}" if self.name else "",
+                small,
+            )
         if self.language_draw == "size":
             return self.languages[rng.choice(able, p=counts[able] / counts[able].sum())]
         return self.languages[able[rng.integers(len(able))]]
@@ -207,9 +259,15 @@ class PairTable:
 
         targets = [lang for lang in self.languages if lang != source]
         path = self.switching.lexicon_path
-        words = lexicon_from_pairs(self.frame, source, targets) if path is None else load_lexicon(path, source, targets)
+        words = (
+            lexicon_from_pairs(self.frame, source, targets)
+            if path is None
+            else load_lexicon(path, source, targets)
+        )
         if not words:
-            raise InputError(f"code-switched: the training pairs hold no translations of {source!r} to make a lexicon from; give lexicon_path, a folder of word lists such as {source}-de.txt")
+            raise InputError(
+                f"code-switched: the training pairs hold no translations of {source!r} to make a lexicon from; give lexicon_path, a folder of word lists such as {source}-de.txt"
+            )
         return words
 
     @cached_property
@@ -219,7 +277,9 @@ class PairTable:
     def with_language(self, language: str) -> np.ndarray:
         """Table rows in one language, ``[n]``."""
         if language not in self.languages:
-            raise InputError(f"the training pairs have no {language!r}; they have {', '.join(self.languages)}")
+            raise InputError(
+                f"the training pairs have no {language!r}; they have {', '.join(self.languages)}"
+            )
         return self._by_language[self.languages.index(language)]
 
     @cached_property
@@ -249,7 +309,9 @@ class Registered:
 STRATEGIES: dict[str, Registered] = {}
 
 
-def strategy(name: str, meaning: str, options: tuple[str, ...] = (), trained_share: float = 1.0) -> Callable[[Strategy], Strategy]:
+def strategy(
+    name: str, meaning: str, options: tuple[str, ...] = (), trained_share: float = 1.0
+) -> Callable[[Strategy], Strategy]:
     """Register a strategy under a name; it then works in params, in the runner and in every figure.
 
     Args:
@@ -263,14 +325,20 @@ def strategy(name: str, meaning: str, options: tuple[str, ...] = (), trained_sha
         InputError: the name is taken, or is no name of a folder; or the share is not between 0 and 1.
     """
     if not 0 <= trained_share <= 1:
-        raise InputError(f"strategy {name!r}: trained_share ({trained_share}) must lie between 0 and 1")
+        raise InputError(
+            f"strategy {name!r}: trained_share ({trained_share}) must lie between 0 and 1"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise InputError(f"strategy {name!r}: a name is made of letters, digits, '.', '_' and '-', and begins with a letter or a digit")
+        raise InputError(
+            f"strategy {name!r}: a name is made of letters, digits, '.', '_' and '-', and begins with a letter or a digit"
+        )
     known = STRATEGIES.get(name)
 
     def register(draw: Strategy) -> Strategy:
         if name == UNTRAINED or (known and known.draw.__module__ != draw.__module__):
-            raise InputError(f"strategy {name!r}: there is one of that name already; choose another")
+            raise InputError(
+                f"strategy {name!r}: there is one of that name already; choose another"
+            )
         STRATEGIES[name] = Registered(draw, meaning, options, trained_share)
         return draw
 
@@ -282,7 +350,9 @@ def known_strategies() -> list[str]:
     return [UNTRAINED, *STRATEGIES]
 
 
-def draw_batch(name: str, pairs: PairTable, seed: int, step: int, batch_size: int, alpha: float = 0.5) -> Batch:
+def draw_batch(
+    name: str, pairs: PairTable, seed: int, step: int, batch_size: int, alpha: float = 0.5
+) -> Batch:
     """The batch of one step: the same for the same arguments, whatever was drawn before.
 
     Args:
@@ -308,7 +378,9 @@ def choose(rng: np.random.Generator, rows: np.ndarray, count: int, what: str) ->
         InputError: there are not as many.
     """
     if len(rows) < count:
-        raise InputError(f"a batch of {count} needs as many different {what}, the training pairs have {len(rows)}: lower batch_size")
+        raise InputError(
+            f"a batch of {count} needs as many different {what}, the training pairs have {len(rows)}: lower batch_size"
+        )
     return rows[rng.choice(len(rows), count, replace=False)]
 
 
@@ -329,7 +401,11 @@ def x_x(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: floa
     return Batch("x-x", rows, rows)
 
 
-@strategy("x-x-mono", "monolingual: the whole batch in one language, languages drawn uniformly or by size", options=("language_draw",))
+@strategy(
+    "x-x-mono",
+    "monolingual: the whole batch in one language, languages drawn uniformly or by size",
+    options=("language_draw",),
+)
 def x_x_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Sources: arXiv 2004.05484, arXiv 2408.10536."""
     pairs = pairs.one_set(rng, "mono", batch_size)
@@ -342,7 +418,9 @@ def x_x_mono(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha:
 def x_y(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """Each row draws a pair, then two of its languages in order. Sources: arXiv 2004.05484, arXiv 2408.10536."""
     pairs = pairs.one_set(rng, "x-y", batch_size)
-    chosen = choose(rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size, "pairs in two languages")
+    chosen = choose(
+        rng, np.flatnonzero(pairs.languages_per_pair >= 2), batch_size, "pairs in two languages"
+    )
     languages = languages_of(pairs, rng, chosen, 2)
     return Batch("x-y", pairs.rows[chosen, languages[:, 0]], pairs.rows[chosen, languages[:, 1]])
 
@@ -353,72 +431,129 @@ def x_y_pair(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha:
     pairs = pairs.one_set(rng, "x-y-pair", batch_size)
     usable = np.argwhere(pairs.shared >= batch_size)
     if not len(usable):
-        raise InputError(f"no two languages share the {batch_size} questions of an x-y-pair batch (most: {pairs.shared.max()}): lower batch_size")
+        raise InputError(
+            f"no two languages share the {batch_size} questions of an x-y-pair batch (most: {pairs.shared.max()}): lower batch_size"
+        )
     x, y = usable[rng.integers(len(usable))]
-    chosen = choose(rng, np.flatnonzero((pairs.rows[:, [x, y]] >= 0).all(1)), batch_size, "shared questions")
+    chosen = choose(
+        rng, np.flatnonzero((pairs.rows[:, [x, y]] >= 0).all(1)), batch_size, "shared questions"
+    )
     return Batch("x-y-pair", pairs.rows[chosen, x], pairs.rows[chosen, y])
 
 
-@strategy("hybrid", "each batch monolingual with probability alpha, else cross-lingual", options=("alpha", "language_draw"))
+@strategy(
+    "hybrid",
+    "each batch monolingual with probability alpha, else cross-lingual",
+    options=("alpha", "language_draw"),
+)
 def hybrid(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
     """The paper's strategy (arXiv 2408.10536)."""
     return (x_x_mono if rng.random() < alpha else x_y)(pairs, rng, batch_size, alpha)
 
 
-@strategy("hybrid-0.25", "hybrid with alpha 0.25, to stand beside it in one grid", options=("language_draw",))
-def hybrid_quarter(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+@strategy(
+    "hybrid-0.25",
+    "hybrid with alpha 0.25, to stand beside it in one grid",
+    options=("language_draw",),
+)
+def hybrid_quarter(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """A point of the alpha curve: x-y is its 0, x-x-mono its 1."""
     return hybrid(pairs, rng, batch_size, 0.25)
 
 
-@strategy("hybrid-0.75", "hybrid with alpha 0.75, to stand beside it in one grid", options=("language_draw",))
-def hybrid_three_quarters(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+@strategy(
+    "hybrid-0.75",
+    "hybrid with alpha 0.75, to stand beside it in one grid",
+    options=("language_draw",),
+)
+def hybrid_three_quarters(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """A point of the alpha curve: x-y is its 0, x-x-mono its 1."""
     return hybrid(pairs, rng, batch_size, 0.75)
 
 
-@strategy("hybrid-averaged", "hybrid, its weights averaged with the untrained encoder's, 3 to 1", options=("alpha", "language_draw"), trained_share=0.75)
-def hybrid_averaged(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+@strategy(
+    "hybrid-averaged",
+    "hybrid, its weights averaged with the untrained encoder's, 3 to 1",
+    options=("alpha", "language_draw"),
+    trained_share=0.75,
+)
+def hybrid_averaged(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """Hybrid that keeps something of what the encoder knew; the share was chosen on held-out articles (docs/study.md)."""
     return hybrid(pairs, rng, batch_size, alpha)
 
 
-@strategy("x-y-averaged", "x-y, its weights averaged with the untrained encoder's, 3 to 1", trained_share=0.75)
-def x_y_averaged(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+@strategy(
+    "x-y-averaged",
+    "x-y, its weights averaged with the untrained encoder's, 3 to 1",
+    trained_share=0.75,
+)
+def x_y_averaged(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """Beside ``hybrid-averaged``: what of its gain is the average's and what the batches'."""
     return x_y(pairs, rng, batch_size, alpha)
 
 
-@strategy("code-switched", "monolingual English batches with words switched to other languages", options=("language_draw", "switch_probability", "switch_sides", "lexicon_path"))
-def code_switched(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
+@strategy(
+    "code-switched",
+    "monolingual English batches with words switched to other languages",
+    options=("language_draw", "switch_probability", "switch_sides", "lexicon_path"),
+)
+def code_switched(
+    pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float
+) -> Batch:
     """Each word by a translation with ``switch_probability``; sets without English: as x-x-mono. Source: arXiv 2305.05295."""
     from hybridlib.lexicon import switch
 
     pairs = pairs.one_set(rng, "mono", batch_size)
-    language = "en" if "en" in pairs.languages and pairs.capacity["en-en"] >= batch_size else pairs.draw_language(rng, batch_size)
+    language = (
+        "en"
+        if "en" in pairs.languages and pairs.capacity["en-en"] >= batch_size
+        else pairs.draw_language(rng, batch_size)
+    )
     rows = choose(rng, pairs.with_language(language), batch_size, f"pairs in {language!r}")
     how, texts = pairs.switching, {}
     for side, name in (("question", "query"), ("passage", "passage")):
         if how.probability > 0 and how.sides in ("both", name):
             words = pairs.lexicon(language)
-            texts[f"{side}_texts"] = np.array([switch(text, words, rng, how.probability) for text in pairs.frame[side].to_numpy()[rows]], dtype=object)
+            texts[f"{side}_texts"] = np.array(
+                [
+                    switch(text, words, rng, how.probability)
+                    for text in pairs.frame[side].to_numpy()[rows]
+                ],
+                dtype=object,
+            )
     return Batch("code-switched", rows, rows, **texts)
 
 
 def drawable(table: PairTable, batch_size: int) -> list[str]:
     """The strategies for which the table can fill a batch; of code-switched texts nothing is said."""
-    plain = PairTable(table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0))
+    plain = PairTable(
+        table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0)
+    )
 
     def fills(name: str) -> bool:
         try:
-            return all(draw_batch(name, plain, 0, step, batch_size, alpha) for alpha in (0.0, 1.0) for step in range(20))
+            return all(
+                draw_batch(name, plain, 0, step, batch_size, alpha)
+                for alpha in (0.0, 1.0)
+                for step in range(20)
+            )
         except InputError:
             return False
 
     return [name for name in STRATEGIES if fills(name)]
 
 
-def expected_draws(name: str, table: PairTable, batch_size: int, alpha: float = 0.5, batches: int = 2000) -> pd.DataFrame:
+def expected_draws(
+    name: str, table: PairTable, batch_size: int, alpha: float = 0.5, batches: int = 2000
+) -> pd.DataFrame:
     """What a strategy trains on in the long run: the share of rows of each set and pair of languages.
 
     Drawn, not derived: ``batches`` batches of a fixed seed, so a share p has a standard error of at most
@@ -430,15 +565,33 @@ def expected_draws(name: str, table: PairTable, batch_size: int, alpha: float = 
     Raises:
         InputError: the data cannot fill such a batch.
     """
-    plain = PairTable(table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0))
-    drawn = [draw_batch(name, plain, 0, step, batch_size, alpha) for step in tqdm(range(batches), desc=f"drawing {name}", unit="batch", mininterval=2, delay=2)]
-    questions, passages = (np.concatenate([getattr(batch, side) for batch in drawn]) for side in ("questions", "passages"))
+    plain = PairTable(
+        table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0)
+    )
+    drawn = [
+        draw_batch(name, plain, 0, step, batch_size, alpha)
+        for step in tqdm(
+            range(batches), desc=f"drawing {name}", unit="batch", mininterval=2, delay=2
+        )
+    ]
+    questions, passages = (
+        np.concatenate([getattr(batch, side) for batch in drawn])
+        for side in ("questions", "passages")
+    )
     frame = plain.frame.assign(dataset=plain.frame["dataset"] if "dataset" in plain.frame else "")
-    rows = pd.DataFrame({"dataset": frame["dataset"].to_numpy()[questions], "question": frame["lang"].to_numpy()[questions], "passage": frame["lang"].to_numpy()[passages]})
+    rows = pd.DataFrame(
+        {
+            "dataset": frame["dataset"].to_numpy()[questions],
+            "question": frame["lang"].to_numpy()[questions],
+            "passage": frame["lang"].to_numpy()[passages],
+        }
+    )
     return rows.value_counts(normalize=True, sort=False).rename("share").reset_index()
 
 
-def languages_of(pairs: PairTable, rng: np.random.Generator, chosen: np.ndarray, count: int) -> np.ndarray:
+def languages_of(
+    pairs: PairTable, rng: np.random.Generator, chosen: np.ndarray, count: int
+) -> np.ndarray:
     """For each chosen pair ``count`` different languages that it has, in random order, ``[chosen, count]``."""
     keys = rng.random((len(chosen), len(pairs.languages)))
     keys[pairs.rows[chosen] < 0] = 2.0

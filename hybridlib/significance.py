@@ -49,7 +49,9 @@ class ClusteredMean:
     """
 
     def __init__(self, tables: Sequence[pd.DataFrame]) -> None:
-        frames = [table.groupby(["question_id", "cell"])["value"].agg(["sum", "size"]) for table in tables]
+        frames = [
+            table.groupby(["question_id", "cell"])["value"].agg(["sum", "size"]) for table in tables
+        ]
         if any(not frame.index.equals(frames[0].index) for frame in frames):
             raise InputError("significance: the runs were not evaluated on the same queries")
         self.index = frames[0].index
@@ -88,7 +90,9 @@ class ClusteredMean:
 
     def _resample(self, draws: int, seed: int) -> np.ndarray:
         weights = _times_drawn(len(self.questions), draws, seed)
-        runs = np.random.default_rng([seed, 1]).multinomial(len(self.sums), np.full(len(self.sums), 1 / len(self.sums)), draws) / len(self.sums)
+        runs = np.random.default_rng([seed, 1]).multinomial(
+            len(self.sums), np.full(len(self.sums), 1 / len(self.sums)), draws
+        ) / len(self.sums)
         per_seed = np.stack([weights @ sums for sums in self.sums], axis=1)  # [draws, seeds, cells]
         return _macro(np.einsum("ds,dsc->dc", runs, per_seed), weights @ self.counts)
 
@@ -96,7 +100,11 @@ class ClusteredMean:
 @functools.lru_cache(maxsize=12)  # every system of a corpus is resampled with the same
 def _times_drawn(questions: int, draws: int, seed: int) -> np.ndarray:
     """How often each question is drawn in each bootstrap sample, ``[draws, questions]``."""
-    drawn = np.random.default_rng(seed).multinomial(questions, np.full(questions, 1 / questions), draws).astype(float)
+    drawn = (
+        np.random.default_rng(seed)
+        .multinomial(questions, np.full(questions, 1 / questions), draws)
+        .astype(float)
+    )
     drawn.flags.writeable = False
     return drawn
 
@@ -109,13 +117,21 @@ def _tosses(questions: int, draws: int, seed: int) -> np.ndarray:
     return signs
 
 
-def interval(system: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Interval:
+def interval(
+    system: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0
+) -> Interval:
     """Percentile bootstrap interval of a macro average, over question ids (and seeds)."""
     low, high = _percentiles(system.resampled(draws, seed), level)
     return Interval(system.mean(), low, high)
 
 
-def compare(first: ClusteredMean, second: ClusteredMean, draws: int = 2000, level: float = 0.95, seed: int = 0) -> Difference:
+def compare(
+    first: ClusteredMean,
+    second: ClusteredMean,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Difference:
     """Paired bootstrap interval of ``first - second``, and the p-value of a paired randomisation test.
 
     The test swaps the two systems' values of a question id, with all its language copies and seeds, by the toss
@@ -137,7 +153,9 @@ def compare(first: ClusteredMean, second: ClusteredMean, draws: int = 2000, leve
     tossed = _tosses(len(gap), draws, seed) @ share
     p = (1 + (np.abs(tossed) >= abs(observed) - 1e-12).sum()) / (1 + draws)
     if max(len(first.sums), len(second.sums)) > 1:
-        p = max(p, min(1, 2 * (1 + min((resampled <= 0).sum(), (resampled >= 0).sum())) / (1 + draws)))
+        p = max(
+            p, min(1, 2 * (1 + min((resampled <= 0).sum(), (resampled >= 0).sum())) / (1 + draws))
+        )
     return Difference(observed, low, high, float(p))
 
 

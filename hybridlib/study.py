@@ -47,7 +47,9 @@ _VERSIONS = ("torch", "transformers", "accelerate", "numpy", "pandas", "babel")
 
 def run_name(params: Params) -> str:
     """``<encoder>-<strategy>-s<seed>``: the folder of a run inside its study."""
-    encoder = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(params.encoder.partition("@")[0]).name) or BUILT_IN
+    encoder = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", Path(params.encoder.partition("@")[0]).name) or BUILT_IN
+    )
     return f"{encoder}-{params.strategy}-s{params.seed}"
 
 
@@ -78,7 +80,11 @@ class Study:
     @property
     def trained(self) -> Study:
         """The run whose model this one evaluates: itself, or the same run of the study ``trained_in``."""
-        return self if self.params.trained_in is None else Study(self.params.but(study=self.params.trained_in, trained_in=None))
+        return (
+            self
+            if self.params.trained_in is None
+            else Study(self.params.but(study=self.params.trained_in, trained_in=None))
+        )
 
     @property
     def model(self) -> Path:
@@ -92,7 +98,9 @@ class Study:
 
     def place(self, step: str) -> Path:
         """The folder that a step writes to."""
-        return {"data": self.data, "training": self.trained.run, "comparison": self.comparison}.get(step, self.run)
+        return {"data": self.data, "training": self.trained.run, "comparison": self.comparison}.get(
+            step, self.run
+        )
 
     def figures(self, step: str) -> Path:
         """The folder of a step's figures, made if need be."""
@@ -109,11 +117,18 @@ class Study:
             InputError: two encoders would share a folder.
         """
         grid = self.params
-        runs = [Study(grid.but(encoder=e, strategy=s, seed=n)) for e in grid.encoders for s in grid.strategies for n in (grid.seeds[:1] if s == UNTRAINED and e != BUILT_IN else grid.seeds)]
+        runs = [
+            Study(grid.but(encoder=e, strategy=s, seed=n))
+            for e in grid.encoders
+            for s in grid.strategies
+            for n in (grid.seeds[:1] if s == UNTRAINED and e != BUILT_IN else grid.seeds)
+        ]
         names = [run_name(run.params) for run in runs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InputError(f"encoders: two of them would write to {twice[0]!r}; give their folders different names")
+            raise InputError(
+                f"encoders: two of them would write to {twice[0]!r}; give their folders different names"
+            )
         return runs
 
     # ------------------------------------------------------------------------------------------ finished or not
@@ -132,40 +147,95 @@ class Study:
 
     def fingerprint(self, step: str) -> str:
         """A hash of all that the step's result depends on."""
-        return _digest({"version": __version__, "notebook": _notebook_code(NOTEBOOKS[step]), **self._depends_on(step)})
+        return _digest(
+            {
+                "version": __version__,
+                "notebook": _notebook_code(NOTEBOOKS[step]),
+                **self._depends_on(step),
+            }
+        )
 
     def _depends_on(self, step: str) -> dict[str, Any]:
         """Parameters, input files and earlier steps of a step."""
         chosen = self._params_of(step)
         if step == "data":
-            return {"params": {**self._params_of("train-data"), **self._params_of("eval-data"), **chosen}, "files": [self._input("train_corpus_path"), self._input("eval_corpus_path")]}
+            return {
+                "params": {
+                    **self._params_of("train-data"),
+                    **self._params_of("eval-data"),
+                    **chosen,
+                },
+                "files": [self._input("train_corpus_path"), self._input("eval_corpus_path")],
+            }
         if step == "training":
             data = {**self._params_of("data"), **self._params_of("train-data")}
             lexicon = [self._input("lexicon_path")] if "lexicon_path" in self._options() else []
-            return {"params": chosen, "data": data, "files": [self._input("train_corpus_path"), self._encoder_files(), *lexicon, *plugins.content(self.params)]}
+            return {
+                "params": chosen,
+                "data": data,
+                "files": [
+                    self._input("train_corpus_path"),
+                    self._encoder_files(),
+                    *lexicon,
+                    *plugins.content(self.params),
+                ],
+            }
         if step == "evaluation":
             data = {**self._params_of("data"), **self._params_of("eval-data")}
-            return {"params": chosen, "data": data, "files": [self._input("eval_corpus_path")], "training": self.fingerprint("training")}
+            return {
+                "params": chosen,
+                "data": data,
+                "files": [self._input("eval_corpus_path")],
+                "training": self.fingerprint("training"),
+            }
         if step == "bias":
             return {"params": chosen, "evaluation": self.fingerprint("evaluation")}
-        return {"params": chosen, "runs": {run_name(run.params): read_json(run.marker("bias"))["fingerprint"] for run in self.cells() if run.is_done("bias")}}
+        return {
+            "params": chosen,
+            "runs": {
+                run_name(run.params): read_json(run.marker("bias"))["fingerprint"]
+                for run in self.cells()
+                if run.is_done("bias")
+            },
+        }
 
     def _params_of(self, step: str) -> dict[str, Any]:
         """The parameters that a step reads, those left out that this encoder or strategy ignores."""
         values = self.params.plain()
-        names = {name for name, field in Params.model_fields.items() if field.json_schema_extra["step"] == step}
+        names = {
+            name
+            for name, field in Params.model_fields.items()
+            if field.json_schema_extra["step"] == step
+        }
         if step == "training":
             if self.params.encoder != BUILT_IN:
                 names -= _BUILT_IN_ONLY
-            names -= {option for other in STRATEGIES.values() for option in other.options} - self._options()
+            names -= {
+                option for other in STRATEGIES.values() for option in other.options
+            } - self._options()
             if self.params.strategy == UNTRAINED:
-                names &= {"encoder", "strategy", "seed", "pooling", "projection", "query_prefix", "passage_prefix", "max_length"} | _BUILT_IN_ONLY
-            if self.params.projection is None:  # as before there was this parameter: runs that are finished stay finished
+                names &= {
+                    "encoder",
+                    "strategy",
+                    "seed",
+                    "pooling",
+                    "projection",
+                    "query_prefix",
+                    "passage_prefix",
+                    "max_length",
+                } | _BUILT_IN_ONLY
+            if (
+                self.params.projection is None
+            ):  # as before there was this parameter: runs that are finished stay finished
                 names.discard("projection")
         return {name: values[name] for name in sorted(names)}
 
     def _options(self) -> set[str]:
-        return set(STRATEGIES[self.params.strategy].options) if self.params.strategy in STRATEGIES else set()
+        return (
+            set(STRATEGIES[self.params.strategy].options)
+            if self.params.strategy in STRATEGIES
+            else set()
+        )
 
     def _input(self, name: str) -> str | list[str | None] | None:
         """What the file or folder that a parameter names holds; a list of them for a list."""
@@ -176,7 +246,9 @@ class Study:
 
     def _encoder_files(self) -> str | None:
         folder = resolve(self.params.encoder)
-        return _content_hash(folder) if self.params.encoder != BUILT_IN and folder.is_dir() else None
+        return (
+            _content_hash(folder) if self.params.encoder != BUILT_IN and folder.is_dir() else None
+        )
 
     # ------------------------------------------------------------------------------------------- begin and finish
 
@@ -203,7 +275,17 @@ class Study:
         manifest = self.place(step) / "run.json"
         known = read_json(manifest) if manifest.exists() else {}
         steps = {**known.get("steps", {}), step: record}
-        write_json(manifest, {"run": run_name(self.params), "seed": self.params.seed, "processes": int(os.environ.get("WORLD_SIZE", 1)), "inputs": self._depends_on("data"), **environment(), "steps": steps})
+        write_json(
+            manifest,
+            {
+                "run": run_name(self.params),
+                "seed": self.params.seed,
+                "processes": int(os.environ.get("WORLD_SIZE", 1)),
+                "inputs": self._depends_on("data"),
+                **environment(),
+                "steps": steps,
+            },
+        )
         write_json(self.marker(step), record)
         return record
 
@@ -243,7 +325,15 @@ class Study:
             source = str(self.run / "initial")
             if make:
                 shutil.rmtree(source, ignore_errors=True)
-                make_encoder(AutoTokenizer.from_pretrained(self.data / "tokenizer"), Path(source), params.seed, params.hidden_size, params.layers, params.attention_heads, params.max_length or DEFAULT_LENGTH)
+                make_encoder(
+                    AutoTokenizer.from_pretrained(self.data / "tokenizer"),
+                    Path(source),
+                    params.seed,
+                    params.hidden_size,
+                    params.layers,
+                    params.attention_heads,
+                    params.max_length or DEFAULT_LENGTH,
+                )
         elif resolve(source).is_dir():
             source = str(resolve(source))
         return load_encoder(params, source)
@@ -257,15 +347,30 @@ def load_encoder(params: Params, source: str) -> DualEncoder:
     from hybridlib.encoder import DualEncoder
     from hybridlib.processes import processes
 
-    return DualEncoder.load(source, params.pooling, params.query_prefix, params.passage_prefix, params.max_length, params.dropout, params.projection, params.seed).to(processes().device)
+    return DualEncoder.load(
+        source,
+        params.pooling,
+        params.query_prefix,
+        params.passage_prefix,
+        params.max_length,
+        params.dropout,
+        params.projection,
+        params.seed,
+    ).to(processes().device)
 
 
 def environment() -> dict[str, Any]:
     """Commit, versions and hardware of this run."""
     torch = sys.modules.get("torch")  # a step that did not need it did not compute on a GPU either
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
+    gpus = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
+    )
     versions = {name: metadata.version(name) for name in _VERSIONS}
-    return {"commit": _commit(), "versions": {"hybridlib": __version__, "python": platform.python_version(), **versions}, "hardware": {"cpus": os.cpu_count(), "machine": platform.machine(), "gpus": gpus}}
+    return {
+        "commit": _commit(),
+        "versions": {"hybridlib": __version__, "python": platform.python_version(), **versions},
+        "hardware": {"cpus": os.cpu_count(), "machine": platform.machine(), "gpus": gpus},
+    }
 
 
 def _commit() -> str | None:
@@ -275,7 +380,11 @@ def _commit() -> str | None:
         changed = run(["git", "status", "--porcelain"])
     except OSError:
         return None
-    return None if commit.returncode else commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+    return (
+        None
+        if commit.returncode
+        else commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+    )
 
 
 def _digest(value: Any) -> str:
@@ -288,13 +397,34 @@ def _notebook_code(name: str) -> str | None:
     if not file.exists():
         return None
     cells = read_json(file)["cells"]
-    return _digest(["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])])
+    return _digest(
+        [
+            "".join(cell["source"])
+            for cell in cells
+            if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
+        ]
+    )
 
 
 def _content_hash(path: Path) -> str | None:
     """A hash of a file, or of all files in a folder; None where there is nothing."""
-    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path] if path.is_file() else []
-    return _digest([(str(f.relative_to(path)), _file_hash(f, f.stat().st_mtime_ns, f.stat().st_size)) for f in files]) if files else None
+    files = (
+        sorted(f for f in path.rglob("*") if f.is_file())
+        if path.is_dir()
+        else [path]
+        if path.is_file()
+        else []
+    )
+    return (
+        _digest(
+            [
+                (str(f.relative_to(path)), _file_hash(f, f.stat().st_mtime_ns, f.stat().st_size))
+                for f in files
+            ]
+        )
+        if files
+        else None
+    )
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -48,13 +48,23 @@ class Tour:
         runs = [Study(params.but(strategy=name)) for name in params.strategies]
         missing = [run for run in runs if not run.is_done("training")]
         if missing:
-            logger.warning("not trained yet, made now and once: %s; with the quickstart's settings two to three minutes each on two CPU cores", ", ".join(run.params.strategy for run in missing))
+            logger.warning(
+                "not trained yet, made now and once: %s; with the quickstart's settings two to three minutes each on two CPU cores",
+                ", ".join(run.params.strategy for run in missing),
+            )
         for run in tqdm(missing, desc="training", unit="encoder", disable=not missing):
             pipeline.run_missing(run, "evaluation")
         corpus = runs[0].evaluation_corpus()
         encoders = {run.params.strategy: load_encoder(run.params, str(run.model)) for run in runs}
         texts = corpus.candidates["text"]
-        return cls(corpus, encoders, {name: encoder.encode(texts, "passage", params.encode_tokens, progress=True) for name, encoder in encoders.items()})
+        return cls(
+            corpus,
+            encoders,
+            {
+                name: encoder.encode(texts, "passage", params.encode_tokens, progress=True)
+                for name, encoder in encoders.items()
+            },
+        )
 
     def search(self, question: str, strategy: str, k: int = 10) -> pd.DataFrame:
         """The best ``k`` candidates of all languages: columns rank, lang, text, score (cosine) and right.
@@ -72,19 +82,30 @@ class Tour:
 
     def compare(self, question: str, k: int = 10) -> pd.DataFrame:
         """:meth:`search` with every encoder, and a column strategy: what plots.top_lists draws."""
-        return pd.concat([self.search(question, name, k).assign(strategy=name) for name in self.encoders], ignore_index=True)
+        return pd.concat(
+            [self.search(question, name, k).assign(strategy=name) for name in self.encoders],
+            ignore_index=True,
+        )
 
     def questions(self, lang: str, count: int = 25) -> list[str]:
         """Some of the corpus's questions in a language, spread over it."""
-        texts = self.corpus.queries.loc[self.corpus.queries["lang"] == lang, "text"].drop_duplicates()
+        texts = self.corpus.queries.loc[
+            self.corpus.queries["lang"] == lang, "text"
+        ].drop_duplicates()
         return texts.iloc[:: max(1, len(texts) // count)].head(count).tolist()
 
     def summary(self, found: pd.DataFrame, question: str) -> str:
         """One line on a list of results: how many languages, and how many of the answers."""
-        languages = ", ".join(f"{lang} {count}" for lang, count in found["lang"].value_counts().items())
+        languages = ", ".join(
+            f"{lang} {count}" for lang, count in found["lang"].value_counts().items()
+        )
         known = len(self.answers(question))
         right = int((found["right"] == display.RIGHT).sum())
-        return f"languages of the top {len(found)}: {languages}; " + (f"{right} of the {known} right answers" if known else "a question of your own: which answers are right is not known")
+        return f"languages of the top {len(found)}: {languages}; " + (
+            f"{right} of the {known} right answers"
+            if known
+            else "a question of your own: which answers are right is not known"
+        )
 
     def panel(self, k: int = 10) -> Any:
         """Widgets to search with: pick a question in a language or type one, choose the strategy, see the top ``k``.
@@ -101,8 +122,16 @@ class Tour:
         first = self.corpus.queries["lang"][display.example_query(self.corpus)]
         language = widgets.Dropdown(options=queried, value=first, description="language")
         pick = widgets.Dropdown(options=self.questions(first), description="pick", layout=wide)
-        question = widgets.Text(value=pick.value, description="or type", placeholder="a question, then Enter", continuous_update=False, layout=wide)
-        strategy = widgets.ToggleButtons(options=list(self.encoders), value=list(self.encoders)[-1], description="strategy")
+        question = widgets.Text(
+            value=pick.value,
+            description="or type",
+            placeholder="a question, then Enter",
+            continuous_update=False,
+            layout=wide,
+        )
+        strategy = widgets.ToggleButtons(
+            options=list(self.encoders), value=list(self.encoders)[-1], description="strategy"
+        )
         results = widgets.HTML()
 
         def show(_: object = None) -> None:
@@ -132,5 +161,7 @@ def _ipywidgets() -> Any:
     try:
         import ipywidgets
     except ImportError:
-        raise InputError("the panel needs ipywidgets: install it with `pip install ipywidgets`, or use Tour.search") from None
+        raise InputError(
+            "the panel needs ipywidgets: install it with `pip install ipywidgets`, or use Tour.search"
+        ) from None
     return ipywidgets

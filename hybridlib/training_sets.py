@@ -20,8 +20,27 @@ from hybridlib import corpora, readers
 from hybridlib.errors import InputError
 
 ENGLISH_NAMES = {
-    "ar": "arabic", "bn": "bengali", "de": "german", "en": "english", "es": "spanish", "fa": "persian", "fi": "finnish", "fr": "french", "hi": "hindi", "id": "indonesian", "it": "italian",
-    "ja": "japanese", "ko": "korean", "nl": "dutch", "pt": "portuguese", "ru": "russian", "sw": "swahili", "te": "telugu", "th": "thai", "vi": "vietnamese", "zh": "chinese",
+    "ar": "arabic",
+    "bn": "bengali",
+    "de": "german",
+    "en": "english",
+    "es": "spanish",
+    "fa": "persian",
+    "fi": "finnish",
+    "fr": "french",
+    "hi": "hindi",
+    "id": "indonesian",
+    "it": "italian",
+    "ja": "japanese",
+    "ko": "korean",
+    "nl": "dutch",
+    "pt": "portuguese",
+    "ru": "russian",
+    "sw": "swahili",
+    "te": "telugu",
+    "th": "thai",
+    "vi": "vietnamese",
+    "zh": "chinese",
 }
 CODES = {name: code for code, name in ENGLISH_NAMES.items()}
 CODE = re.compile(r"[a-z]{2,3}")
@@ -50,7 +69,9 @@ def find(kind: str, source: str | Path) -> TrainingSet:
         return _find_hub_set(kind, source)
     folder = Path(source)
     if not folder.is_dir():
-        raise InputError(f"{source}: no such folder; {kind!r} training pairs are a folder with a file for each language: docs/training_data.md")
+        raise InputError(
+            f"{source}: no such folder; {kind!r} training pairs are a folder with a file for each language: docs/training_data.md"
+        )
     return {"squad": _find_squad, "parallel": _find_parallel}[kind](folder)
 
 
@@ -58,7 +79,9 @@ def _checked(rows: Iterable[tuple], columns: list[str], dataset: str, where: str
     """Rows of a set as training pairs that keep the contract."""
     frame = pd.DataFrame(list(rows), columns=columns).assign(dataset=dataset)
     first = [column for column in corpora.PAIR_COLUMNS if column in frame]
-    return corpora.check_pairs(frame[[*first, *(column for column in frame if column not in first)]], where)
+    return corpora.check_pairs(
+        frame[[*first, *(column for column in frame if column not in first)]], where
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- SQuAD
@@ -69,8 +92,13 @@ def _find_squad(folder: Path) -> TrainingSet:
     endings = {file.stem.split("-")[-1] for file in folder.glob("*.json")}
     files = {lang: _squad_file(folder, lang) for lang in sorted(endings) if CODE.fullmatch(lang)}
     if not files:
-        raise InputError(f"{folder}: no <lang>.json or <split>-<lang>.json; a squad folder has one SQuAD JSON file for each language, such as train-de.json")
-    return TrainingSet(sorted(files), lambda languages: _load_squad(folder, {lang: files[lang] for lang in languages}))
+        raise InputError(
+            f"{folder}: no <lang>.json or <split>-<lang>.json; a squad folder has one SQuAD JSON file for each language, such as train-de.json"
+        )
+    return TrainingSet(
+        sorted(files),
+        lambda languages: _load_squad(folder, {lang: files[lang] for lang in languages}),
+    )
 
 
 def _squad_file(folder: Path, lang: str) -> Path:
@@ -79,7 +107,9 @@ def _squad_file(folder: Path, lang: str) -> Path:
             return folder / name
     found = sorted(folder.glob(f"*-{lang}.json"))
     if len(found) > 1:
-        raise InputError(f"{folder}: {', '.join(file.name for file in found)}: which of them to train on? Call it train-{lang}.json")
+        raise InputError(
+            f"{folder}: {', '.join(file.name for file in found)}: which of them to train on? Call it train-{lang}.json"
+        )
     return found[0]
 
 
@@ -93,7 +123,9 @@ def _load_squad(folder: Path, files: dict[str, Path]) -> pd.DataFrame:
     frame = _checked(rows, [*columns, "passage_id"], folder.resolve().name, str(folder))
     frame["article"] = corpora.connected(frame["title"], frame["pair_id"])
     group = corpora.connected(frame["paragraph"], frame["pair_id"])
-    return frame.assign(passage_id=frame["paragraph"].groupby(group).transform("min")).drop(columns=["paragraph", "title"])
+    return frame.assign(passage_id=frame["paragraph"].groupby(group).transform("min")).drop(
+        columns=["paragraph", "title"]
+    )
 
 
 def _squad_rows(file: Path, lang: str) -> Iterator[tuple]:
@@ -102,8 +134,18 @@ def _squad_rows(file: Path, lang: str) -> Iterator[tuple]:
         where, name = f"{file}: paragraph {number} ({title!r})", f"{lang}-{number:06d}"
         context = corpora._field(paragraph, "context", str, where)
         for qa in corpora._field(paragraph, "qas", list, where):
-            if not (isinstance(qa, dict) and qa.get("is_impossible")):  # its paragraph does not answer it
-                yield str(corpora._field(qa, "id", str, where)), lang, corpora._field(qa, "question", str, where), context, name, f"{lang}:{title}", name
+            if not (
+                isinstance(qa, dict) and qa.get("is_impossible")
+            ):  # its paragraph does not answer it
+                yield (
+                    str(corpora._field(qa, "id", str, where)),
+                    lang,
+                    corpora._field(qa, "question", str, where),
+                    context,
+                    name,
+                    f"{lang}:{title}",
+                    name,
+                )
 
 
 # ------------------------------------------------------------------------------------------------ aligned plain text
@@ -112,7 +154,9 @@ def _squad_rows(file: Path, lang: str) -> Iterator[tuple]:
 def _find_parallel(folder: Path) -> TrainingSet:
     languages = sorted(file.stem for file in folder.glob("*.txt") if CODE.fullmatch(file.stem))
     if not languages:
-        raise InputError(f"{folder}: no <lang>.txt; aligned plain text is a folder with one file for each language, line n of one the translation of line n of another")
+        raise InputError(
+            f"{folder}: no <lang>.txt; aligned plain text is a folder with one file for each language, line n of one the translation of line n of another"
+        )
     return TrainingSet(languages, partial(_load_aligned, folder))
 
 
@@ -122,13 +166,26 @@ def _load_aligned(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
     ``docs.tsv`` names the document of each line; without it all lines are one document each with its neighbour, and
     validation is divided by sentence.
     """
-    texts = corpora.load_parallel(folder, languages).pivot(index="group", columns="lang", values="text")
+    texts = corpora.load_parallel(folder, languages).pivot(
+        index="group", columns="lang", values="text"
+    )
     documents = _documents(folder, texts)
-    following = texts.reindex([f"{int(group) + 1:07d}" for group in texts.index]).set_axis(texts.index)
-    next_document = documents.reindex([f"{int(group) + 1:07d}" for group in texts.index]).set_axis(texts.index)
+    following = texts.reindex([f"{int(group) + 1:07d}" for group in texts.index]).set_axis(
+        texts.index
+    )
+    next_document = documents.reindex([f"{int(group) + 1:07d}" for group in texts.index]).set_axis(
+        texts.index
+    )
     columns = ["pair_id", "lang", "question", "passage", "passage_id", "article"]
     rows = [
-        (group, lang, texts.at[group, lang], following.at[group, lang], f"{int(group) + 1:07d}", documents[group])
+        (
+            group,
+            lang,
+            texts.at[group, lang],
+            following.at[group, lang],
+            f"{int(group) + 1:07d}",
+            documents[group],
+        )
         for group in texts.index[documents == next_document]
         for lang in texts.columns
         if pd.notna(texts.at[group, lang]) and pd.notna(following.at[group, lang])
@@ -144,7 +201,9 @@ def _documents(folder: Path, texts: pd.DataFrame) -> pd.Series:
         return pd.Series("", index=texts.index)
     lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     if len(lines) <= int(texts.index.max()):
-        raise InputError(f"{file}: has {len(lines)} lines, the texts have at least {int(texts.index.max()) + 1}; it names the document of each line of the texts")
+        raise InputError(
+            f"{file}: has {len(lines)} lines, the texts have at least {int(texts.index.max()) + 1}; it names the document of each line of the texts"
+        )
     return pd.Series({group: lines[int(group)].strip() for group in texts.index})
 
 
@@ -158,24 +217,45 @@ def _find_hub_set(kind: str, source: str | Path) -> TrainingSet:
     if folder.is_dir():
         title, tables = folder.resolve().name, _folder_tables(folder)
     elif readers.HUB_ID.fullmatch(name):
-        title, tables = name.split("/")[1], _by_language(readers._hub_tables(name, "train", revision or None))
+        title, tables = (
+            name.split("/")[1],
+            _by_language(readers._hub_tables(name, "train", revision or None)),
+        )
     else:
-        raise InputError(f"{source}: no such folder; give a downloaded folder or a hub id whose files are parquet or jsonl: docs/training_data.md")
+        raise InputError(
+            f"{source}: no such folder; give a downloaded folder or a hub id whose files are parquet or jsonl: docs/training_data.md"
+        )
     if not tables:
         raise InputError(
             f"{source}: no training file of a language was found ({', '.join('<lang>/train*' + ending for ending in ENDINGS[:2])}, <lang>: a code or an English name). "
             f"Sets that the hub holds with a loading script have a copy in parquet: `hf download --repo-type dataset NAME --revision refs/convert/parquet --local-dir FOLDER`"
         )
-    return TrainingSet(sorted(tables), lambda languages: _load_hub_set(kind, title, str(source), {lang: tables[lang] for lang in languages}))
+    return TrainingSet(
+        sorted(tables),
+        lambda languages: _load_hub_set(
+            kind, title, str(source), {lang: tables[lang] for lang in languages}
+        ),
+    )
 
 
-def _load_hub_set(kind: str, title: str, source: str, tables: dict[str, Callable[[], pd.DataFrame]]) -> pd.DataFrame:
-    reader = {"mmarco": _mmarco_rows, "miracl-train": _judged_rows, "mr-tydi": _judged_rows, "mfaq": _mfaq_rows}[kind]
+def _load_hub_set(
+    kind: str, title: str, source: str, tables: dict[str, Callable[[], pd.DataFrame]]
+) -> pd.DataFrame:
+    reader = {
+        "mmarco": _mmarco_rows,
+        "miracl-train": _judged_rows,
+        "mr-tydi": _judged_rows,
+        "mfaq": _mfaq_rows,
+    }[kind]
     frames = {lang: table() for lang, table in tables.items()}
     if kind == "mmarco":
         _check_aligned(source, frames)
-    rows = [row for lang, frame in frames.items() for row in reader(f"{source}: {lang}", lang, frame)]
-    frame = _checked(rows, ["pair_id", "lang", "question", "passage", "passage_id", "negative"], title, source)
+    rows = [
+        row for lang, frame in frames.items() for row in reader(f"{source}: {lang}", lang, frame)
+    ]
+    frame = _checked(
+        rows, ["pair_id", "lang", "question", "passage", "passage_id", "negative"], title, source
+    )
     if kind == "mmarco":
         frame["passage_id"] = _same_passages(frame)
     return frame.drop(columns="negative") if kind == "mfaq" else frame
@@ -190,7 +270,11 @@ def _mmarco_rows(where: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
     _need(where, frame, "query", "positive")
     if "query_id" in frame:
         frame = frame.drop_duplicates("query_id")
-    names = frame["query_id"].astype(str) if "query_id" in frame else [f"{number:08d}" for number in range(len(frame))]
+    names = (
+        frame["query_id"].astype(str)
+        if "query_id" in frame
+        else [f"{number:08d}" for number in range(len(frame))]
+    )
     negatives = frame["negative"] if "negative" in frame else [""] * len(frame)
     for name, query, positive, negative in zip(names, frame["query"], frame["positive"], negatives):
         yield name, lang, query, positive, name, _text(negative)
@@ -200,7 +284,9 @@ def _check_aligned(source: str, frames: dict[str, pd.DataFrame]) -> None:
     """Without ids record n is the same triple in every language, so there must be as many in each."""
     counts = {lang: len(frame) for lang, frame in frames.items() if "query_id" not in frame}
     if len(set(counts.values())) > 1 or 0 < len(counts) < len(frames):
-        raise InputError(f"{source}: without a column query_id in every language, record n is the same triple in each, but the numbers of records differ: {counts}; add query_id, or cut them to the same records")
+        raise InputError(
+            f"{source}: without a column query_id in every language, record n is the same triple in each, but the numbers of records differ: {counts}; add query_id, or cut them to the same records"
+        )
 
 
 def _same_passages(frame: pd.DataFrame) -> pd.Series:
@@ -216,11 +302,20 @@ def _judged_rows(where: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
     """
     _need(where, frame, "query_id", "query", "positive_passages")
     negatives = frame["negative_passages"] if "negative_passages" in frame else [()] * len(frame)
-    for query_id, query, positives, others in zip(frame["query_id"], frame["query"], frame["positive_passages"], negatives):
+    for query_id, query, positives, others in zip(
+        frame["query_id"], frame["query"], frame["positive_passages"], negatives
+    ):
         if positives is not None and len(positives):
             at = f"{where}: query_id {query_id!r}"
             other = _titled(at, others[0]) if others is not None and len(others) else ""
-            yield f"{lang}:{query_id}", lang, query, _titled(at, positives[0]), f"{lang}:{positives[0].get('docid', query_id)}", other
+            yield (
+                f"{lang}:{query_id}",
+                lang,
+                query,
+                _titled(at, positives[0]),
+                f"{lang}:{positives[0].get('docid', query_id)}",
+                other,
+            )
 
 
 def _mfaq_rows(where: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
@@ -232,7 +327,9 @@ def _mfaq_rows(where: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
         pairs = enumerate(frame[["question", "answer"]].to_dict("records"))
     for number, (page, pair) in enumerate(pairs):
         if not isinstance(pair, dict) or not {"question", "answer"} <= set(pair):
-            raise InputError(f"{where}: record {page}: a pair is {{question, answer}}, found {str(pair)[:80]}")
+            raise InputError(
+                f"{where}: record {page}: a pair is {{question, answer}}, found {str(pair)[:80]}"
+            )
         name = f"{lang}:{number:08d}"
         yield name, lang, _text(pair["question"]), _text(pair["answer"]), name, ""
 
@@ -251,7 +348,9 @@ def _text(value: Any) -> str:
 def _need(where: str, frame: pd.DataFrame, *columns: str) -> None:
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise InputError(f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
+        raise InputError(
+            f"{where}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
+        )
 
 
 def _folder_tables(folder: Path) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -260,19 +359,44 @@ def _folder_tables(folder: Path) -> dict[str, Callable[[], pd.DataFrame]]:
     A folder, or a folder in ``data``, that is called by a language holds ``train*`` (as in the repositories) or a
     folder ``train`` (as in the hub's parquet copies); or there is one file ``<language>.<ending>``.
     """
-    places = [path for root in (folder, folder / "data") if root.is_dir() for path in sorted(root.iterdir())]
+    places = [
+        path
+        for root in (folder, folder / "data")
+        if root.is_dir()
+        for path in sorted(root.iterdir())
+    ]
     files: dict[str, list[Path]] = {}
     for path in places:
-        lang = _language(path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".json").removesuffix(".parquet"))
-        found = [path] if path.is_file() else [file for pattern in ("train*", "*-train.*", "train/*", "partial-train/*") for file in sorted(path.glob(pattern)) if file.is_file()]
+        lang = _language(
+            path.name.removesuffix(".gz")
+            .removesuffix(".jsonl")
+            .removesuffix(".json")
+            .removesuffix(".parquet")
+        )
+        found = (
+            [path]
+            if path.is_file()
+            else [
+                file
+                for pattern in ("train*", "*-train.*", "train/*", "partial-train/*")
+                for file in sorted(path.glob(pattern))
+                if file.is_file()
+            ]
+        )
         found = [file for file in found if file.name.endswith(ENDINGS)]
         if lang and found:
             files.setdefault(lang, found)
     return {lang: partial(_read_files, found) for lang, found in files.items()}
 
 
-def _by_language(tables: dict[str, Callable[[], pd.DataFrame]]) -> dict[str, Callable[[], pd.DataFrame]]:
-    return {lang: table for config, table in sorted(tables.items(), reverse=True) if (lang := _language(config))}
+def _by_language(
+    tables: dict[str, Callable[[], pd.DataFrame]],
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    return {
+        lang: table
+        for config, table in sorted(tables.items(), reverse=True)
+        if (lang := _language(config))
+    }
 
 
 def _language(name: str) -> str:
@@ -280,8 +404,16 @@ def _language(name: str) -> str:
     if name in CODES or CODE.fullmatch(name) and name != "all":
         return CODES.get(name, name)
     parts = re.split(r"[-_]", name)
-    codes = {CODES.get(part, part) for part in (parts[0], parts[-1]) if part in CODES or part in ENGLISH_NAMES}
-    return codes.pop() if len(codes) == 1 and not {"queries", "collection", "runs", "corpus", "qrels"} & set(parts) else ""
+    codes = {
+        CODES.get(part, part)
+        for part in (parts[0], parts[-1])
+        if part in CODES or part in ENGLISH_NAMES
+    }
+    return (
+        codes.pop()
+        if len(codes) == 1 and not {"queries", "collection", "runs", "corpus", "qrels"} & set(parts)
+        else ""
+    )
 
 
 def _read_files(files: list[Path]) -> pd.DataFrame:
@@ -290,6 +422,12 @@ def _read_files(files: list[Path]) -> pd.DataFrame:
 
 def _read_file(file: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_json(file, lines=True, dtype=False, compression="infer")
+        return (
+            pd.read_parquet(file)
+            if file.suffix == ".parquet"
+            else pd.read_json(file, lines=True, dtype=False, compression="infer")
+        )
     except (ValueError, OSError) as error:
-        raise InputError(f"{file}: cannot be read as {'parquet' if file.suffix == '.parquet' else 'JSON, one record a line'}: {error}") from None
+        raise InputError(
+            f"{file}: cannot be read as {'parquet' if file.suffix == '.parquet' else 'JSON, one record a line'}: {error}"
+        ) from None

@@ -27,8 +27,12 @@ def fresh_clone(folder: Path) -> Path:
     """
     if not (ROOT / ".git").exists():
         pytest.skip("needs the project's git repository, to clone it")
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True, capture_output=True)
-    changes = subprocess.run(["git", "diff", "--binary", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(
+        ["git", "clone", "--quiet", str(ROOT), str(folder)], check=True, capture_output=True
+    )
+    changes = subprocess.run(
+        ["git", "diff", "--binary", "HEAD"], cwd=ROOT, check=True, capture_output=True
+    ).stdout
     if changes:
         subprocess.run(["git", "apply"], cwd=folder, input=changes, check=True, capture_output=True)
     environment = folder / ".venv"
@@ -42,10 +46,25 @@ def fresh_clone(folder: Path) -> Path:
 
 def user_environment(clone: Path, **more: str) -> dict[str, str]:
     """Environment variables of somebody at work in the clone: its package before any other, settings and caches beside it."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "JUPYTER", "JPY_", "MAKE", "MFLAGS"))}
-    jupyter = {f"JUPYTER_{kind.upper()}_DIR": str(_beside(clone, "jupyter") / kind) for kind in ("config", "data", "runtime")}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "JUPYTER", "JPY_", "MAKE", "MFLAGS"))
+    }
+    jupyter = {
+        f"JUPYTER_{kind.upper()}_DIR": str(_beside(clone, "jupyter") / kind)
+        for kind in ("config", "data", "runtime")
+    }
     path = f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return {**ours, **jupyter, "PRE_COMMIT_HOME": str(_beside(clone, "pre-commit")), "PYTHONPATH": str(clone), "OMP_NUM_THREADS": "1", "PATH": path, **more}
+    return {
+        **ours,
+        **jupyter,
+        "PRE_COMMIT_HOME": str(_beside(clone, "pre-commit")),
+        "PYTHONPATH": str(clone),
+        "OMP_NUM_THREADS": "1",
+        "PATH": path,
+        **more,
+    }
 
 
 @contextmanager
@@ -58,10 +77,21 @@ def jupyter_lab(clone: Path, seconds: float = 60) -> Iterator[str]:
     settings = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True, exist_ok=True)
     server = {"open_browser": False, "allow_root": True, "ip": "127.0.0.1", "port": 0}
-    (config / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": server, "IdentityProvider": {"token": TOKEN}}))
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    (config / "jupyter_server_config.json").write_text(
+        json.dumps({"ServerApp": server, "IdentityProvider": {"token": TOKEN}})
+    )
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False})
+    )
     with (_beside(clone, "jupyter") / "server.log").open("w") as log:
-        served = subprocess.Popen(["make", "lab"], cwd=clone, env=user_environment(clone), stdout=log, stderr=log, start_new_session=True)
+        served = subprocess.Popen(
+            ["make", "lab"],
+            cwd=clone,
+            env=user_environment(clone),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         yield _address(clone, served, seconds)
     finally:
@@ -74,7 +104,9 @@ def jupyter_lab(clone: Path, seconds: float = 60) -> Iterator[str]:
 
 def ask(address: str, path: str, method: str = "GET") -> bytes:
     """What the server answers to a request."""
-    request = urllib.request.Request(address + path, method=method, headers={"Authorization": f"token {TOKEN}"})
+    request = urllib.request.Request(
+        address + path, method=method, headers={"Authorization": f"token {TOKEN}"}
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.read()
 
@@ -91,7 +123,9 @@ def _address(clone: Path, served: subprocess.Popen, seconds: float) -> str:
         if served.poll() is not None:
             break
         time.sleep(0.5)
-    pytest.fail(f"make lab served nothing:\n{(_beside(clone, 'jupyter') / 'server.log').read_text()[-3000:]}")
+    pytest.fail(
+        f"make lab served nothing:\n{(_beside(clone, 'jupyter') / 'server.log').read_text()[-3000:]}"
+    )
 
 
 def _beside(clone: Path, name: str) -> Path:

@@ -45,7 +45,9 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, fact_pairs: pd.DataFr
 
     folder = tmp_path_factory.mktemp("tiny") / "encoder"
     tokenizer = make_tokenizer([*fact_pairs["question"], *fact_pairs["passage"]], 600)
-    make_encoder(tokenizer, folder, seed=0, hidden_size=32, layers=1, attention_heads=2, max_length=64)
+    make_encoder(
+        tokenizer, folder, seed=0, hidden_size=32, layers=1, attention_heads=2, max_length=64
+    )
     return folder
 
 

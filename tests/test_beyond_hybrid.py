@@ -22,59 +22,108 @@ def trials(monkeypatch: pytest.MonkeyPatch, strategies_as_before: None) -> Simpl
     plain = losses.info_nce
     monkeypatch.setattr(losses, "info_nce", plain)
     plugins.load([PLUGIN])
-    return SimpleNamespace(table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce)
+    return SimpleNamespace(
+        table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce
+    )
 
 
 def loss_of(trials: SimpleNamespace) -> tuple[float, float, float]:
     """The trials' loss of one batch, and the plain loss of it at the whole and at half the temperature."""
     generator = torch.Generator().manual_seed(1)
-    queries, passages = torch.nn.functional.normalize(torch.randn(2, 5, 4, generator=generator, dtype=torch.float64), dim=-1)
+    queries, passages = torch.nn.functional.normalize(
+        torch.randn(2, 5, 4, generator=generator, dtype=torch.float64), dim=-1
+    )
     rest = (torch.arange(5), torch.arange(5), torch.arange(5))
-    return trials.multi(queries, passages, *rest, 0.1).item(), trials.plain(queries, passages, *rest, 0.1).item(), trials.plain(queries, passages, *rest, 0.05).item()
+    return (
+        trials.multi(queries, passages, *rest, 0.1).item(),
+        trials.plain(queries, passages, *rest, 0.1).item(),
+        trials.plain(queries, passages, *rest, 0.05).item(),
+    )
 
 
 def test_every_positive_stands_against_the_negatives_alone(trials):
     generator = torch.Generator().manual_seed(0)
-    queries, passages = (torch.nn.functional.normalize(torch.randn(rows, 4, generator=generator, dtype=torch.float64), dim=-1) for rows in (5, 6))
+    queries, passages = (
+        torch.nn.functional.normalize(
+            torch.randn(rows, 4, generator=generator, dtype=torch.float64), dim=-1
+        )
+        for rows in (5, 6)
+    )
     expected = []
     for query, group in zip(queries, GROUPS[:5]):
         scores = [math.exp(float(query @ passage) / 0.1) for passage in passages]
-        negatives = sum(score for score, other in zip(scores, GROUPS) if other not in (group, losses.NOBODY))
-        expected.append(np.mean([-math.log(score / (score + negatives)) for score, other in zip(scores, GROUPS) if other == group]))
-    assert trials.multi(queries, passages, GROUPS[:5], GROUPS, torch.arange(5), 0.1).item() == pytest.approx(np.mean(expected))
+        negatives = sum(
+            score for score, other in zip(scores, GROUPS) if other not in (group, losses.NOBODY)
+        )
+        expected.append(
+            np.mean(
+                [
+                    -math.log(score / (score + negatives))
+                    for score, other in zip(scores, GROUPS)
+                    if other == group
+                ]
+            )
+        )
+    assert trials.multi(
+        queries, passages, GROUPS[:5], GROUPS, torch.arange(5), 0.1
+    ).item() == pytest.approx(np.mean(expected))
     different = torch.arange(5)
-    assert trials.multi(queries, passages[:5], different, different, different, 0.1).item() == pytest.approx(trials.plain(queries, passages[:5], different, different, different, 0.1).item())
+    assert trials.multi(
+        queries, passages[:5], different, different, different, 0.1
+    ).item() == pytest.approx(
+        trials.plain(queries, passages[:5], different, different, different, 0.1).item()
+    )
 
 
 def test_the_averages_leave_the_loss_alone(strategies_as_before):
     plain = losses.info_nce
     plugins.load(["benchmarks/averaged.py"])
     assert losses.info_nce is plain
-    assert {name: samplers.STRATEGIES[name].trained_share for name in ("hybrid-averaged-half", "x-x-mono-averaged")} == {"hybrid-averaged-half": 0.5, "x-x-mono-averaged": 0.75}
+    assert {
+        name: samplers.STRATEGIES[name].trained_share
+        for name in ("hybrid-averaged-half", "x-x-mono-averaged")
+    } == {"hybrid-averaged-half": 0.5, "x-x-mono-averaged": 0.75}
     table = samplers.PairTable(pair_table(40))
     for name, averaged in (("hybrid", "hybrid-averaged-half"), ("x-x-mono", "x-x-mono-averaged")):
         for step in range(5):
-            assert (samplers.draw_batch(averaged, table, 0, step, 16).questions == samplers.draw_batch(name, table, 0, step, 16).questions).all()
+            assert (
+                samplers.draw_batch(averaged, table, 0, step, 16).questions
+                == samplers.draw_batch(name, table, 0, step, 16).questions
+            ).all()
 
 
-@pytest.mark.parametrize(("name", "languages"), [("few-2", {2}), ("hybrid-pair", {1, 2}), ("hybrid-multi", {1, 2, 3, 4})])
+@pytest.mark.parametrize(
+    ("name", "languages"), [("few-2", {2}), ("hybrid-pair", {1, 2}), ("hybrid-multi", {1, 2, 3, 4})]
+)
 def test_the_languages_of_a_batch(name, languages, trials):
     lang = trials.table.frame["lang"].to_numpy()
     batches = [samplers.draw_batch(name, trials.table, 0, step, 16) for step in range(20)]
     assert {len({*lang[batch.questions], *lang[batch.passages]}) for batch in batches} <= languages
-    assert any((lang[batch.questions] != lang[batch.passages]).any() for batch in batches) == (name != "hybrid-multi")
+    assert any((lang[batch.questions] != lang[batch.passages]).any() for batch in batches) == (
+        name != "hybrid-multi"
+    )
 
 
 def test_a_multi_positive_batch_holds_each_question_in_two_languages(trials):
     frame = trials.table.frame
     rows = samplers.draw_batch("multi-positive", trials.table, 0, 1, 16).questions
-    assert len(set(rows)) == 16 and frame.iloc[rows].groupby("pair_id")["lang"].nunique().tolist() == [2] * 8
+    assert (
+        len(set(rows)) == 16
+        and frame.iloc[rows].groupby("pair_id")["lang"].nunique().tolist() == [2] * 8
+    )
 
 
-@pytest.mark.parametrize(("name", "early", "late"), [("alpha-falling", "x-x-mono", "x-y"), ("alpha-rising", "x-y", "x-x-mono")])
+@pytest.mark.parametrize(
+    ("name", "early", "late"),
+    [("alpha-falling", "x-x-mono", "x-y"), ("alpha-rising", "x-y", "x-x-mono")],
+)
 def test_alpha_changes_over_the_run(name, early, late, trials):
     def regimes(steps):
-        return [samplers.draw_batch(name, trials.table, seed, step, 16).regime for seed in range(30) for step in steps]
+        return [
+            samplers.draw_batch(name, trials.table, seed, step, 16).regime
+            for seed in range(30)
+            for step in steps
+        ]
 
     assert set(regimes([1])) == {early} and set(regimes([60])) == {late}
     assert 0.35 < np.mean([regime == early for regime in regimes([30, 31])]) < 0.65

@@ -18,7 +18,9 @@ def vectors() -> np.ndarray:
     """Three meanings in two languages; a language adds a vector of its own."""
     rng = np.random.default_rng(0)
     meaning = np.tile(rng.standard_normal((3, 8)), (2, 1))
-    return corrections.unit(meaning + np.where(LANGUAGES == "de", 3.0, -3.0)[:, None] * np.eye(8)[0])
+    return corrections.unit(
+        meaning + np.where(LANGUAGES == "de", 3.0, -3.0)[:, None] * np.eye(8)[0]
+    )
 
 
 def test_centering_subtracts_each_languages_mean(vectors):
@@ -54,7 +56,9 @@ def test_what_cannot_be_estimated_is_refused(vectors):
     with pytest.raises(InputError, match="'ru'"):
         corrections.fit("centering", vectors, LANGUAGES, LANGUAGES).queries(vectors[:1], ["ru"])
     with pytest.raises(InputError, match="no passage in both"):
-        corrections.fit("shift", vectors, LANGUAGES, np.arange(6).astype(str)).candidates(vectors, LANGUAGES, "de")
+        corrections.fit("shift", vectors, LANGUAGES, np.arange(6).astype(str)).candidates(
+            vectors, LANGUAGES, "de"
+        )
     with pytest.raises(InputError, match="centring"):
         corrections.fit("centring", vectors, LANGUAGES, LANGUAGES)
 
@@ -62,14 +66,22 @@ def test_what_cannot_be_estimated_is_refused(vectors):
 def test_a_correction_per_query_language_ranks_as_language_by_language():
     rng = np.random.default_rng(3)
     corpus = random_corpus(rng)
-    queries, candidates = (corrections.unit(rng.standard_normal((len(frame), 6))) for frame in (corpus.queries, corpus.candidates))
+    queries, candidates = (
+        corrections.unit(rng.standard_normal((len(frame), 6)))
+        for frame in (corpus.queries, corpus.candidates)
+    )
     languages = corpus.candidates["lang"].to_numpy()
     passages = corrections.unit(rng.standard_normal((40, 6)))
-    fitted = corrections.Shift(passages, np.repeat(corpus.languages, 10), np.tile(np.arange(10).astype(str), 4))
+    fitted = corrections.Shift(
+        passages, np.repeat(corpus.languages, 10), np.tile(np.arange(10).astype(str), 4)
+    )
     ranking = rank_corrected(queries, candidates, corpus, fitted, top_k=5)
     for lang in corpus.languages:
         alone = rank(queries, fitted.candidates(candidates, languages, lang), corpus, top_k=5)
         chosen = (corpus.queries["lang"] == lang).to_numpy()
         assert (ranking.top[chosen] == alone.top[chosen]).all()
-        part, whole = (frame[frame["query_lang"] == lang].reset_index(drop=True) for frame in (ranking.relevant, alone.relevant))
+        part, whole = (
+            frame[frame["query_lang"] == lang].reset_index(drop=True)
+            for frame in (ranking.relevant, alone.relevant)
+        )
         assert part.equals(whole)

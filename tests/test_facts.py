@@ -7,7 +7,16 @@ from string import Formatter
 import pandas as pd
 import pytest
 
-from hybridlib.facts import COLUMNS, LANGUAGES, RELATIONS, Fact, _unambiguous, facts, phrase, split_facts
+from hybridlib.facts import (
+    COLUMNS,
+    LANGUAGES,
+    RELATIONS,
+    Fact,
+    _unambiguous,
+    facts,
+    phrase,
+    split_facts,
+)
 from hybridlib.phrasings import PHRASINGS
 
 # Letters a name must have in a language that does not write Latin.
@@ -65,13 +74,43 @@ def test_changing_the_list_does_not_change_the_corpus():
 @pytest.mark.parametrize(
     ("fact_id", "subject", "object_", "object_key"),
     [
-        ("territory-currency:JP", {"de": "Japan", "ru": "Япония"}, {"en": "Japanese Yen", "zh": "日元"}, "currency:JPY"),
-        ("territory-official_language:BR", {"tr": "Brezilya"}, {"en": "Portuguese", "es": "portugués"}, "language:pt"),
-        ("territory-timezone:FR", {"vi": "Pháp"}, {"en": "Central European Time"}, "timezone:Europe_Central"),
-        ("language-script:ru", {"ru": "русский", "en": "Russian"}, {"hi": "सिरिलिक"}, "script:Cyrl"),
+        (
+            "territory-currency:JP",
+            {"de": "Japan", "ru": "Япония"},
+            {"en": "Japanese Yen", "zh": "日元"},
+            "currency:JPY",
+        ),
+        (
+            "territory-official_language:BR",
+            {"tr": "Brezilya"},
+            {"en": "Portuguese", "es": "portugués"},
+            "language:pt",
+        ),
+        (
+            "territory-timezone:FR",
+            {"vi": "Pháp"},
+            {"en": "Central European Time"},
+            "timezone:Europe_Central",
+        ),
+        (
+            "language-script:ru",
+            {"ru": "русский", "en": "Russian"},
+            {"hi": "सिरिलिक"},
+            "script:Cyrl",
+        ),
         ("language-territory:is", {"de": "Isländisch"}, {"el": "Ισλανδία"}, "territory:IS"),
-        ("city-territory:Asia/Kolkata", {"en": "Kolkata", "de": "Kalkutta"}, {"th": "อินเดีย"}, "territory:IN"),
-        ("city-territory:America/Indiana/Knox", {"en": "Knox, Indiana"}, {"en": "United States"}, "territory:US"),
+        (
+            "city-territory:Asia/Kolkata",
+            {"en": "Kolkata", "de": "Kalkutta"},
+            {"th": "อินเดีย"},
+            "territory:IN",
+        ),
+        (
+            "city-territory:America/Indiana/Knox",
+            {"en": "Knox, Indiana"},
+            {"en": "United States"},
+            "territory:US",
+        ),
         ("city-timezone:Europe/Moscow", {}, {}, ""),
         ("city-territory:Asia/Singapore", {}, {}, ""),
         ("territory-official_language:CH", {}, {}, ""),
@@ -94,14 +133,20 @@ def test_every_language_has_a_name_that_is_not_the_code(corpus):
         for names, key in ((fact.subject, fact.subject_key), (fact.object, fact.object_key)):
             code = key.split(":", 1)[1].casefold()
             assert tuple(sorted(names)) == LANGUAGES
-            assert not [name for name in names.values() if not name.strip() or name.casefold() == code], fact
+            assert not [
+                name for name in names.values() if not name.strip() or name.casefold() == code
+            ], fact
 
 
 def test_names_are_in_the_script_of_their_language(corpus):
     for fact in corpus:
         for language, (first, last) in SCRIPTS.items():
             for name in (fact.subject[language], fact.object[language]):
-                assert any(first <= letter <= last for letter in name), (fact.fact_id, language, name)
+                assert any(first <= letter <= last for letter in name), (
+                    fact.fact_id,
+                    language,
+                    name,
+                )
 
 
 def test_a_key_has_one_name_everywhere(corpus):
@@ -147,7 +192,9 @@ def test_questions_name_the_subject_and_answers_both():
         for wording in languages.values():
             for part, wanted in (("questions", ["subject"]), ("answers", ["object", "subject"])):
                 for sentence in wording[part]:
-                    fields = [field for _, field, _, _ in Formatter().parse(sentence) if field is not None]
+                    fields = [
+                        field for _, field, _, _ in Formatter().parse(sentence) if field is not None
+                    ]
                     assert sorted(fields) == wanted, sentence
                     assert sentence == sentence.strip() and "  " not in sentence
 
@@ -159,7 +206,11 @@ def test_phrased_texts_hold_the_names(table, by_id):
     for pair_id, _, lang, question, passage, passage_id in table.itertuples(index=False):
         fact = by_id[passage_id]
         assert pair_id.rsplit("/", 1)[0] == passage_id
-        assert fact.subject[lang] in question and fact.subject[lang] in passage and fact.object[lang] in passage
+        assert (
+            fact.subject[lang] in question
+            and fact.subject[lang] in passage
+            and fact.object[lang] in passage
+        )
         assert not set("{}") & set(question + passage)
 
 
@@ -185,8 +236,15 @@ def test_phrasing_depends_on_the_seed_and_the_language(corpus, table):
     assert 0.2 < (other["question"] == table["question"]).mean() < 0.5
     drawn = {
         language: [
-            PHRASINGS[fact.relation][language]["questions"].index(question.replace(fact.subject[language], "{subject}"))
-            for fact, question in zip(corpus, table[(table["lang"] == language) & table["pair_id"].str.endswith("/0")]["question"])
+            PHRASINGS[fact.relation][language]["questions"].index(
+                question.replace(fact.subject[language], "{subject}")
+            )
+            for fact, question in zip(
+                corpus,
+                table[(table["lang"] == language) & table["pair_id"].str.endswith("/0")][
+                    "question"
+                ],
+            )
         ]
         for language in ("en", "zh")
     }
@@ -210,8 +268,14 @@ def test_impossible_variants(corpus, variants):
 def test_split_promises(corpus, seed, validation, test):
     splits = split_facts(corpus, seed, validation, test)
     assert list(splits) == ["train", "validation", "test"]
-    assert Counter(fact.fact_id for part in splits.values() for fact in part) == Counter(fact.fact_id for fact in corpus)
-    known = {key for fact in splits["train"] for key in (fact.relation, fact.subject_key, fact.object_key)}
+    assert Counter(fact.fact_id for part in splits.values() for fact in part) == Counter(
+        fact.fact_id for fact in corpus
+    )
+    known = {
+        key
+        for fact in splits["train"]
+        for key in (fact.relation, fact.subject_key, fact.object_key)
+    }
     for fact in splits["validation"] + splits["test"]:
         assert {fact.relation, fact.subject_key, fact.object_key} <= known, fact
 
@@ -225,7 +289,10 @@ def test_split_sizes(corpus):
 def test_split_is_a_function_of_seed_and_facts(corpus):
     shuffled = random.Random(5).sample(corpus, len(corpus))
     one, two, other = split_facts(corpus, 0), split_facts(shuffled, 0), split_facts(corpus, 1)
-    ids = [{name: {fact.fact_id for fact in part} for name, part in splits.items()} for splits in (one, two, other)]
+    ids = [
+        {name: {fact.fact_id for fact in part} for name, part in splits.items()}
+        for splits in (one, two, other)
+    ]
     assert ids[0] == ids[1] and ids[0] != ids[2]
     assert [fact for fact in shuffled if fact.fact_id in ids[0]["test"]] == two["test"]
 
@@ -236,7 +303,9 @@ def test_a_subject_that_occurs_once_stays_in_train(corpus):
     assert splits["train"] == alone and not splits["test"]
 
 
-@pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (1.0, 0.0), (float("nan"), 0.1)])
+@pytest.mark.parametrize(
+    ("validation", "test"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (1.0, 0.0), (float("nan"), 0.1)]
+)
 def test_impossible_fractions(corpus, validation, test):
     with pytest.raises(ValueError, match="validation=.*test="):
         split_facts(corpus, 0, validation, test)

@@ -49,14 +49,18 @@ def spawn() -> Callable[..., Any]:
     context.set_forkserver_preload(["hybridlib.encoder", "hybridlib.index"])
 
     def start(target: Callable, *args: Any) -> Any:
-        process = context.Process(target=target, args=args, daemon=True)  # one that hangs ends with the tests
+        process = context.Process(
+            target=target, args=args, daemon=True
+        )  # one that hangs ends with the tests
         process.start()
         return process
 
     return start
 
 
-def build(folder: Path, encoder: DualEncoder, texts: Any, side: str = "passage", block: int = BLOCK) -> VectorStore:
+def build(
+    folder: Path, encoder: DualEncoder, texts: Any, side: str = "passage", block: int = BLOCK
+) -> VectorStore:
     return VectorStore.build(folder, encoder, texts, side, block, progress=False)
 
 
@@ -92,7 +96,11 @@ class Streamed:
 @pytest.mark.parametrize("side", ["query", "passage"])
 def test_vectors_are_the_encoders_in_order(side, tmp_path, encoder, texts):
     store = build(tmp_path, encoder, texts, side)
-    assert store.vectors.dtype == np.float16 and isinstance(store.vectors, np.memmap) and not store.vectors.flags.writeable
+    assert (
+        store.vectors.dtype == np.float16
+        and isinstance(store.vectors, np.memmap)
+        and not store.vectors.flags.writeable
+    )
     expected = encoder.encode(texts, side)
     assert store.vectors.shape == expected.shape
     assert np.abs(store.vectors - expected).max() < 2**-11
@@ -101,14 +109,20 @@ def test_vectors_are_the_encoders_in_order(side, tmp_path, encoder, texts):
 
 @pytest.mark.parametrize("kind", [tuple, pd.Series, np.array, Streamed])
 def test_texts_of_any_kind_that_can_be_run_through_twice(kind, tmp_path, encoder, texts):
-    assert np.array_equal(build(tmp_path / "a", encoder, kind(texts)).vectors, build(tmp_path / "b", encoder, texts).vectors)
+    assert np.array_equal(
+        build(tmp_path / "a", encoder, kind(texts)).vectors,
+        build(tmp_path / "b", encoder, texts).vectors,
+    )
 
 
 def test_texts_of_a_datasets_column(tmp_path, encoder, texts):
     from datasets import Dataset
 
     column = Dataset.from_dict({"text": texts})["text"]
-    assert np.array_equal(build(tmp_path / "a", encoder, column).vectors, build(tmp_path / "b", encoder, texts).vectors)
+    assert np.array_equal(
+        build(tmp_path / "a", encoder, column).vectors,
+        build(tmp_path / "b", encoder, texts).vectors,
+    )
 
 
 def test_one_block_of_texts_is_held_at_a_time(tmp_path, encoder, texts):
@@ -147,9 +161,14 @@ def test_a_resume_encodes_only_what_is_missing(after, tmp_path, encoder, texts):
 def test_a_folder_begun_but_still_without_vectors_is_taken_up(tmp_path, encoder, texts):
     build(tmp_path / "whole", encoder, texts)
     (tmp_path / "begun").mkdir()
-    (tmp_path / "begun" / "store.json").write_bytes((tmp_path / "whole" / "store.json").read_bytes())
+    (tmp_path / "begun" / "store.json").write_bytes(
+        (tmp_path / "whole" / "store.json").read_bytes()
+    )
     (tmp_path / "begun" / "vectors.npy.part").write_bytes(b"half a file")
-    assert np.array_equal(build(tmp_path / "begun", encoder, texts).vectors, VectorStore.open(tmp_path / "whole").vectors)
+    assert np.array_equal(
+        build(tmp_path / "begun", encoder, texts).vectors,
+        VectorStore.open(tmp_path / "whole").vectors,
+    )
 
 
 def build_in_process(folder: Path, encoder: Path, texts: list[str]) -> None:
@@ -173,13 +192,17 @@ def test_killed_at_any_moment_it_resumes_to_the_same_file(tmp_path, tiny_encoder
         kills += process.exitcode == -signal.SIGKILL
         done = record.read_text()
         assert set(done) <= {"#", "."} and done.count("#") >= before.count(b"#")
-        expected, written = (np.load(tmp_path / name / "vectors.npy", mmap_mode="r") for name in ("whole", "killed"))
+        expected, written = (
+            np.load(tmp_path / name / "vectors.npy", mmap_mode="r") for name in ("whole", "killed")
+        )
         kept = np.repeat(np.array(list(done)) == "#", 2)[: len(texts)]
         assert np.array_equal(expected[kept], written[kept])
     assert kills >= 2
     last = spawn(build_in_process, tmp_path / "killed", tiny_encoder, texts)
     last.join()
-    assert (tmp_path / "killed" / "vectors.npy").read_bytes() == (tmp_path / "whole" / "vectors.npy").read_bytes()
+    assert (tmp_path / "killed" / "vectors.npy").read_bytes() == (
+        tmp_path / "whole" / "vectors.npy"
+    ).read_bytes()
 
 
 # -------------------------------------------------------------------------------------------------------- refusing
@@ -195,13 +218,28 @@ def begun(tmp_path_factory: pytest.TempPathFactory, encoder: DualEncoder, texts:
 
 
 def changed(encoder: DualEncoder, **attributes: Any) -> DualEncoder:
-    return DualEncoder(**{"backbone": encoder.backbone, "tokenizer": encoder.tokenizer, "pooling": encoder.pooling, "prefixes": encoder.prefixes, "max_length": encoder.max_length, **attributes})
+    return DualEncoder(
+        **{
+            "backbone": encoder.backbone,
+            "tokenizer": encoder.tokenizer,
+            "pooling": encoder.pooling,
+            "prefixes": encoder.prefixes,
+            "max_length": encoder.max_length,
+            **attributes,
+        }
+    )
 
 
-@pytest.mark.parametrize("attribute", [{"max_length": 99}, {"pooling": "cls"}, {"prefixes": {"query": "q", "passage": "p"}}])
+@pytest.mark.parametrize(
+    "attribute",
+    [{"max_length": 99}, {"pooling": "cls"}, {"prefixes": {"query": "q", "passage": "p"}}],
+)
 def test_another_setting_is_refused(attribute, begun, encoder, texts):
     name = {"prefixes": "prefix"}.get(*attribute, *attribute)
-    with pytest.raises(InputError, match=rf"{re.escape(str(begun))}: holds other vectors: {name} is .* there and .* here; .*choose another folder"):
+    with pytest.raises(
+        InputError,
+        match=rf"{re.escape(str(begun))}: holds other vectors: {name} is .* there and .* here; .*choose another folder",
+    ):
         build(begun, changed(encoder, **attribute), texts)
 
 
@@ -214,12 +252,18 @@ def test_another_encoder_is_refused(begun, tiny_encoder, texts):
 
 
 def test_other_texts_are_refused(begun, encoder, texts):
-    for others, named in ((texts[:-1], "texts is 300 there and 299 here; texts_hash"), (texts[::-1], "texts_hash"), ([*texts[:-1], texts[-1] + " "], "texts_hash")):
+    for others, named in (
+        (texts[:-1], "texts is 300 there and 299 here; texts_hash"),
+        (texts[::-1], "texts_hash"),
+        ([*texts[:-1], texts[-1] + " "], "texts_hash"),
+    ):
         with pytest.raises(InputError, match=f"holds other vectors: {named}"):
             build(begun, encoder, others)
     with pytest.raises(InputError, match="holds other vectors: block is 32 there and 8 here"):
         build(begun, encoder, texts, block=8)
-    with pytest.raises(InputError, match="holds other vectors: side is 'passage' there and 'query' here"):
+    with pytest.raises(
+        InputError, match="holds other vectors: side is 'passage' there and 'query' here"
+    ):
         build(begun, encoder, texts, "query")
 
 
@@ -274,7 +318,9 @@ def test_vectors_that_are_no_numbers_are_not_stored(tmp_path, encoder, texts):
 
 
 def test_opening_what_is_not_there_or_of_another_encoder(tmp_path, encoder, texts):
-    with pytest.raises(InputError, match="no store.json, so no vectors; VectorStore.build makes them"):
+    with pytest.raises(
+        InputError, match="no store.json, so no vectors; VectorStore.build makes them"
+    ):
         VectorStore.open(tmp_path)
     build(tmp_path, encoder, texts)
     assert VectorStore.open(tmp_path, encoder).about["texts"] == len(texts)
@@ -285,7 +331,9 @@ def test_opening_what_is_not_there_or_of_another_encoder(tmp_path, encoder, text
 # ------------------------------------------------------------------------------------------------------- searching
 
 
-def whole_numbers(rng: np.random.Generator, rows: int, levels: int, dimension: int = 12) -> np.ndarray:
+def whole_numbers(
+    rng: np.random.Generator, rows: int, levels: int, dimension: int = 12
+) -> np.ndarray:
     """Vectors whose products are exact in any order of adding, with many ties."""
     return rng.integers(-levels, levels + 1, (rows, dimension)).astype(np.float32)
 
@@ -304,13 +352,20 @@ def same(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray, np.nd
 @pytest.mark.parametrize("block", [19, 32, 100, 512, 5000])
 def test_search_is_a_stable_sort_of_all_scores(levels, k, block, rng):
     documents, queries = whole_numbers(rng, 700, levels), whole_numbers(rng, 9, levels)
-    assert same(search(queries, documents.astype(np.float16), k, block), stable_sort(queries @ documents.T, k))
+    assert same(
+        search(queries, documents.astype(np.float16), k, block),
+        stable_sort(queries @ documents.T, k),
+    )
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 def test_search_is_exact_when_every_block_is_better_or_worse_than_the_last(order, rng):
     documents, queries = whole_numbers(rng, 3000, 2), np.abs(whole_numbers(rng, 1, 2))
-    documents = documents[np.argsort((documents @ queries.T)[:, 0] * (1 if order == "ascending" else -1), kind="stable")]
+    documents = documents[
+        np.argsort(
+            (documents @ queries.T)[:, 0] * (1 if order == "ascending" else -1), kind="stable"
+        )
+    ]
     queries = np.repeat(queries, 5, axis=0)
     for k in (3, 100):
         assert same(search(queries, documents, k, block=256), stable_sort(queries @ documents.T, k))
@@ -323,7 +378,9 @@ def test_more_queries_than_are_scored_at_a_time(rng, monkeypatch):
 
 
 def test_real_vectors_are_found_as_in_double_precision(rng):
-    documents, queries = (rng.standard_normal((rows, 96)).astype(np.float16) for rows in (20_000, 40))
+    documents, queries = (
+        rng.standard_normal((rows, 96)).astype(np.float16) for rows in (20_000, 40)
+    )
     rows, scores = search(queries.astype(np.float32), documents, 10, block=3000)
     order, expected = stable_sort(queries.astype(np.float64) @ documents.astype(np.float64).T, 10)
     assert rows.dtype == np.int64 and scores.dtype == np.float32
@@ -336,7 +393,9 @@ def test_equal_vectors_score_equally_in_any_block_and_place(queries, rng):
     documents = rng.standard_normal((3001, 384)).astype(np.float16)
     copies = np.arange(0, 3001, 100)
     documents[copies] = documents[0]
-    near = documents[:1].astype(np.float32) + 0.1 * rng.standard_normal((queries, 384)).astype(np.float32)
+    near = documents[:1].astype(np.float32) + 0.1 * rng.standard_normal((queries, 384)).astype(
+        np.float32
+    )
     for block in (256, 1000, 5000):
         rows, scores = search(near, documents, len(copies), block)
         assert (scores == scores[:, :1]).all() and (rows == copies).all()
@@ -365,7 +424,12 @@ def test_memory_goes_by_the_block_and_not_by_the_corpus(rng, monkeypatch):
 @pytest.mark.parametrize(
     ("queries", "documents", "options", "message"),
     [
-        (np.ones((2, 3)), np.ones((4, 5), np.float16), {}, r"queries \(2, 3\) and documents \(4, 5\) do not fit"),
+        (
+            np.ones((2, 3)),
+            np.ones((4, 5), np.float16),
+            {},
+            r"queries \(2, 3\) and documents \(4, 5\) do not fit",
+        ),
         (np.ones(3), np.ones((4, 3), np.float16), {}, r"both must be \[rows, d\]"),
         (np.ones((0, 3)), np.ones((4, 3), np.float16), {}, "0 queries, 4 documents"),
         (np.ones((1, 3)), np.ones((0, 3), np.float16), {}, "1 queries, 0 documents"),
@@ -373,8 +437,18 @@ def test_memory_goes_by_the_block_and_not_by_the_corpus(rng, monkeypatch):
         (np.ones((1, 3)), np.ones((4, 3), np.float16), {"k": 0}, "k is 0"),
         (np.ones((1, 3)), np.ones((4, 3), np.float16), {"block": 0}, "block 0"),
         (np.array([[1, 2], [1, np.nan]]), np.ones((4, 2), np.float16), {}, "query 1 is not finite"),
-        (np.ones((1, 2)), np.array([[1, 2], [1, 1], [1, 1], [1, np.nan]], np.float16), {"block": 2}, "document 3 is not finite"),
-        (np.ones((1, 2)), np.array([[1, 2], [np.inf, -np.inf]], np.float32), {}, "document 1 is not finite"),
+        (
+            np.ones((1, 2)),
+            np.array([[1, 2], [1, 1], [1, 1], [1, np.nan]], np.float16),
+            {"block": 2},
+            "document 3 is not finite",
+        ),
+        (
+            np.ones((1, 2)),
+            np.array([[1, 2], [np.inf, -np.inf]], np.float32),
+            {},
+            "document 1 is not finite",
+        ),
     ],
 )
 def test_what_cannot_be_searched_is_refused(queries, documents, options, message):
@@ -391,11 +465,20 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def build_and_search(rank: int, processes: int, port: int, folder: Path, encoder: Path, texts: list[str]) -> None:
+def build_and_search(
+    rank: int, processes: int, port: int, folder: Path, encoder: Path, texts: list[str]
+) -> None:
     """One of so many processes, with the environment that ``accelerate launch`` gives it: begins a store, resumes
     it, searches it; keeps what it found."""
     torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), ACCELERATE_USE_CPU="true")
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(processes),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        ACCELERATE_USE_CPU="true",
+    )
     model = DualEncoder.load(encoder)
     counted = Counting(model, calls=5)
     try:
@@ -406,7 +489,9 @@ def build_and_search(rank: int, processes: int, port: int, folder: Path, encoder
     rest = Counting(model)
     store = build(folder, rest, texts)
     found = search(model.encode(texts[:20], "query"), store, 60, block=64)
-    few = search(model.encode(texts[:20], "query"), store.vectors[:3], 10, block=64)  # less than a block: one process has none
+    few = search(
+        model.encode(texts[:20], "query"), store.vectors[:3], 10, block=64
+    )  # less than a block: one process has none
     np.savez(folder / f"found-{rank}.npz", *found, *few, encoded=counted.texts + rest.texts)
     assert (dist.get_world_size() if dist.is_initialized() else 1) == processes
 
@@ -416,25 +501,57 @@ def test_two_processes_build_and_find_what_one_does(tmp_path, tiny_encoder, text
     for processes in (1, 2):
         port, folder = free_port(), tmp_path / str(processes)
         folder.mkdir()
-        running = [spawn(build_and_search, rank, processes, port, folder, tiny_encoder, doubled) for rank in range(processes)]
+        running = [
+            spawn(build_and_search, rank, processes, port, folder, tiny_encoder, doubled)
+            for rank in range(processes)
+        ]
         for process in running:
             process.join(180)
         assert [process.exitcode for process in running] == [0] * processes
-    assert (tmp_path / "1" / "vectors.npy").read_bytes() == (tmp_path / "2" / "vectors.npy").read_bytes()
-    one, *two = (np.load(tmp_path / name) for name in ("1/found-0.npz", "2/found-0.npz", "2/found-1.npz"))
+    assert (tmp_path / "1" / "vectors.npy").read_bytes() == (
+        tmp_path / "2" / "vectors.npy"
+    ).read_bytes()
+    one, *two = (
+        np.load(tmp_path / name) for name in ("1/found-0.npz", "2/found-0.npz", "2/found-1.npz")
+    )
     for name in ("arr_0", "arr_1", "arr_2", "arr_3"):
         assert all(np.array_equal(one[name], each[name]) for each in two), name
     assert one["arr_2"].shape == (20, 3)
-    assert [int(each["encoded"]) for each in two] == [9 * BLOCK + 24, 9 * BLOCK]  # every other block of 19, the last one short
+    assert [int(each["encoded"]) for each in two] == [
+        9 * BLOCK + 24,
+        9 * BLOCK,
+    ]  # every other block of 19, the last one short
 
 
 # ------------------------------------------------------------------------------------------------------ benchmark
 
 
 def test_the_benchmark_runs(tmp_path):
-    tiny = ["--passages=3000", "--queries=20", "--dimension=16", "--repeats=2", "--block=500", "--threads=1", f"--figures={tmp_path}"]
-    shown = subprocess.run([sys.executable, ROOT / "benchmarks" / "large_corpus.py", *tiny], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tiny = [
+        "--passages=3000",
+        "--queries=20",
+        "--dimension=16",
+        "--repeats=2",
+        "--block=500",
+        "--threads=1",
+        f"--figures={tmp_path}",
+    ]
+    shown = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "large_corpus.py", *tiny],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert "MB of memory at most" in shown and "hybridlib: time grows as passages^" in shown
-    assert [line.split()[0] for line in shown.splitlines() if re.match(r" +[\d,]+ ", line)] == ["30", "90", "300", "900", "3,000"]
-    assert (tmp_path / "large_corpus.png").stat().st_size > 5000 and "passages" in (tmp_path / "large_corpus.svg").read_text()
+    assert [line.split()[0] for line in shown.splitlines() if re.match(r" +[\d,]+ ", line)] == [
+        "30",
+        "90",
+        "300",
+        "900",
+        "3,000",
+    ]
+    assert (tmp_path / "large_corpus.png").stat().st_size > 5000 and "passages" in (
+        tmp_path / "large_corpus.svg"
+    ).read_text()
     assert "hybridlib / faiss at 3,000 passages" in shown or "faiss is not installed" in shown

@@ -49,10 +49,22 @@ CHANGES = {  # of a parameter: what papermill is told, as on its command line
     "seeds": ("-y", "seeds: [0, 1]"),
 }
 DEAR = {  # (notebook, parameter): why it is not changed here
-    **{(name, "study"): "runs all notebooks before it again, as test_pipeline.py does" for name in ALL if name != "01_data_prep"},
-    **{(name, parameter): "trains again, which is 02's part" for name in ALL if name.startswith(("00", "03", "04")) for parameter in ("encoder", "seed")},
+    **{
+        (name, "study"): "runs all notebooks before it again, as test_pipeline.py does"
+        for name in ALL
+        if name != "01_data_prep"
+    },
+    **{
+        (name, parameter): "trains again, which is 02's part"
+        for name in ALL
+        if name.startswith(("00", "03", "04"))
+        for parameter in ("encoder", "seed")
+    },
 }
-LEFT_OUT = {("05_comparison", "encoders"), ("05_comparison", "seeds")}  # a run that is not finished changes no table
+LEFT_OUT = {
+    ("05_comparison", "encoders"),
+    ("05_comparison", "seeds"),
+}  # a run that is not finished changes no table
 
 
 def documented(name: str) -> list[str]:
@@ -68,9 +80,22 @@ CASES = [(name, parameter) for name in ALL for parameter in documented(name)]
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study in miniature, finished: two strategies."""
-    sizes = {"strategies": ["untrained", "hybrid"], "languages": ["de", "en", "zh"], "eval_languages": ["de", "en"], "steps": 3, "batch_size": 8, "validate_every": 3, "jobs": 1}
-    params = Params.load(ROOT / "params" / "smoke.yaml", {**sizes, "output_dir": str(tmp_path_factory.mktemp("base"))})
-    assert [outcome for outcome in pipeline.run_study(params, progress=False) if not outcome.good] == []
+    sizes = {
+        "strategies": ["untrained", "hybrid"],
+        "languages": ["de", "en", "zh"],
+        "eval_languages": ["de", "en"],
+        "steps": 3,
+        "batch_size": 8,
+        "validate_every": 3,
+        "jobs": 1,
+    }
+    params = Params.load(
+        ROOT / "params" / "smoke.yaml",
+        {**sizes, "output_dir": str(tmp_path_factory.mktemp("base"))},
+    )
+    assert [
+        outcome for outcome in pipeline.run_study(params, progress=False) if not outcome.good
+    ] == []
     return Study(params)
 
 
@@ -78,28 +103,60 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def pairs(finished: Study, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tables of pairs: for training half of the study's own, for evaluation what it has never seen."""
     rows = pd.read_parquet(finished.data / "train.parquet")
-    tables = {"train": rows[pd.factorize(rows["passage_id"])[0] % 2 == 0], "eval": pair_table(30, finished.params.languages)}
+    tables = {
+        "train": rows[pd.factorize(rows["passage_id"])[0] % 2 == 0],
+        "eval": pair_table(30, finished.params.languages),
+    }
     folder = tmp_path_factory.mktemp("pairs")
     for name, table in tables.items():
-        table.drop(columns="dataset").to_json(folder / f"{name}.jsonl", orient="records", lines=True, force_ascii=False)
+        table.drop(columns="dataset").to_json(
+            folder / f"{name}.jsonl", orient="records", lines=True, force_ascii=False
+        )
     return {name: folder / f"{name}.jsonl" for name in tables}
 
 
 def test_every_parameter_is_changed_once_or_a_reason_is_given():
     shown = {name: documented(name) for name in ALL}
-    assert {parameter for names in shown.values() for parameter in names} <= set(CHANGES), "give it a value in CHANGES"
+    assert {parameter for names in shown.values() for parameter in names} <= set(CHANGES), (
+        "give it a value in CHANGES"
+    )
     assert all(parameter in shown[name] for name, parameter in [*DEAR, *LEFT_OUT])
 
 
 @pytest.mark.parametrize(("name", "parameter"), [case for case in CASES if case not in DEAR])
-def test_papermill_takes_the_parameter(name: str, parameter: str, finished: Study, pairs: dict[str, Path], tiny_encoder: Path, tmp_path: Path):
+def test_papermill_takes_the_parameter(
+    name: str,
+    parameter: str,
+    finished: Study,
+    pairs: dict[str, Path],
+    tiny_encoder: Path,
+    tmp_path: Path,
+):
     outputs = tmp_path / "outputs"
     shutil.copytree(finished.folder, outputs / finished.params.study)
     base = finished.params.but(output_dir=outputs, strategy="hybrid")
     base.save(tmp_path / "base.yaml")
-    words = {"PAIRS": str(pairs[parameter.split("_")[0]]) if parameter.endswith("_corpus") else "", "ENCODER": str(tiny_encoder)}
-    change = [next((word.replace(key, value) for key, value in words.items() if key in word), word) for word in CHANGES[parameter]]
-    done = CliRunner().invoke(papermill, [str(ROOT / "notebooks" / f"{name}.ipynb"), str(tmp_path / "out.ipynb"), "-f", str(tmp_path / "base.yaml"), *change, "--no-progress-bar", "--cwd", str(ROOT / "notebooks")])
+    words = {
+        "PAIRS": str(pairs[parameter.split("_")[0]]) if parameter.endswith("_corpus") else "",
+        "ENCODER": str(tiny_encoder),
+    }
+    change = [
+        next((word.replace(key, value) for key, value in words.items() if key in word), word)
+        for word in CHANGES[parameter]
+    ]
+    done = CliRunner().invoke(
+        papermill,
+        [
+            str(ROOT / "notebooks" / f"{name}.ipynb"),
+            str(tmp_path / "out.ipynb"),
+            "-f",
+            str(tmp_path / "base.yaml"),
+            *change,
+            "--no-progress-bar",
+            "--cwd",
+            str(ROOT / "notebooks"),
+        ],
+    )
     assert done.exit_code == 0, f"{done.output[-2000:]}\n{done.exception}"
     if name not in STEPS:
         return
@@ -108,7 +165,11 @@ def test_papermill_takes_the_parameter(name: str, parameter: str, finished: Stud
     if step in RUN_STEPS:
         assert Params.load(after.run / "params.yaml") == after.params
     if (name, parameter) not in LEFT_OUT and parameter != "study":
-        assert any(_content_hash(after.place(step) / file) != _content_hash(Study(finished.params.but(strategy="hybrid")).place(step) / file) for file in RESULTS[step])
+        assert any(
+            _content_hash(after.place(step) / file)
+            != _content_hash(Study(finished.params.but(strategy="hybrid")).place(step) / file)
+            for file in RESULTS[step]
+        )
 
 
 def told(change: list[str]) -> dict:

@@ -32,8 +32,16 @@ STRATEGIES = ["x-x-mono", "x-y", "hybrid"]
 def logs(strategies: list[str] = STRATEGIES, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFrame:
     """Loss at steps 1-4, validation at 0, 2 and 4; every value tells its strategy, seed and step."""
     rows = [
-        {"strategy": name, "seed": seed, "step": step, "loss": np.nan if step == 0 else 10 * i + seed + 1 / step}
-        | {f"validation {setting} mAP": np.nan if step % 2 else (i + seed + step + j) / 10 for j, setting in enumerate(plots.SETTINGS)}
+        {
+            "strategy": name,
+            "seed": seed,
+            "step": step,
+            "loss": np.nan if step == 0 else 10 * i + seed + 1 / step,
+        }
+        | {
+            f"validation {setting} mAP": np.nan if step % 2 else (i + seed + step + j) / 10
+            for j, setting in enumerate(plots.SETTINGS)
+        }
         for i, name in enumerate(strategies)
         for seed in seeds
         for step in range(5)
@@ -43,20 +51,37 @@ def logs(strategies: list[str] = STRATEGIES, seeds: tuple[int, ...] = (0, 1)) ->
 
 def results(seeds: int = 1) -> pd.DataFrame:
     """One row per strategy, seed, setting and language."""
-    return pd.DataFrame([
-        {"strategy": name, "seed": seed, "setting": setting, "lang": lang, "map": 0.5 + i / 10 + j / 100 + seed / 1000, "rank_distance": 100.0 * (i + 1) + 10 * k + seed}
-        for i, name in enumerate(STRATEGIES)
-        for seed in range(seeds)
-        for j, setting in enumerate(plots.SETTINGS)
-        for k, lang in enumerate(LANGUAGES)
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "strategy": name,
+                "seed": seed,
+                "setting": setting,
+                "lang": lang,
+                "map": 0.5 + i / 10 + j / 100 + seed / 1000,
+                "rank_distance": 100.0 * (i + 1) + 10 * k + seed,
+            }
+            for i, name in enumerate(STRATEGIES)
+            for seed in range(seeds)
+            for j, setting in enumerate(plots.SETTINGS)
+            for k, lang in enumerate(LANGUAGES)
+        ]
+    )
 
 
 def metrics() -> dict[str, Any]:
     return {
         "languages": LANGUAGES,
-        "per_language": {lang: {"monolingual": {"map": 0.9 + i / 100}} for i, lang in enumerate(LANGUAGES)},
-        "per_pair": {"ar-en": {"map": 0.11}, "ar-zh": {"map": 0.22}, "en-ar": {"map": 0.33}, "en-zh": {"map": 0.44}, "zh-ar": {"map": 0.55}},
+        "per_language": {
+            lang: {"monolingual": {"map": 0.9 + i / 100}} for i, lang in enumerate(LANGUAGES)
+        },
+        "per_pair": {
+            "ar-en": {"map": 0.11},
+            "ar-zh": {"map": 0.22},
+            "en-ar": {"map": 0.33},
+            "en-zh": {"map": 0.44},
+            "zh-ar": {"map": 0.55},
+        },
     }
 
 
@@ -66,7 +91,12 @@ def share() -> pd.DataFrame:
 
 def draws() -> pd.DataFrame:
     """Two sets; Arabic questions never have English passages."""
-    rows = [("a", "en", "en", 0.5), ("b", "en", "en", 0.25), ("a", "en", "ar", 0.2), ("a", "ar", "ar", 0.05)]
+    rows = [
+        ("a", "en", "en", 0.5),
+        ("b", "en", "en", 0.25),
+        ("a", "en", "ar", 0.2),
+        ("a", "ar", "ar", 0.05),
+    ]
     return pd.DataFrame(rows, columns=["dataset", "question", "passage", "share"])
 
 
@@ -77,36 +107,69 @@ def vectors(scale: float = 1.0) -> tuple[np.ndarray, list[str], list[str]]:
 
 
 def ranks() -> pd.DataFrame:
-    return pd.DataFrame([
-        {"strategy": name, "query": query, "query_lang": "en", "candidate_lang": lang, "rank_pool": rank + i}
-        for i, name in enumerate(STRATEGIES)
-        for query in ("first", "second")
-        for lang, rank in zip(LANGUAGES, (1, 2, 500))
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "strategy": name,
+                "query": query,
+                "query_lang": "en",
+                "candidate_lang": lang,
+                "rank_pool": rank + i,
+            }
+            for i, name in enumerate(STRATEGIES)
+            for query in ("first", "second")
+            for lang, rank in zip(LANGUAGES, (1, 2, 500))
+        ]
+    )
 
 
 def corrected() -> pd.DataFrame:
     """One row per strategy and correction, with intervals."""
-    rows = [(name, how, 0.4 + i / 10 + j / 50, 900.0 - 100 * i - 200 * j) for i, name in enumerate(STRATEGIES) for j, how in enumerate(("none", "centering", "lir"))]
-    table = pd.DataFrame(rows, columns=["strategy", "correction", "map", "rank_distance"]).assign(seed=0)
-    return table.assign(map_low=table["map"] - 0.01, map_high=table["map"] + 0.01, rank_distance_low=table["rank_distance"] - 20, rank_distance_high=table["rank_distance"] + 20)
+    rows = [
+        (name, how, 0.4 + i / 10 + j / 50, 900.0 - 100 * i - 200 * j)
+        for i, name in enumerate(STRATEGIES)
+        for j, how in enumerate(("none", "centering", "lir"))
+    ]
+    table = pd.DataFrame(rows, columns=["strategy", "correction", "map", "rank_distance"]).assign(
+        seed=0
+    )
+    return table.assign(
+        map_low=table["map"] - 0.01,
+        map_high=table["map"] + 0.01,
+        rank_distance_low=table["rank_distance"] - 20,
+        rank_distance_high=table["rank_distance"] + 20,
+    )
 
 
 def gains() -> pd.DataFrame:
-    rows = [(measure, other, d, d - 0.02, d + 0.02) for j, measure in enumerate((*plots.SETTINGS, "rank distance")) for i, other in enumerate(("untrained", "x-x-mono", "x-y")) for d in [i / 50 - j / 80]]
+    rows = [
+        (measure, other, d, d - 0.02, d + 0.02)
+        for j, measure in enumerate((*plots.SETTINGS, "rank distance"))
+        for i, other in enumerate(("untrained", "x-x-mono", "x-y"))
+        for d in [i / 50 - j / 80]
+    ]
     return pd.DataFrame(rows, columns=["measure", "other", "difference", "low", "high"])
 
 
 def alphas() -> pd.DataFrame:
     points = {"x-y": 0.0, "hybrid-0.25": 0.25, "hybrid": 0.5, "x-x-mono": 1.0}
-    rows = [(measure, name, alpha, 0.5 + alpha / 10) for measure in (*plots.SETTINGS, "rank distance") for name, alpha in points.items()]
+    rows = [
+        (measure, name, alpha, 0.5 + alpha / 10)
+        for measure in (*plots.SETTINGS, "rank distance")
+        for name, alpha in points.items()
+    ]
     table = pd.DataFrame(rows, columns=["measure", "strategy", "alpha", "mean"])
     return table.assign(low=table["mean"] - 0.01, high=table["mean"] + 0.01)
 
 
 def by_group(column: str, values: list[str]) -> pd.DataFrame:
     """One row per strategy, setting and value of the column, with intervals."""
-    rows = [(name, setting, value, 0.5 + i / 10 + k / 20) for i, name in enumerate(STRATEGIES) for setting in plots.SETTINGS for k, value in enumerate(values)]
+    rows = [
+        (name, setting, value, 0.5 + i / 10 + k / 20)
+        for i, name in enumerate(STRATEGIES)
+        for setting in plots.SETTINGS
+        for k, value in enumerate(values)
+    ]
     table = pd.DataFrame(rows, columns=["strategy", "setting", column, "mean"])
     return table.assign(low=table["mean"] - 0.01, high=table["mean"] + 0.02)
 
@@ -115,11 +178,27 @@ def scores() -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     """Three questions; the second and the third ask for the same content."""
     left_out = np.zeros((3, 3), dtype=bool)
     left_out[[1, 2], [2, 1]] = True
-    return np.array([[0.9, 0.1, -0.25], [0.2, 0.8, 0.3], [0.0, 0.7, 0.6]]), left_out, LANGUAGES, LANGUAGES[::-1]
+    return (
+        np.array([[0.9, 0.1, -0.25], [0.2, 0.8, 0.3], [0.0, 0.7, 0.6]]),
+        left_out,
+        LANGUAGES,
+        LANGUAGES[::-1],
+    )
 
 
 def found() -> pd.DataFrame:
-    return pd.DataFrame([{"strategy": name, "rank": rank, "lang": LANGUAGES[(rank + i) % 3], "right": "yes" if rank == 1 + i else ""} for i, name in enumerate(STRATEGIES) for rank in range(1, 6)])
+    return pd.DataFrame(
+        [
+            {
+                "strategy": name,
+                "rank": rank,
+                "lang": LANGUAGES[(rank + i) % 3],
+                "right": "yes" if rank == 1 + i else "",
+            }
+            for i, name in enumerate(STRATEGIES)
+            for rank in range(1, 6)
+        ]
+    )
 
 
 def per_query() -> pd.DataFrame:
@@ -142,15 +221,21 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "rank_distance_by_language": lambda: plots.rank_distance_by_language(results(2)),
     "language_share_matrix": lambda: plots.language_share_matrix(share(), 10),
     "language_projection": lambda: plots.language_projection(*vectors()),
-    "language_projections": lambda: plots.language_projections(vectors()[0], vectors(2)[0], *vectors()[1:]),
-    "batch_grid": lambda: plots.batch_grid([["en", "en"], ["ar", "zh"]], [["en", "en"], ["zh", "en"]], ["monolingual", "cross-lingual"]),
+    "language_projections": lambda: plots.language_projections(
+        vectors()[0], vectors(2)[0], *vectors()[1:]
+    ),
+    "batch_grid": lambda: plots.batch_grid(
+        [["en", "en"], ["ar", "zh"]], [["en", "en"], ["zh", "en"]], ["monolingual", "cross-lingual"]
+    ),
     "expected_draws": lambda: plots.expected_draws(draws()),
     "bias_plane": lambda: plots.bias_plane(results(2)),
     "bias_plane, corrected": lambda: plots.bias_plane(corrected()),
     "gains": lambda: plots.gains(gains(), "hybrid"),
     "alpha_curve": lambda: plots.alpha_curve(alphas()),
     "seen_unseen": lambda: plots.seen_unseen(by_group("languages", ["seen", "unseen"])),
-    "map_by_language": lambda: plots.map_by_language(by_group("lang", LANGUAGES).assign(seen=lambda table: table["lang"] != "zh")),
+    "map_by_language": lambda: plots.map_by_language(
+        by_group("lang", LANGUAGES).assign(seen=lambda table: table["lang"] != "zh")
+    ),
     "answer_ranks": lambda: plots.answer_ranks(ranks(), 1000),
     "score_matrix": lambda: plots.score_matrix(*scores()),
     "top_lists": lambda: plots.top_lists(found()),
@@ -171,9 +256,13 @@ def test_figures_leave_pyplot_and_its_settings_alone(name: str) -> None:
 def test_text_is_readable_and_inside_the_figure(name: str) -> None:
     fig = FIGURES[name]()
     fig.canvas.draw()
-    visible = [text for text in fig.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text()]
+    visible = [
+        text for text in fig.findobj(matplotlib.text.Text) if text.get_visible() and text.get_text()
+    ]
     assert min(text.get_fontsize() for text in visible) >= 10 * fig.get_figwidth() / 6 - 1e-9
-    boxes = [part.get_tightbbox() for part in fig.axes + fig.legends] + [text.get_window_extent() for text in fig.texts]
+    boxes = [part.get_tightbbox() for part in fig.axes + fig.legends] + [
+        text.get_window_extent() for text in fig.texts
+    ]
     assert all(_within(box, fig) for box in boxes)
 
 
@@ -190,7 +279,10 @@ def test_save_writes_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
     plots.save(again, tmp_path / "two", "figure")
     plots.save(fig, tmp_path / "three", "figure")
     for ending, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
-        written = [(tmp_path / folder / f"figure.{ending}").read_bytes() for folder in ("one", "two", "three")]
+        written = [
+            (tmp_path / folder / f"figure.{ending}").read_bytes()
+            for folder in ("one", "two", "three")
+        ]
         assert written[0].startswith(start)
         assert written[0] == written[1] == written[2]
     assert b"<dc:date>" not in (tmp_path / "one" / "figure.svg").read_bytes()
@@ -205,7 +297,11 @@ def test_png_has_150_dots_per_inch(tmp_path: Path) -> None:
 
 def test_save_does_not_depend_on_the_process(tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_plots as t; t.plots.save(t.FIGURES['language_projection'](), sys.argv[1], 'f')"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "other")], check=True, env={**os.environ, "PYTHONHASHSEED": "1"})
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "other")],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+    )
     plots.save(FIGURES["language_projection"](), tmp_path / "here", "f")
     for name in ("f.png", "f.svg"):
         assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
@@ -236,13 +332,18 @@ def test_the_notebooks_style_does_not_reach_the_figures(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_to_draw_is_one_clear_error(draw: Callable[[], Figure]) -> None:
-    with pytest.raises(ValueError, match="empty|no rows|neither|nothing to draw|hold no languages|at least two vectors"):
+    with pytest.raises(
+        ValueError,
+        match="empty|no rows|neither|nothing to draw|hold no languages|at least two vectors",
+    ):
         draw()
     assert plt.get_fignums() == []
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(ValueError, match="rank_distance_by_language: the table has no column lang, rank_distance"):
+    with pytest.raises(
+        ValueError, match="rank_distance_by_language: the table has no column lang, rank_distance"
+    ):
         plots.rank_distance_by_language(results().drop(columns=["lang", "rank_distance"]))
 
 
@@ -250,12 +351,23 @@ def test_a_missing_column_is_named() -> None:
 
 
 def test_built_in_strategies_differ_in_colour_and_in_marker() -> None:
-    styles = [plots.strategy_style(name) for name in {*known_strategies(), "code-switched", "x-y-pair", "x-x", "en-en"}]
-    assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == len(styles) >= 8
+    styles = [
+        plots.strategy_style(name)
+        for name in {*known_strategies(), "code-switched", "x-y-pair", "x-x", "en-en"}
+    ]
+    assert (
+        len({colour for colour, _ in styles})
+        == len({marker for _, marker in styles})
+        == len(styles)
+        >= 8
+    )
 
 
 def test_languages_differ_in_colour_and_in_marker() -> None:
-    styles = [plots.language_style(code) for code in ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")]
+    styles = [
+        plots.language_style(code)
+        for code in ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
+    ]
     assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == 11
 
 
@@ -268,21 +380,50 @@ def test_another_strategy_keeps_a_style_of_its_own() -> None:
 
 def test_a_strategy_of_several_encoders_keeps_its_style() -> None:
     assert plots.strategy_style("e5-small hybrid") == plots.strategy_style("hybrid")
-    assert plots._in_order(["b other", "hybrid", "x-y", "a other"]) == ["x-y", "hybrid", "a other", "b other"]
+    assert plots._in_order(["b other", "hybrid", "x-y", "a other"]) == [
+        "x-y",
+        "hybrid",
+        "a other",
+        "b other",
+    ]
 
 
 VISION = {  # linear RGB as seen with a missing kind of cone (Machado, Oliveira and Fernandes, 2009, severity 1)
     "normal": np.eye(3),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
 }
 
 
 def seen(colour: str, vision: np.ndarray) -> np.ndarray:
     """CIELAB of a colour as somebody sees it."""
-    linear = np.array([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)])
-    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(vision @ linear, 0, 1) / [0.9505, 1, 1.089]
+    linear = np.array(
+        [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    )
+    xyz = (
+        np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        @ np.clip(vision @ linear, 0, 1)
+        / [0.9505, 1, 1.089]
+    )
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
@@ -300,19 +441,34 @@ def test_colours_differ_for_every_reader(styles: str, vision: str) -> None:
 def test_no_figure_needs_a_letter_that_its_font_lacks(recwarn: pytest.WarningsRecorder) -> None:
     for draw in FIGURES.values():
         draw().canvas.draw()
-    assert [str(warning.message) for warning in recwarn if "missing from" in str(warning.message)] == []
+    assert [
+        str(warning.message) for warning in recwarn if "missing from" in str(warning.message)
+    ] == []
 
 
 def test_a_strategy_has_the_same_colour_and_marker_in_every_figure() -> None:
-    figures = [FIGURES[figure]() for figure in ("training_curves", "map_by_setting", "rank_distance_by_language", "bias_plane")]
+    figures = [
+        FIGURES[figure]()
+        for figure in (
+            "training_curves",
+            "map_by_setting",
+            "rank_distance_by_language",
+            "bias_plane",
+        )
+    ]
     for name in STRATEGIES:
         drawn = [lines(fig, name)[0] for fig in figures]
-        assert {(line.get_color(), line.get_marker()) for line in drawn} == {plots.strategy_style(name)}
+        assert {(line.get_color(), line.get_marker()) for line in drawn} == {
+            plots.strategy_style(name)
+        }
 
 
 def test_the_colour_does_not_depend_on_the_other_strategies() -> None:
     alone = plots.map_by_setting(results().query("strategy == 'hybrid'"))
-    assert lines(alone, "hybrid")[0].get_color() == lines(plots.map_by_setting(results()), "hybrid")[0].get_color()
+    assert (
+        lines(alone, "hybrid")[0].get_color()
+        == lines(plots.map_by_setting(results()), "hybrid")[0].get_color()
+    )
 
 
 def test_a_corrected_point_hangs_on_its_strategys_arrow() -> None:
@@ -322,14 +478,28 @@ def test_a_corrected_point_hangs_on_its_strategys_arrow() -> None:
     for arrow in arrows:
         start = corrected().query("correction == 'none'")[["map", "rank_distance"]].to_numpy()
         assert np.isclose(start, arrow.xyann).all(1).sum() == 1
-    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["with centering", "with lir"]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == [
+        "with centering",
+        "with lir",
+    ]
 
 
 def test_gains_are_drawn_where_they_are() -> None:
     fig = plots.gains(gains(), "hybrid")
-    assert [ax.get_title() for ax in fig.axes] == ["monolingual mAP", "cross-lingual mAP", "multilingual mAP", "rank distance"]
-    drawn = [line.get_xdata()[0] for line in fig.axes[1].get_lines() if line.get_label() in ("untrained", "x-x-mono", "x-y")]
-    assert drawn == pytest.approx(gains().query("measure == 'cross-lingual'")["difference"].tolist())
+    assert [ax.get_title() for ax in fig.axes] == [
+        "monolingual mAP",
+        "cross-lingual mAP",
+        "multilingual mAP",
+        "rank distance",
+    ]
+    drawn = [
+        line.get_xdata()[0]
+        for line in fig.axes[1].get_lines()
+        if line.get_label() in ("untrained", "x-x-mono", "x-y")
+    ]
+    assert drawn == pytest.approx(
+        gains().query("measure == 'cross-lingual'")["difference"].tolist()
+    )
 
 
 def test_languages_that_were_not_trained_on_stand_last_with_a_star() -> None:
@@ -342,7 +512,12 @@ def test_languages_that_were_not_trained_on_stand_last_with_a_star() -> None:
 
 def test_training_curves_are_means_over_seeds() -> None:
     fig = plots.training_curves(logs())
-    assert [ax.get_title() for ax in fig.axes] == ["training", "validation, monolingual", "validation, cross-lingual", "validation, multilingual"]
+    assert [ax.get_title() for ax in fig.axes] == [
+        "training",
+        "validation, monolingual",
+        "validation, cross-lingual",
+        "validation, multilingual",
+    ]
     for i, name in enumerate(STRATEGIES):
         loss = lines(fig, name)[0]
         np.testing.assert_allclose(loss.get_xdata(), [1, 2, 3, 4])
@@ -358,7 +533,9 @@ def test_training_curves_of_one_strategy_and_seed() -> None:
     fig = plots.training_curves(logs(["hybrid"], (0,)), smooth=2)
     assert fig.axes[0].get_title() == "training, mean of 2 steps"
     assert [line.get_label() for line in fig.axes[0].get_lines()] == ["hybrid"]
-    np.testing.assert_allclose(lines(fig, "hybrid")[0].get_ydata(), [1, 0.75, (1 / 2 + 1 / 3) / 2, (1 / 3 + 1 / 4) / 2])
+    np.testing.assert_allclose(
+        lines(fig, "hybrid")[0].get_ydata(), [1, 0.75, (1 / 2 + 1 / 3) / 2, (1 / 3 + 1 / 4) / 2]
+    )
 
 
 def test_training_curves_without_training_show_a_level() -> None:
@@ -379,7 +556,9 @@ def test_map_by_setting_shows_means_and_ranges() -> None:
             np.testing.assert_array_equal(point.get_ydata(), [i])
         assert texts(fig, j) == [f".{round(501 + 100 * i + 10 * j)}" for i in range(3)]
         ends = [segments.get_segments()[0][:, 0] for segments in fig.axes[j].collections]
-        np.testing.assert_allclose(ends, [[0.5 + i / 10 + j / 100, 0.502 + i / 10 + j / 100] for i in range(3)])
+        np.testing.assert_allclose(
+            ends, [[0.5 + i / 10 + j / 100, 0.502 + i / 10 + j / 100] for i in range(3)]
+        )
     assert "range over 3 seeds" in fig.get_supxlabel()
 
 
@@ -398,10 +577,21 @@ def test_map_by_setting_without_spread_has_no_bars() -> None:
 
 def test_heatmap_holds_pairs_and_monolingual_diagonal() -> None:
     fig = plots.cross_lingual_heatmap(metrics(), 0.2, 0.8, "hybrid")
-    assert texts(fig) == [".90", ".11", ".22", ".33", ".91", ".44", ".55", ".92"]  # zh-en has no query
+    assert texts(fig) == [
+        ".90",
+        ".11",
+        ".22",
+        ".33",
+        ".91",
+        ".44",
+        ".55",
+        ".92",
+    ]  # zh-en has no query
     mesh = fig.axes[0].collections[0]
     values = np.ma.filled(mesh.get_array(), np.nan).reshape(3, 3)
-    np.testing.assert_allclose(values, [[0.9, 0.11, 0.22], [0.33, 0.91, 0.44], [0.55, np.nan, 0.92]])
+    np.testing.assert_allclose(
+        values, [[0.9, 0.11, 0.22], [0.33, 0.91, 0.44], [0.55, np.nan, 0.92]]
+    )
     assert mesh.get_clim() == (0.2, 0.8)
     assert [frame.get_xy() for frame in fig.axes[0].patches] == [(0, 0), (1, 1), (2, 2)]
     assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == LANGUAGES
@@ -411,14 +601,22 @@ def test_heatmap_holds_pairs_and_monolingual_diagonal() -> None:
 def test_share_matrix_is_white_at_the_even_share() -> None:
     fig = plots.language_share_matrix(share(), 10)
     assert texts(fig) == [".80", ".10", ".10", ".20", ".50", ".30", ".33", ".33", ".33"]
-    red, even, less = (fig.axes[0].collections[0].to_rgba(np.array([value]))[0, :3] for value in (0.8, 1 / 3, 0.1))
+    red, even, less = (
+        fig.axes[0].collections[0].to_rgba(np.array([value]))[0, :3] for value in (0.8, 1 / 3, 0.1)
+    )
     assert even.min() > 0.95
     assert red[0] - red[2] > 0.2 and less[2] - less[0] > 0.2
     assert "top 10" in fig.axes[1].get_ylabel()
 
 
 def test_share_matrices_can_share_a_scale() -> None:
-    colours = [plots.language_share_matrix(frame, 10, vmax=0.9).axes[0].collections[0].to_rgba(np.array([0.5])) for frame in (share(), share() * 0 + 1 / 3)]
+    colours = [
+        plots.language_share_matrix(frame, 10, vmax=0.9)
+        .axes[0]
+        .collections[0]
+        .to_rgba(np.array([0.5]))
+        for frame in (share(), share() * 0 + 1 / 3)
+    ]
     np.testing.assert_array_equal(*colours)
 
 
@@ -426,14 +624,23 @@ def test_rank_distance_has_a_point_per_strategy_and_language() -> None:
     fig = plots.rank_distance_by_language(results(3))
     for i, name in enumerate(STRATEGIES):
         points = lines(fig, name)
-        np.testing.assert_allclose([point.get_xdata()[0] for point in points], [100 * (i + 1) + 10 * k + 1 for k in range(3)])
-        np.testing.assert_array_equal(np.round([point.get_ydata()[0] for point in points]), range(3))
+        np.testing.assert_allclose(
+            [point.get_xdata()[0] for point in points],
+            [100 * (i + 1) + 10 * k + 1 for k in range(3)],
+        )
+        np.testing.assert_array_equal(
+            np.round([point.get_ydata()[0] for point in points]), range(3)
+        )
     assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == LANGUAGES
     assert fig.axes[0].get_xscale() == "linear" and fig.axes[0].get_xlim()[0] == 0
 
 
 def test_rank_distance_turns_logarithmic_for_a_wide_range() -> None:
-    wide = results().assign(rank_distance=lambda frame: frame["rank_distance"].where(frame["strategy"] != "hybrid", 9000))
+    wide = results().assign(
+        rank_distance=lambda frame: frame["rank_distance"].where(
+            frame["strategy"] != "hybrid", 9000
+        )
+    )
     for fig, axis in ((plots.rank_distance_by_language(wide), "x"), (plots.bias_plane(wide), "y")):
         assert getattr(fig.axes[0], f"get_{axis}scale")() == "log"
         assert "log scale" in getattr(fig.axes[0], f"get_{axis}label")()
@@ -441,12 +648,27 @@ def test_rank_distance_turns_logarithmic_for_a_wide_range() -> None:
 
 
 def test_bias_plane_names_each_point() -> None:
-    table = pd.DataFrame({"strategy": STRATEGIES, "seed": 0, "map": [0.5, 0.6, 0.7], "rank_distance": [400.0, 300.0, 280.0]})
-    table = table.assign(map_low=table["map"] - 0.02, map_high=table["map"] + 0.03, rank_distance_low=table["rank_distance"] - 20, rank_distance_high=table["rank_distance"] + 10)
+    table = pd.DataFrame(
+        {
+            "strategy": STRATEGIES,
+            "seed": 0,
+            "map": [0.5, 0.6, 0.7],
+            "rank_distance": [400.0, 300.0, 280.0],
+        }
+    )
+    table = table.assign(
+        map_low=table["map"] - 0.02,
+        map_high=table["map"] + 0.03,
+        rank_distance_low=table["rank_distance"] - 20,
+        rank_distance_high=table["rank_distance"] + 10,
+    )
     fig = plots.bias_plane(table)
     assert texts(fig) == STRATEGIES
     for row in table.itertuples():
-        np.testing.assert_allclose(lines(fig, row.strategy)[0].get_xydata(), [[table.loc[row.Index, "map"], row.rank_distance]])
+        np.testing.assert_allclose(
+            lines(fig, row.strategy)[0].get_xydata(),
+            [[table.loc[row.Index, "map"], row.rank_distance]],
+        )
     bars = [segments.get_segments()[0] for segments in fig.axes[0].collections]
     np.testing.assert_allclose(bars[:2], [[[0.48, 400], [0.53, 400]], [[0.5, 380], [0.5, 410]]])
     assert len(bars) == 6
@@ -454,13 +676,26 @@ def test_bias_plane_names_each_point() -> None:
 
 def test_bias_plane_keeps_names_apart() -> None:
     at = {
-        "untrained": (0.2, 420), "en-en": (0.4, 390), "x-x": (0.3, 400), "x-x-mono": (0.55, 320), "x-y": (0.585, 300), "x-y-pair": (0.59, 301),
-        "hybrid": (0.592, 299), "hybrid-averaged": (0.6, 302), "x-y-averaged": (0.594, 285), "code-switched": (0.5, 350),
-    }  # fmt: skip
-    close = pd.DataFrame([(name, 0, *place) for name, place in at.items()], columns=["strategy", "seed", "map", "rank_distance"])
+        "untrained": (0.2, 420),
+        "en-en": (0.4, 390),
+        "x-x": (0.3, 400),
+        "x-x-mono": (0.55, 320),
+        "x-y": (0.585, 300),
+        "x-y-pair": (0.59, 301),
+        "hybrid": (0.592, 299),
+        "hybrid-averaged": (0.6, 302),
+        "x-y-averaged": (0.594, 285),
+        "code-switched": (0.5, 350),
+    }
+    close = pd.DataFrame(
+        [(name, 0, *place) for name, place in at.items()],
+        columns=["strategy", "seed", "map", "rank_distance"],
+    )
     fig = plots.bias_plane(close)
     fig.canvas.draw()
-    boxes = [Text.get_window_extent(text) for text in fig.axes[0].texts]  # without the line that ties a far one to its point
+    boxes = [
+        Text.get_window_extent(text) for text in fig.axes[0].texts
+    ]  # without the line that ties a far one to its point
     assert len(boxes) == len(at)
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * len(at)  # itself
 
@@ -469,12 +704,16 @@ def test_projection_has_every_passage_once_and_joins_translations() -> None:
     points, languages, groups = vectors()
     fig = plots.language_projection(points, languages, groups, "before", connect=2)
     clouds = {cloud.get_label(): cloud for cloud in fig.axes[0].collections}
-    assert {code: len(cloud.get_offsets()) for code, cloud in clouds.items()} == dict.fromkeys(LANGUAGES, 5)
+    assert {code: len(cloud.get_offsets()) for code, cloud in clouds.items()} == dict.fromkeys(
+        LANGUAGES, 5
+    )
     centred = points - points.mean(0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     expected = np.abs(centred @ axes[:2].T)
     np.testing.assert_allclose(np.abs(clouds["en"].get_offsets()), expected[1::3], atol=1e-9)
-    np.testing.assert_allclose(to_rgb(plots.language_style("en")[0]), clouds["en"].get_facecolor()[0, :3])
+    np.testing.assert_allclose(
+        to_rgb(plots.language_style("en")[0]), clouds["en"].get_facecolor()[0, :3]
+    )
     joined = fig.axes[0].get_lines()
     assert [line.get_label() for line in joined] == ["_p0", "_p1"]
     np.testing.assert_allclose(np.abs(joined[0].get_xydata()[1::3]), expected[:3], atol=1e-9)
@@ -486,15 +725,24 @@ def test_two_projections_have_components_of_their_own() -> None:
     fig = plots.language_projections(before, after, languages, groups)
     assert [ax.get_title() for ax in fig.axes] == ["before training", "after training"]
     alone = plots.language_projection(after, languages, groups)
-    np.testing.assert_allclose(fig.axes[1].collections[0].get_offsets(), alone.axes[0].collections[0].get_offsets())
+    np.testing.assert_allclose(
+        fig.axes[1].collections[0].get_offsets(), alone.axes[0].collections[0].get_offsets()
+    )
 
 
 def test_batch_grid_shows_the_languages_of_each_row() -> None:
-    fig = plots.batch_grid([["en", "en", "en"], ["ar", "zh", "en"]], [["en", "en", "en"], ["zh", "en", "ar"]], ["mono", "cross"], rows=2)
+    fig = plots.batch_grid(
+        [["en", "en", "en"], ["ar", "zh", "en"]],
+        [["en", "en", "en"], ["zh", "en", "ar"]],
+        ["mono", "cross"],
+        rows=2,
+    )
     assert [texts(fig, panel) for panel in range(2)] == [["en"] * 4, ["ar", "zh", "zh", "en"]]
     colours = fig.axes[1].images[0].get_array()
     assert colours.shape == (2, 2, 3)
-    np.testing.assert_allclose(colours[0], [to_rgb(plots.language_style(code)[0]) for code in ("ar", "zh")])
+    np.testing.assert_allclose(
+        colours[0], [to_rgb(plots.language_style(code)[0]) for code in ("ar", "zh")]
+    )
     assert [entry.get_text() for entry in fig.legends[0].get_texts()] == LANGUAGES
     assert "first 2 of 3" in fig.get_supylabel()
 
@@ -512,7 +760,14 @@ def test_answer_ranks_stand_at_their_rank_with_their_language() -> None:
 
 def test_answer_letters_do_not_overlap_where_ranks_crowd() -> None:
     codes = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
-    crowd = pd.DataFrame({"strategy": "hybrid", "query": "q", "candidate_lang": codes, "rank_pool": range(4000, 4011)})
+    crowd = pd.DataFrame(
+        {
+            "strategy": "hybrid",
+            "query": "q",
+            "candidate_lang": codes,
+            "rank_pool": range(4000, 4011),
+        }
+    )
     fig = plots.answer_ranks(crowd, 13014)
     fig.canvas.draw()
     boxes = [text.get_window_extent() for text in fig.axes[0].texts]
@@ -533,9 +788,14 @@ def test_score_matrix_frames_the_diagonal_and_crosses_out_what_is_left_out() -> 
     assert sorted(texts(fig)) == sorted([".90", ".10", "-.25", ".20", ".80", ".00", ".60"])
     frames = [patch.get_xy() for patch in ax.patches if not patch.get_fill()]
     assert frames == [(0, 0), (1, 1), (2, 2)]
-    crossed = {(int(line.get_xdata().min()), int(line.get_ydata().min())) for line in lines(fig, "_left out")}
+    crossed = {
+        (int(line.get_xdata().min()), int(line.get_ydata().min()))
+        for line in lines(fig, "_left out")
+    }
     assert crossed == {(2, 1), (1, 2)} and len(lines(fig, "_left out")) == 4
-    assert [label.get_text() for label in ax.get_xticklabels()] == LANGUAGES[::-1] and [label.get_text() for label in ax.get_yticklabels()] == LANGUAGES
+    assert [label.get_text() for label in ax.get_xticklabels()] == LANGUAGES[::-1] and [
+        label.get_text() for label in ax.get_yticklabels()
+    ] == LANGUAGES
     with pytest.raises(InputError, match="equal shape"):
         plots.score_matrix(np.eye(3), np.eye(2, dtype=bool), LANGUAGES, LANGUAGES)
 
@@ -543,7 +803,11 @@ def test_score_matrix_frames_the_diagonal_and_crosses_out_what_is_left_out() -> 
 def test_top_lists_star_the_right_answers() -> None:
     fig = plots.top_lists(found())
     shown = {text.get_position(): text.get_text() for text in fig.axes[0].texts}
-    assert shown[1, 0] == "en\N{BLACK STAR}" and shown[1, 1] == "zh" and shown[2, 1] == "ar\N{BLACK STAR}"
+    assert (
+        shown[1, 0] == "en\N{BLACK STAR}"
+        and shown[1, 1] == "zh"
+        and shown[2, 1] == "ar\N{BLACK STAR}"
+    )
     assert len(shown) == 15 and sum("\N{BLACK STAR}" in text for text in shown.values()) == 3
     assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == STRATEGIES
 

@@ -33,7 +33,9 @@ def own(tmp_path: Path) -> Path:
 def test_a_plugin_registers_its_strategy_before_the_parameters_are_checked(own):
     with pytest.raises(InputError, match="no strategy is called 'half-en'.*its file in plugins"):
         Params.check({"strategy": "half-en"})
-    params = Params.check({"strategy": "half-en", "strategies": ["x-y", "half-en"], "plugins": [str(own)]})
+    params = Params.check(
+        {"strategy": "half-en", "strategies": ["x-y", "half-en"], "plugins": [str(own)]}
+    )
     assert params.but(seed=1).plugins == [str(own)] and Params.check(params.plain()) == params
     batch = samplers.draw_batch("half-en", samplers.PairTable(pair_table()), 0, 1, 8, alpha=0.0)
     assert batch.regime == "x-y"
@@ -43,31 +45,43 @@ def test_plugins_survive_the_parameter_file_and_the_command_line(own, tmp_path, 
     Params.check({"plugins": [str(own)], "strategy": "half-en"}).save(tmp_path / "params.yaml")
     assert Params.load(tmp_path / "params.yaml").strategy == "half-en"
     (tmp_path / "study.yaml").write_text("study: a\nstrategies: [half-en]\n")
-    assert main(["run", str(tmp_path / "study.yaml"), "-p", "plugins", f"[{tmp_path / 'none.py'}]"]) == 2
+    assert (
+        main(["run", str(tmp_path / "study.yaml"), "-p", "plugins", f"[{tmp_path / 'none.py'}]"])
+        == 2
+    )
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "none.py: cannot be read (No such file or directory)" in error
 
 
-@pytest.mark.parametrize(("code", "message"), [
-    ("\n1 / 0\n", r"own\.py: line 2: ZeroDivisionError: division by zero"),
-    ("def f(:\n", r"own\.py: line 1: SyntaxError"),
-    ("import no_such_module_here\n", r"line 1: ModuleNotFoundError"),
-    (OWN.replace("half-en", "hybrid"), r"strategy 'hybrid': there is one of that name already"),
-    (OWN.replace("half-en", "untrained"), r"strategy 'untrained': there is one of that name already"),
-    (OWN.replace("half-en", "half/en"), r"strategy 'half/en': a name is made of letters"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("\n1 / 0\n", r"own\.py: line 2: ZeroDivisionError: division by zero"),
+        ("def f(:\n", r"own\.py: line 1: SyntaxError"),
+        ("import no_such_module_here\n", r"line 1: ModuleNotFoundError"),
+        (OWN.replace("half-en", "hybrid"), r"strategy 'hybrid': there is one of that name already"),
+        (
+            OWN.replace("half-en", "untrained"),
+            r"strategy 'untrained': there is one of that name already",
+        ),
+        (OWN.replace("half-en", "half/en"), r"strategy 'half/en': a name is made of letters"),
+    ],
+)
 def test_what_is_wrong_with_a_plugin_is_said_with_its_line(own, code, message):
     own.write_text(code)
     with pytest.raises(InputError, match=message):
         Params.check({"plugins": [str(own)]})
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    (["notes.txt"], "notes.txt: is no Python file"),
-    ("own.py", "plugins = 'own.py'"),
-    ([3], "plugins.0 = 3"),
-    (["a.py", "a.py"], "a.py: cannot be read"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["notes.txt"], "notes.txt: is no Python file"),
+        ("own.py", "plugins = 'own.py'"),
+        ([3], "plugins.0 = 3"),
+        (["a.py", "a.py"], "a.py: cannot be read"),
+    ],
+)
 def test_plugins_are_a_list_of_python_files(given, message):
     with pytest.raises(InputError, match=message):
         Params.check({"plugins": given})
@@ -91,10 +105,14 @@ def test_a_plugin_that_was_mended_works(own):
 
 def test_a_plugins_content_counts_for_its_own_strategies_alone(own):
     def fingerprints(strategy: str) -> list[str]:
-        run = Study(Params.check({"strategy": strategy, "strategies": [strategy], "plugins": [str(own)]}))
+        run = Study(
+            Params.check({"strategy": strategy, "strategies": [strategy], "plugins": [str(own)]})
+        )
         return [run.fingerprint(step) for step in ("data", *RUN_STEPS)]
 
-    without = [Study(Params(strategies=["hybrid"])).fingerprint(step) for step in ("data", *RUN_STEPS)]
+    without = [
+        Study(Params(strategies=["hybrid"])).fingerprint(step) for step in ("data", *RUN_STEPS)
+    ]
     mine, built_in = fingerprints("half-en"), fingerprints("hybrid")
     assert built_in == without
     own.write_text(OWN + "# changed\n")
@@ -105,7 +123,9 @@ def test_a_plugins_content_counts_for_its_own_strategies_alone(own):
 
 def test_a_plugins_options_are_read_like_a_built_in_strategys(own):
     def fingerprint(**values: object) -> str:
-        return Study(Params.check({"strategy": "half-en", "plugins": [str(own)], **values})).fingerprint("training")
+        return Study(
+            Params.check({"strategy": "half-en", "plugins": [str(own)], **values})
+        ).fingerprint("training")
 
     assert fingerprint(alpha=0.1) != fingerprint() == fingerprint(switch_probability=0.1)
 
@@ -121,8 +141,12 @@ def test_the_solutions_strategy_draws_english_passages():
     frame = pair_table(30, missing=[(0, "en"), (1, "ar")])
     table = samplers.PairTable(frame)
     batch = samplers.draw_batch("x-en", table, 0, 1, 20)
-    assert set(frame["lang"].iloc[batch.passages]) == {"en"} and set(frame["lang"].iloc[batch.questions]) == {"ar", "de", "en", "zh"}
-    assert (frame["pair_id"].to_numpy()[batch.questions] == frame["pair_id"].to_numpy()[batch.passages]).all() and frame["pair_id"].iloc[batch.questions].is_unique
+    assert set(frame["lang"].iloc[batch.passages]) == {"en"} and set(
+        frame["lang"].iloc[batch.questions]
+    ) == {"ar", "de", "en", "zh"}
+    assert (
+        frame["pair_id"].to_numpy()[batch.questions] == frame["pair_id"].to_numpy()[batch.passages]
+    ).all() and frame["pair_id"].iloc[batch.questions].is_unique
     again = samplers.draw_batch("x-en", table, 0, 1, 20)
     assert (again.questions == batch.questions).all()
     with pytest.raises(InputError, match="there are 29: lower batch_size"):

@@ -32,7 +32,9 @@ def locked() -> dict[str, str]:
 
 
 def required() -> list[str]:
-    return PROJECT["dependencies"] + [name for extra in PROJECT["optional-dependencies"].values() for name in extra]
+    return PROJECT["dependencies"] + [
+        name for extra in PROJECT["optional-dependencies"].values() for name in extra
+    ]
 
 
 def test_the_lock_holds_every_dependency_in_its_range():
@@ -40,7 +42,9 @@ def test_the_lock_holds_every_dependency_in_its_range():
     assert versions["torch"] == "2.13.0"
     for requirement in required():
         name, minimum = requirement.split(">=")
-        assert tuple(map(int, re.findall(r"\d+", versions[name]))) >= tuple(map(int, minimum.split("."))), requirement
+        assert tuple(map(int, re.findall(r"\d+", versions[name]))) >= tuple(
+            map(int, minimum.split("."))
+        ), requirement
 
 
 def test_what_is_installed_is_what_the_lock_says():
@@ -53,7 +57,9 @@ def test_the_conda_environment_installs_the_lock_and_the_package():
     assert environment["name"] == "hybridlib" and environment["channels"] == ["conda-forge"]
     python, pip, last = environment["dependencies"]
     minimum = re.match(r">=([\d.]+)", PROJECT["requires-python"]).group(1)
-    assert (python, pip) == (f"python={minimum}", "pip") and last == {"pip": ["-r requirements.lock", "-e ."]}
+    assert (python, pip) == (f"python={minimum}", "pip") and last == {
+        "pip": ["-r requirements.lock", "-e ."]
+    }
 
 
 def test_one_version_everywhere():
@@ -64,13 +70,17 @@ def test_one_version_everywhere():
 def test_ci_calls_what_the_readme_and_contributing_name():
     script = (ROOT / ".ci" / "run").read_text()
     for command, page in (("make test", "README.md"), ("make lint", "CONTRIBUTING.md")):
-        assert re.search(rf"^{command}$", script, re.M) and f"{command}" in (ROOT / page).read_text()
+        assert (
+            re.search(rf"^{command}$", script, re.M) and f"{command}" in (ROOT / page).read_text()
+        )
     assert "pre-commit run --all-files" in (ROOT / "Makefile").read_text()
 
 
 def hooks() -> dict[str, dict]:
     repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    assert [repository["repo"] for repository in repositories] == ["local"], "hooks of other repositories need a network"
+    assert [repository["repo"] for repository in repositories] == ["local"], (
+        "hooks of other repositories need a network"
+    )
     return {hook["id"]: hook for hook in repositories[0]["hooks"]}
 
 
@@ -79,25 +89,55 @@ def test_the_hook_strips_a_notebook_of_everything_but_what_the_project_needs(tmp
     assert command[0] == ".venv/bin/nbstripout"
     clean = nbformat.read(ROOT / "notebooks" / "03_evaluation.ipynb", 4)
     used = nbformat.from_dict(clean)
-    used.metadata.language_info.update(version="3.99", codemirror_mode={"name": "ipython"}, file_extension=".py", mimetype="text/x-python", nbconvert_exporter="python", pygments_lexer="ipython3")
+    used.metadata.language_info.update(
+        version="3.99",
+        codemirror_mode={"name": "ipython"},
+        file_extension=".py",
+        mimetype="text/x-python",
+        nbconvert_exporter="python",
+        pygments_lexer="ipython3",
+    )
     used.metadata.widgets = {"state": {}}
     for number, cell in enumerate(cell for cell in used.cells if cell.cell_type == "code"):
         cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="seen")]
-        cell.execution_count, cell.metadata["execution"], cell.metadata["scrolled"] = number + 1, {"iopub.status.busy": "now"}, True
+        cell.execution_count, cell.metadata["execution"], cell.metadata["scrolled"] = (
+            number + 1,
+            {"iopub.status.busy": "now"},
+            True,
+        )
     nbformat.write(used, tmp_path / "used.ipynb")
-    subprocess.run([sys.executable, "-m", "nbstripout", *command[1:], str(tmp_path / "used.ipynb")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "nbstripout", *command[1:], str(tmp_path / "used.ipynb")], check=True
+    )
     assert nbformat.read(tmp_path / "used.ipynb", 4) == clean
 
 
 def test_the_hooks_pass_and_ruff_is_one_of_them():
     assert hooks()["ruff"]["entry"].startswith(".venv/bin/ruff check")
     found = [str(file) for file in NOTEBOOKS]
-    assert subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *shlex.split(hooks()["nbstripout"]["entry"])[1:], *found]).returncode == 0
-    assert subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", "."], cwd=ROOT).returncode == 0
+    assert (
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "nbstripout",
+                "--verify",
+                *shlex.split(hooks()["nbstripout"]["entry"])[1:],
+                *found,
+            ]
+        ).returncode
+        == 0
+    )
+    assert (
+        subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", "."], cwd=ROOT).returncode
+        == 0
+    )
 
 
 def test_make_help_lists_every_target():
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text()).group(1).split()
     assert all(f"make {target}" in shown for target in targets)
 
@@ -113,7 +153,9 @@ def test_the_readme_names_only_files_that_exist():
         assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS + SOLUTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+@pytest.mark.parametrize(
+    "file", NOTEBOOKS + SOLUTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}"
+)
 def test_notebooks_are_clean(file):
     notebook = nbformat.read(file, 4)
     nbformat.validate(notebook)
@@ -124,11 +166,15 @@ def test_notebooks_are_clean(file):
     assert notebook.cells[0].cell_type == "markdown"
     for cell in code:
         kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While)
-        assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(cell.source))), cell.source
+        assert not any(isinstance(node, kinds) for node in ast.walk(ast.parse(cell.source))), (
+            cell.source
+        )
         assert len(cell.source.splitlines()) <= 12
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS + SOLUTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+@pytest.mark.parametrize(
+    "file", NOTEBOOKS + SOLUTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}"
+)
 def test_prose_stands_before_and_after_the_code(file):
     """At most two code cells in a row, and a first cell that says what is to be learnt, how long it takes, and what is read and written."""
     cells = nbformat.read(file, 4).cells
@@ -146,8 +192,16 @@ def test_every_exercise_has_its_solution():
     for file in NOTEBOOKS[1:]:
         asked = nbformat.read(file, 4).cells[-1].source
         numbers = re.findall(r"^(\d)\. ", asked, re.M)
-        assert asked.startswith("## Exercises") and f"solutions/{file.name}" in asked and 3 <= len(numbers) <= 5, file
-        solved = "\n".join(cell.source for cell in nbformat.read(file.parent / "solutions" / file.name, 4).cells if cell.cell_type == "markdown")
+        assert (
+            asked.startswith("## Exercises")
+            and f"solutions/{file.name}" in asked
+            and 3 <= len(numbers) <= 5
+        ), file
+        solved = "\n".join(
+            cell.source
+            for cell in nbformat.read(file.parent / "solutions" / file.name, 4).cells
+            if cell.cell_type == "markdown"
+        )
         assert re.findall(r"^## (\d) ", solved, re.M) == numbers, file
 
 
@@ -173,7 +227,10 @@ def test_params_and_strategies_are_listed(capsys):
     shown = capsys.readouterr().out
     assert all(name in shown for name in STRATEGIES)
     assert main(["params", "alpha"]) == 0
-    assert capsys.readouterr().out == "# Training\n\nalpha: 0.5\n    number (probability), >= 0, <= 1\n    `hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)\n"
+    assert (
+        capsys.readouterr().out
+        == "# Training\n\nalpha: 0.5\n    number (probability), >= 0, <= 1\n    `hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)\n"
+    )
     assert main(["params", "alhpa"]) == 2
     assert "did you mean 'alpha'?" in capsys.readouterr().err
 
@@ -184,7 +241,9 @@ def test_every_help_has_an_example_that_parses(command, capsys):
         main([*command.split(), "--help"])
     shown = capsys.readouterr().out
     assert stopped.value.code == 0 and "example" in shown
-    for example in re.findall(r"^(?:example:)? *hybridlib (.*)$", shown[shown.index("example") :], re.M):
+    for example in re.findall(
+        r"^(?:example:)? *hybridlib (.*)$", shown[shown.index("example") :], re.M
+    ):
         if "--help" not in example:
             assert _parser().parse_args(shlex.split(example)).command
 
@@ -198,15 +257,27 @@ def test_a_reader_that_stops_reading_is_no_error():
 def test_the_package_does_not_print():
     allowed = {"cli.py"}
     for file in (ROOT / "hybridlib").glob("*.py"):
-        calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"]
+        calls = [
+            node
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+        ]
         assert file.name in allowed or not calls, file
 
 
 def test_every_public_function_is_documented_and_annotated():
     for file in (ROOT / "hybridlib").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name not in ("register", "factor", "validate"):
-                missing = [a.arg for a in node.args.args if a.annotation is None and a.arg not in ("self", "cls")]
+            if (
+                isinstance(node, ast.FunctionDef)
+                and not node.name.startswith("_")
+                and node.name not in ("register", "factor", "validate")
+            ):
+                missing = [
+                    a.arg
+                    for a in node.args.args
+                    if a.annotation is None and a.arg not in ("self", "cls")
+                ]
                 assert node.returns is not None and not missing, f"{file.name}: {node.name}"
 
 

@@ -59,7 +59,17 @@ STEPS = 60
 
 
 def params(**changes: object) -> Params:
-    values = {"strategy": "hybrid-averaged", "steps": STEPS, "batch_size": 16, "learning_rate": 5e-3, "validate_every": 20, "max_length": 64, "checkpoint_every": 1, "keep_best": True, "learn_temperature": True}
+    values = {
+        "strategy": "hybrid-averaged",
+        "steps": STEPS,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "validate_every": 20,
+        "max_length": 64,
+        "checkpoint_every": 1,
+        "keep_best": True,
+        "learn_temperature": True,
+    }
     return Params(**values | changes)
 
 
@@ -77,7 +87,11 @@ def inputs(fact_pairs, tiny_encoder, tmp_path_factory) -> Path:
 
 def start(inputs: Path, folder: Path, *writes: str) -> subprocess.Popen:
     """A run; with ``writes``, one that is killed in the middle of writing that many files from now."""
-    return subprocess.Popen([sys.executable, str(inputs / "program.py"), str(inputs), str(folder), *writes], stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        [sys.executable, str(inputs / "program.py"), str(inputs), str(folder), *writes],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -87,7 +101,10 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def records(folder: Path) -> list[dict]:
     timing = ("pairs_per_second", "tokens_per_second")
     lines = (folder / "training.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{name: value for name, value in json.loads(line).items() if name not in timing} for line in lines]
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in timing}
+        for line in lines
+    ]
 
 
 def test_ten_kills_change_nothing(inputs, tmp_path):
@@ -102,7 +119,9 @@ def test_ten_kills_change_nothing(inputs, tmp_path):
             assert list((killed / "checkpoints").glob("*.part"))
         else:
             process, limit = start(inputs, killed), time.time() + 60
-            while process.poll() is None and newest(killed) < before + further and time.time() < limit:
+            while (
+                process.poll() is None and newest(killed) < before + further and time.time() < limit
+            ):
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 0.05))
             assert process.poll() is None, "it ended before it was killed"
@@ -114,13 +133,21 @@ def test_ten_kills_change_nothing(inputs, tmp_path):
     assert start(inputs, killed).wait(120) == 0
     expected, found = weights(whole), weights(killed)
     assert 0 < reached[0] < reached[-1] < STEPS
-    assert expected.keys() == found.keys() and all(torch.equal(expected[name], found[name]) for name in expected)
+    assert expected.keys() == found.keys() and all(
+        torch.equal(expected[name], found[name]) for name in expected
+    )
     assert records(whole) == records(killed) and len(records(whole)) == STEPS + 1
     assert not (killed / "checkpoints").exists()
 
 
 def newest(folder: Path) -> int:
-    return max((int(file.stem.removeprefix("step-")) for file in (folder / "checkpoints").glob("step-*.pt")), default=0)
+    return max(
+        (
+            int(file.stem.removeprefix("step-"))
+            for file in (folder / "checkpoints").glob("step-*.pt")
+        ),
+        default=0,
+    )
 
 
 # ------------------------------------------------------------------------------------------- in this very process
@@ -137,7 +164,9 @@ def interrupted(inputs, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def interrupt(inputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+def interrupt(
+    inputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
+) -> None:
     from hybridlib import training
 
     real = training._Run._step
@@ -157,8 +186,12 @@ def run(inputs: Path, folder: Path, **changes: object) -> pd.DataFrame:
     pairs = pd.read_parquet(inputs / "pairs.parquet")
     from hybridlib.corpora import RetrievalCorpus
 
-    encoder = DualEncoder.load(inputs / "encoder", max_length=64, hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.1)
-    return train(params(**values), encoder, pairs, RetrievalCorpus.load(inputs / "validation"), folder)
+    encoder = DualEncoder.load(
+        inputs / "encoder", max_length=64, hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.1
+    )
+    return train(
+        params(**values), encoder, pairs, RetrievalCorpus.load(inputs / "validation"), folder
+    )
 
 
 def names(folder: Path) -> list[str]:
@@ -166,7 +199,12 @@ def names(folder: Path) -> list[str]:
 
 
 def test_the_last_ones_are_kept(interrupted):
-    assert names(interrupted) == ["best.pt", "step-00000005.pt", "step-00000006.pt", "step-00000007.pt"]
+    assert names(interrupted) == [
+        "best.pt",
+        "step-00000005.pt",
+        "step-00000006.pt",
+        "step-00000007.pt",
+    ]
 
 
 def test_it_goes_on_where_it_was(interrupted, inputs, caplog):
@@ -181,17 +219,26 @@ def test_a_torn_checkpoint_is_skipped_with_a_warning(damage, interrupted, inputs
     file = interrupted / "checkpoints" / "step-00000007.pt"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
-    file.write_bytes({"cut": content[: len(content) // 2], "flipped": content, "empty": b""}[damage])
+    file.write_bytes(
+        {"cut": content[: len(content) // 2], "flipped": content, "empty": b""}[damage]
+    )
     with caplog.at_level(logging.INFO, "hybridlib"):
         run(inputs, interrupted)
-    assert "step-00000007.pt: skipped, it is not whole" in caplog.text and "going on from" in caplog.text and "step-00000006.pt" in caplog.text
+    assert (
+        "step-00000007.pt: skipped, it is not whole" in caplog.text
+        and "going on from" in caplog.text
+        and "step-00000006.pt" in caplog.text
+    )
     run(inputs, tmp_path / "whole")
     expected, found = weights(tmp_path / "whole"), weights(interrupted)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_other_params_are_refused_unless_asked_for(interrupted, inputs):
-    with pytest.raises(InputError, match=r"step-00000007.pt: is of a run with other learning_rate \(0.005 then, 0.001 now\); set resume to `changed`"):
+    with pytest.raises(
+        InputError,
+        match=r"step-00000007.pt: is of a run with other learning_rate \(0.005 then, 0.001 now\); set resume to `changed`",
+    ):
         run(inputs, interrupted, learning_rate=1e-3)
     assert names(interrupted)[-1] == "step-00000007.pt"
     log = run(inputs, interrupted, learning_rate=1e-3, resume="changed")
@@ -203,7 +250,13 @@ def test_other_data_is_refused(interrupted, inputs):
     pairs.loc[0, "question"] += "?"
     encoder = DualEncoder.load(inputs / "encoder", max_length=64)
     with pytest.raises(InputError, match="other training pairs"):
-        train(params(steps=10, validate_every=4), encoder, pairs, corpus_from_pairs("validation", pairs[:20]), interrupted)
+        train(
+            params(steps=10, validate_every=4),
+            encoder,
+            pairs,
+            corpus_from_pairs("validation", pairs[:20]),
+            interrupted,
+        )
 
 
 def test_it_begins_anew_when_asked(interrupted, inputs, caplog):
@@ -212,11 +265,16 @@ def test_it_begins_anew_when_asked(interrupted, inputs, caplog):
     assert "going on" not in caplog.text and log["learning_rate"].max() < 2e-3
 
 
-def test_best_weights_of_steps_that_come_again_with_other_params_are_forgotten(inputs, tmp_path, monkeypatch):
+def test_best_weights_of_steps_that_come_again_with_other_params_are_forgotten(
+    inputs, tmp_path, monkeypatch
+):
     """From step 3 on again, whose state knows a validation that no later one surpasses; the best weights on disk are of step 4."""
     interrupt(inputs, tmp_path, monkeypatch, keep_checkpoints=10)
     folder = tmp_path / "checkpoints"
-    best, third = checkpoints.load(folder / "best.pt"), checkpoints.load(folder / "step-00000003.pt")
+    best, third = (
+        checkpoints.load(folder / "best.pt"),
+        checkpoints.load(folder / "step-00000003.pt"),
+    )
     assert best["step"] == 4
     for step in range(4, 8):
         (folder / f"step-{step:08d}.pt").unlink()
@@ -224,7 +282,9 @@ def test_best_weights_of_steps_that_come_again_with_other_params_are_forgotten(i
     checkpoints.save(folder / "step-00000003.pt", third)
     run(inputs, tmp_path, learning_rate=1e-3, resume="changed")
     found = weights(tmp_path)
-    assert not any(torch.equal(found[name], best["model"][name]) for name in found if found[name].ndim > 1)
+    assert not any(
+        torch.equal(found[name], best["model"][name]) for name in found if found[name].ndim > 1
+    )
 
 
 @pytest.mark.parametrize("damage", ["gone", "torn"])
@@ -255,12 +315,17 @@ def test_a_kill_while_the_checkpoints_are_removed(interrupted, inputs, tmp_path,
     assert removed and again["loss"].equals(whole["loss"])
     expected, found = weights(tmp_path / "whole"), weights(interrupted)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert not (interrupted / "checkpoints").exists() and not (interrupted / "checkpoints.part").exists()
+    assert (
+        not (interrupted / "checkpoints").exists()
+        and not (interrupted / "checkpoints.part").exists()
+    )
 
 
 def test_a_kill_while_writing_leaves_the_old_one(tmp_path, monkeypatch):
     checkpoints.save_step(tmp_path, 1, {"step": 1}, keep=2)
     with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("no space left")))
+        patch.setattr(
+            os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError("no space left"))
+        )
         checkpoints.save_step(tmp_path, 2, {"step": 2}, keep=2)
     assert checkpoints.latest(tmp_path)[1] == {"step": 1}

@@ -13,22 +13,41 @@ from hybridlib.significance import ClusteredMean, compare, holm, interval
 def table(values: np.ndarray, cells: int = 4) -> pd.DataFrame:
     """``values`` [questions, cells]: the same questions in every cell."""
     questions = np.repeat([f"q{i}" for i in range(len(values))], cells)
-    return pd.DataFrame({"question_id": questions, "cell": np.tile([f"c{i}" for i in range(cells)], len(values)), "value": values.ravel()})
+    return pd.DataFrame(
+        {
+            "question_id": questions,
+            "cell": np.tile([f"c{i}" for i in range(cells)], len(values)),
+            "value": values.ravel(),
+        }
+    )
 
 
 def test_mean_is_macro_over_cells_where_they_differ_in_size():
-    frame = pd.DataFrame({"question_id": ["a", "b", "c", "a"], "cell": ["x", "x", "x", "y"], "value": [1.0, 0.0, 0.5, 1.0]})
+    frame = pd.DataFrame(
+        {
+            "question_id": ["a", "b", "c", "a"],
+            "cell": ["x", "x", "x", "y"],
+            "value": [1.0, 0.0, 0.5, 1.0],
+        }
+    )
     assert ClusteredMean([frame]).mean() == pytest.approx((0.5 + 1.0) / 2)
 
 
 def test_some_cells_alone_are_as_if_there_were_no_others():
     frames = [table(np.random.default_rng(seed).random((30, 4))) for seed in range(2)]
-    frames = [frame[(frame["cell"] != "c2") | (frame["question_id"] < "q2")] for frame in frames]  # few questions in c2
+    frames = [
+        frame[(frame["cell"] != "c2") | (frame["question_id"] < "q2")] for frame in frames
+    ]  # few questions in c2
     everywhere = ClusteredMean(frames)
     everywhere.resampled(2000, 0)
     for cells in (["c2"], ["c1", "c2"], ["c0", "c3"]):
-        part, alone = everywhere.within(cells), ClusteredMean([frame[frame["cell"].isin(cells)] for frame in frames])
-        assert [part.mean(), *vars(interval(part)).values()] == pytest.approx([alone.mean(), *vars(interval(alone)).values()])
+        part, alone = (
+            everywhere.within(cells),
+            ClusteredMean([frame[frame["cell"].isin(cells)] for frame in frames]),
+        )
+        assert [part.mean(), *vars(interval(part)).values()] == pytest.approx(
+            [alone.mean(), *vars(interval(alone)).values()]
+        )
         assert part.index.equals(alone.index) and compare(part, alone).p == 1
     assert everywhere.mean() == ClusteredMean(frames).mean()
 
@@ -36,7 +55,10 @@ def test_some_cells_alone_are_as_if_there_were_no_others():
 def test_interval_takes_copies_of_a_question_as_one():
     """Four identical copies of each question tell no more than one of them."""
     values = np.random.default_rng(0).random(200)
-    alone, copied = (interval(ClusteredMean([table(np.repeat(values[:, None], n, axis=1), n)]), 4000) for n in (1, 4))
+    alone, copied = (
+        interval(ClusteredMean([table(np.repeat(values[:, None], n, axis=1), n)]), 4000)
+        for n in (1, 4)
+    )
     assert copied.high - copied.low == pytest.approx(alone.high - alone.low, rel=1e-9)
     expected = 2 * 1.96 * values.std() / np.sqrt(200)
     assert alone.high - alone.low == pytest.approx(expected, rel=0.06)
@@ -64,7 +86,10 @@ def test_a_difference_that_seeds_do_not_agree_on_is_not_claimed():
 def test_a_real_difference_is_found_and_its_sign_kept():
     rng = np.random.default_rng(1)
     values = rng.random((300, 4))
-    better = compare(ClusteredMean([table(values + 0.05 + 0.02 * rng.standard_normal((300, 4)))]), ClusteredMean([table(values)]))
+    better = compare(
+        ClusteredMean([table(values + 0.05 + 0.02 * rng.standard_normal((300, 4)))]),
+        ClusteredMean([table(values)]),
+    )
     assert better.low > 0.04 and better.high < 0.06 and better.p < 0.001
     assert better.mean == pytest.approx(0.05, abs=0.005)
 
@@ -81,7 +106,10 @@ def test_no_difference_is_claimed_about_as_often_as_promised():
 
 def test_the_exact_randomisation_p_of_a_small_case():
     """Three questions, all better by the same: 2 of the 8 tosses are as extreme."""
-    first, second = ClusteredMean([table(np.ones((3, 1)), 1)]), ClusteredMean([table(np.zeros((3, 1)), 1)])
+    first, second = (
+        ClusteredMean([table(np.ones((3, 1)), 1)]),
+        ClusteredMean([table(np.zeros((3, 1)), 1)]),
+    )
     assert compare(first, second, draws=20_000).p == pytest.approx(0.25, abs=0.02)
 
 

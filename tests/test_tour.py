@@ -45,28 +45,48 @@ def test_a_search_is_what_the_evaluation_ranks(here, corpus):
 def test_right_answers_are_marked_and_counted(here, corpus):
     question = corpus.queries["text"][0]
     whole = here.search(question, "hybrid", len(corpus.candidates))
-    assert (whole["right"] == display.RIGHT).sum() == len(corpus.qrels[corpus.qrels["query"] == 0]) == 3
+    assert (
+        (whole["right"] == display.RIGHT).sum()
+        == len(corpus.qrels[corpus.qrels["query"] == 0])
+        == 3
+    )
     assert "3 of the 3 right answers" in here.summary(whole, question)
-    assert "right is not known" in here.summary(here.search("something else", "hybrid"), "something else")
+    assert "right is not known" in here.summary(
+        here.search("something else", "hybrid"), "something else"
+    )
 
 
 def test_compare_asks_every_encoder(here, corpus):
     found = here.compare(corpus.queries["text"][0], 4)
-    assert found["strategy"].tolist() == ["x-y"] * 4 + ["hybrid"] * 4 and found["rank"].tolist() == [1, 2, 3, 4] * 2
+    assert (
+        found["strategy"].tolist() == ["x-y"] * 4 + ["hybrid"] * 4
+        and found["rank"].tolist() == [1, 2, 3, 4] * 2
+    )
 
 
 def test_the_panel_answers_every_widget(here, corpus):
     language, pick, question, strategy, results = here.panel(5).children
-    assert question.value == pick.value == here.questions("en")[0] and question.value in results.value and results.value.count("<tr>") == 6
+    assert (
+        question.value == pick.value == here.questions("en")[0]
+        and question.value in results.value
+        and results.value.count("<tr>") == 6
+    )
     seen = [results.value]
     language.value = "th"
-    assert pick.options == tuple(here.questions("th")) and question.value == pick.value == here.questions("th")[0]
+    assert (
+        pick.options == tuple(here.questions("th"))
+        and question.value == pick.value == here.questions("th")[0]
+    )
     seen.append(results.value)
     pick.value = pick.options[3]
     assert question.value == pick.options[3]
     seen.append(results.value)
     question.value = "<b>&"
-    assert "&lt;b&gt;&amp;" in results.value and "<b>&</b>" not in results.value and "not known" in results.value
+    assert (
+        "&lt;b&gt;&amp;" in results.value
+        and "<b>&</b>" not in results.value
+        and "not known" in results.value
+    )
     seen.append(results.value)
     strategy.value = "x-y"
     seen.append(results.value)
@@ -87,21 +107,38 @@ def test_without_ipywidgets_the_panel_says_what_to_do(here, monkeypatch):
         here.panel()
 
 
-def test_missing_encoders_are_trained_with_a_word_on_how_long(corpus, tiny_encoder, monkeypatch, caplog):
+def test_missing_encoders_are_trained_with_a_word_on_how_long(
+    corpus, tiny_encoder, monkeypatch, caplog
+):
     asked = []
     monkeypatch.setattr(Study, "is_done", lambda self, step: self.params.strategy == "x-y")
-    monkeypatch.setattr(pipeline, "run_missing", lambda study, step: asked.append((study.params.strategy, step)))
+    monkeypatch.setattr(
+        pipeline, "run_missing", lambda study, step: asked.append((study.params.strategy, step))
+    )
     monkeypatch.setattr(Study, "evaluation_corpus", lambda self: corpus)
-    monkeypatch.setattr(tour, "load_encoder", lambda params, source: DualEncoder.load(str(tiny_encoder)))
+    monkeypatch.setattr(
+        tour, "load_encoder", lambda params, source: DualEncoder.load(str(tiny_encoder))
+    )
     with caplog.at_level(logging.WARNING):
         opened = Tour.open(Params(strategies=["untrained", "x-y", "hybrid"]))
-    assert asked == [("untrained", "evaluation"), ("hybrid", "evaluation")] and list(opened.encoders) == ["untrained", "x-y", "hybrid"]
-    assert "not trained yet, made now and once: untrained, hybrid; " in caplog.text and "minutes" in caplog.text
+    assert asked == [("untrained", "evaluation"), ("hybrid", "evaluation")] and list(
+        opened.encoders
+    ) == ["untrained", "x-y", "hybrid"]
+    assert (
+        "not trained yet, made now and once: untrained, hybrid; " in caplog.text
+        and "minutes" in caplog.text
+    )
 
 
 def test_tables_of_texts_keep_each_scripts_direction_and_escape_it():
-    shown = display.texts(pd.DataFrame({"lang": ["ar"], "text": ["<i>\u0645\u0627"], "score": [0.12345]})).to_html()
-    assert "unicode-bidi: plaintext" in shown and "&lt;i&gt;\u0645\u0627" in shown and ">0.123<" in shown
+    shown = display.texts(
+        pd.DataFrame({"lang": ["ar"], "text": ["<i>\u0645\u0627"], "score": [0.12345]})
+    ).to_html()
+    assert (
+        "unicode-bidi: plaintext" in shown
+        and "&lt;i&gt;\u0645\u0627" in shown
+        and ">0.123<" in shown
+    )
 
 
 def test_the_example_query_is_english_where_there_is_one(corpus):
@@ -116,4 +153,6 @@ def test_a_result_list_may_be_empty(corpus):
 def test_top_of_query_reads_a_saved_ranking(corpus, tmp_path, here):
     ranking = rank(*encode_corpus(here.encoders["hybrid"], corpus), corpus, top_k=3)
     ranking.save(tmp_path)
-    assert display.top_of_query(corpus, Ranking.load(tmp_path), 2).equals(display.top_of_query(corpus, ranking, 2))
+    assert display.top_of_query(corpus, Ranking.load(tmp_path), 2).equals(
+        display.top_of_query(corpus, ranking, 2)
+    )

@@ -23,7 +23,16 @@ pytestmark = pytest.mark.ui
 playwright = pytest.importorskip("playwright.sync_api")
 NOTEBOOKS = sorted(file.name for file in (ROOT / "notebooks").glob("*.ipynb"))
 SCREENSHOTS = ROOT / "build" / "screenshots"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 STRATEGIES = ["untrained", "hybrid"]
 SECONDS = 300 * 1000  # for a notebook, in Playwright's milliseconds
 CELLS = "document.querySelectorAll('.jp-Notebook .jp-Cell')"
@@ -35,13 +44,25 @@ TRACEBACK = "Traceback (most recent call last)"
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which the smoke study is finished and the notebooks are set to it."""
     clone = fresh_clone(tmp_path_factory.mktemp("ui") / "hybridlib")
-    values = {**yaml.safe_load((clone / "params" / "smoke.yaml").read_text()), "strategies": STRATEGIES}
+    values = {
+        **yaml.safe_load((clone / "params" / "smoke.yaml").read_text()),
+        "strategies": STRATEGIES,
+    }
     (clone / "ui.yaml").write_text(yaml.safe_dump(values))
-    done = subprocess.run([".venv/bin/hybridlib", "run", "ui.yaml"], cwd=clone, env=user_environment(clone), capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [".venv/bin/hybridlib", "run", "ui.yaml"],
+        cwd=clone,
+        env=user_environment(clone),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-300:]}"
     for name in NOTEBOOKS:
         notebook = nbformat.read(clone / "notebooks" / name, 4)
-        cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+        cell = next(
+            cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+        )
         cell.source += "\n" + "\n".join(f"{key} = {value!r}" for key, value in values.items())
         nbformat.write(notebook, clone / "notebooks" / name)
     return clone
@@ -56,9 +77,14 @@ def lab(project: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.BrowserContext]:
     """A headless Chromium of the system, with nothing in it."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if not found:
-        pytest.fail("no Chromium found. Debian and Ubuntu: apt-get install chromium. Elsewhere: install it and set CHROMIUM to its path.", pytrace=False)
+        pytest.fail(
+            "no Chromium found. Debian and Ubuntu: apt-get install chromium. Elsewhere: install it and set CHROMIUM to its path.",
+            pytrace=False,
+        )
     with playwright.sync_playwright() as tools:
         context = tools.chromium.launch_persistent_context(
             str(tmp_path_factory.mktemp("browser")), executable_path=found, headless=True, args=FLAGS, viewport={"width": 1300, "height": 1000}, extra_http_headers={"Authorization": f"token {TOKEN}"},
@@ -100,32 +126,51 @@ def run_all(page: playwright.Page, lab: str, name: str) -> None:
 
 def errors(page: playwright.Page) -> list[str]:
     shown = page.locator(STDERR, has_text=TRACEBACK).all_text_contents()
-    return [text[-2000:] for text in shown] + [text for text in ("Error displaying widget", "Loading widget...") if page.get_by_text(text).count()]
+    return [text[-2000:] for text in shown] + [
+        text
+        for text in ("Error displaying widget", "Loading widget...")
+        if page.get_by_text(text).count()
+    ]
 
 
 def photograph(page: playwright.Page, name: str) -> None:
     """The whole notebook on one picture."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    height = page.evaluate("Math.max(...[...document.querySelectorAll('.jp-WindowedPanel-outer')].map(panel => panel.scrollHeight))")
+    height = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('.jp-WindowedPanel-outer')].map(panel => panel.scrollHeight))"
+    )
     page.set_viewport_size({"width": 1300, "height": min(int(height) + 150, 16_000)})
-    page.evaluate("document.querySelectorAll('.jp-WindowedPanel-outer').forEach(panel => panel.scrollTop = 0)")
+    page.evaluate(
+        "document.querySelectorAll('.jp-WindowedPanel-outer').forEach(panel => panel.scrollTop = 0)"
+    )
     page.wait_for_timeout(1000)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_run_all_shows_every_figure_and_no_error(name: str, page: playwright.Page, lab: str, project: Path):
+def test_run_all_shows_every_figure_and_no_error(
+    name: str, page: playwright.Page, lab: str, project: Path
+):
     run_all(page, lab, name)
     photograph(page, Path(name).stem)
     assert errors(page) == []
     cells = nbformat.read(project / "notebooks" / name, 4).cells
     assert page.evaluate(f"{CELLS}.length") == len(cells)
-    drawn = [number for number, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.splitlines()[-1].strip() == "figure"]
-    widths = page.evaluate(f"numbers => numbers.map(n => Math.max(0, ...[...{CELLS}[n].querySelectorAll('.jp-OutputArea img')].map(image => image.naturalWidth)))", drawn)
+    drawn = [
+        number
+        for number, cell in enumerate(cells)
+        if cell.cell_type == "code" and cell.source.splitlines()[-1].strip() == "figure"
+    ]
+    widths = page.evaluate(
+        f"numbers => numbers.map(n => Math.max(0, ...[...{CELLS}[n].querySelectorAll('.jp-OutputArea img')].map(image => image.naturalWidth)))",
+        drawn,
+    )
     assert drawn and min(widths) > 300, dict(zip(drawn, widths))
 
 
-def test_a_notebook_is_saved_with_its_results_and_stays_small(page: playwright.Page, lab: str, project: Path):
+def test_a_notebook_is_saved_with_its_results_and_stays_small(
+    page: playwright.Page, lab: str, project: Path
+):
     run_all(page, lab, "03_evaluation.ipynb")
     page.keyboard.press("Control+s")
     page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current:not(.jp-mod-dirty)").wait_for()
@@ -136,9 +181,13 @@ def test_a_notebook_is_saved_with_its_results_and_stays_small(page: playwright.P
     assert file.stat().st_size < 1_000_000
 
 
-def test_a_misspelt_parameter_says_so_in_the_notebook(page: playwright.Page, lab: str, project: Path):
+def test_a_misspelt_parameter_says_so_in_the_notebook(
+    page: playwright.Page, lab: str, project: Path
+):
     notebook = nbformat.read(project / "notebooks" / "04_bias_analysis.ipynb", 4)
-    next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])).source += "\nalhpa = 0.4"
+    next(
+        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+    ).source += "\nalhpa = 0.4"
     nbformat.write(notebook, project / "notebooks" / "misspelt.ipynb")
     run_all(page, lab, "misspelt.ipynb")
     assert "did you mean 'alpha'?" in "".join(errors(page))
@@ -146,7 +195,9 @@ def test_a_misspelt_parameter_says_so_in_the_notebook(page: playwright.Page, lab
 
 def test_the_tour_answers_clicks_and_typing(page: playwright.Page, lab: str):
     run_all(page, lab, "00_tour.ipynb")
-    panel = page.locator(".jp-OutputArea .jupyter-widgets.widget-vbox", has=page.locator(".widget-toggle-buttons"))
+    panel = page.locator(
+        ".jp-OutputArea .jupyter-widgets.widget-vbox", has=page.locator(".widget-toggle-buttons")
+    )
     results = panel.locator(".widget-html").last
     results.locator("table").wait_for()
     shown = [results.inner_text()]
