@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridlib.samplers import STRATEGIES, Batch, PairTable, strategy
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import STRATEGIES, Batch, strategy
 
 
 @strategy(

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridlib import losses
-from hybridlib.samplers import STRATEGIES, Batch, PairTable, choose, languages_of, strategy
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import STRATEGIES, Batch, choose, languages_of, strategy
+from hybridlib.training import loss
 
 
 def multi_positive(
@@ -28,13 +29,13 @@ def multi_positive(
     scores = queries @ passages.T / (temperature * _of_batch["temperature"])
     positive = query_groups[:, None] == passage_groups[None, :]
     negatives = scores.masked_fill(
-        positive | (passage_groups == losses.NOBODY)[None, :], float("-inf")
+        positive | (passage_groups == loss.NOBODY)[None, :], float("-inf")
     ).logsumexp(1, keepdim=True)
     each = torch.logaddexp(scores, negatives) - scores
     return ((each * positive).sum(1) / positive.sum(1)).mean()
 
 
-losses.info_nce = multi_positive
+loss.info_nce = multi_positive
 _of_batch = {"temperature": 1.0}  # of the batch that was drawn last, as a multiple of the parameter
 STEPS = 60  # of every trial
 

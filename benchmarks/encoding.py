@@ -15,8 +15,8 @@ import time
 
 import numpy as np
 
-from hybridlib.corpora import load_lareqa
-from hybridlib.encoder import DualEncoder, micro_batches
+from hybridlib.data.lareqa import load_lareqa
+from hybridlib.model.encoder import DualEncoder, micro_batches
 
 
 def main() -> None:

@@ -23,8 +23,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from hybridlib import corpora, evaluation, exchange, retrieval
-from hybridlib.corrections import unit
+from hybridlib.data import corpus as data_corpus
+from hybridlib.data import lareqa
+from hybridlib.evaluation import metrics
+from hybridlib.retrieval import rank, trec
+from hybridlib.retrieval.corrections import unit
 
 MEASURES = [
     ir_measures.AP,
@@ -50,7 +53,7 @@ def main() -> None:
         help="share of the queries that the slow way is timed on",
     )
     options = options.parse_args()
-    corpus = corpora.load_lareqa(options.corpus_path, "xquad-r", options.languages)
+    corpus = lareqa.load_lareqa(options.corpus_path, "xquad-r", options.languages)
     rng = np.random.default_rng(0)
     queries, candidates = (
         unit(rng.standard_normal((len(frame), options.dimension)))
@@ -61,11 +64,11 @@ def main() -> None:
     for _ in range(options.repeats):
         product.append(timed(lambda: torch.from_numpy(queries) @ torch.from_numpy(candidates).T))
         ours.append(
-            timed(lambda: evaluation.summarise(retrieval.rank(queries, candidates, corpus), corpus))
+            timed(lambda: metrics.summarise(rank.rank(queries, candidates, corpus), corpus))
         )
     ratios = [b / a for a, b in zip(product, ours)]
     with peak_memory() as peak:
-        evaluation.summarise(retrieval.rank(queries, candidates, corpus), corpus)
+        metrics.summarise(rank.rank(queries, candidates, corpus), corpus)
     slow = each_on_its_own(corpus, queries, candidates, options.share)
 
     print(
@@ -89,7 +92,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def each_on_its_own(
-    corpus: corpora.RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray, share: float
+    corpus: data_corpus.RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray, share: float
 ) -> float:
     """Seconds for every setting by itself, scaled up from a share of its queries."""
     names, ids = corpus.queries["query_id"].to_numpy(), corpus.candidates["candidate_id"].to_numpy()
@@ -101,12 +104,10 @@ def each_on_its_own(
         }
     )
     total = 0.0
-    for asked, target in exchange.targets(corpus):
+    for asked, target in trec.targets(corpus):
         rows = np.flatnonzero(corpus.queries["lang"] == asked)
         sample = rows[: max(1, round(len(rows) * share))]
-        columns = np.flatnonzero(
-            (corpus.candidates["lang"] == target) | (target == evaluation.POOL)
-        )
+        columns = np.flatnonzero((corpus.candidates["lang"] == target) | (target == metrics.POOL))
         wanted = qrels[qrels["query_id"].isin(names[sample]) & qrels["doc_id"].isin(ids[columns])]
 
         def score(

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from hybridlib import plots
-from hybridlib.index import search
+from hybridlib.figures import style
+from hybridlib.retrieval.search import search
 
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)  # corpus sizes of the table, as shares of --passages
 Result = tuple[np.ndarray, np.ndarray]
@@ -187,7 +187,7 @@ def draw(
 ) -> None:
     """Median time against corpus size, both on logarithmic scales, bars from the fastest run to the slowest, and what
     a cost in proportion to the passages would be from the largest corpus down."""
-    figure = Figure(figsize=(plots.WIDTH, 4.5), layout="constrained")
+    figure = Figure(figsize=(style.WIDTH, 4.5), layout="constrained")
     axes = figure.add_subplot(
         xscale="log", yscale="log", xlabel="passages", ylabel="seconds (lower is better)"
     )
@@ -204,13 +204,13 @@ def draw(
         )
     last = np.median(times[names[0], sizes[-1]][:, 0])
     axes.plot(
-        sizes, last * np.array(sizes) / sizes[-1], color=plots.GREY, linestyle=":", label="linear"
+        sizes, last * np.array(sizes) / sizes[-1], color=style.GREY, linestyle=":", label="linear"
     )
     axes.set_title(
         f"Best {options.k} of each of {options.queries:,} queries, {options.dimension} dimensions, {options.threads} threads"
     )
     axes.legend()
-    plots.save(figure, options.figures, "large_corpus")
+    style.save(figure, options.figures, "large_corpus")
     print(f"drawn: {options.figures / 'large_corpus.png'} and .svg")
 
 

@@ -32,11 +32,15 @@ from accelerate import Accelerator
 from matplotlib import pyplot
 from torch.profiler import ProfilerActivity, profile
 
-from hybridlib import training
-from hybridlib.corpora import corpus_from_pairs, load_lareqa, load_parallel, pairs_from_lareqa
-from hybridlib.encoder import DualEncoder
-from hybridlib.params import XQUAD_LANGUAGES, Params
-from hybridlib.samplers import PairTable, draw_batch
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import draw_batch
+from hybridlib.config.parameters import XQUAD_LANGUAGES
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import corpus_from_pairs
+from hybridlib.data.lareqa import load_lareqa, pairs_from_lareqa
+from hybridlib.data.pairs import load_parallel
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.training import loop, setup
 
 PARTS = ("speed", "cached", "memory", "profile")
 DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -265,7 +269,7 @@ def _encoder(options: argparse.Namespace) -> DualEncoder:
 
 
 def _ours(options: argparse.Namespace, pairs: pd.DataFrame, params: Params) -> Step:
-    run = training._Run(
+    run = loop._Run(
         params,
         Accelerator(),
         _encoder(options),
@@ -298,7 +302,7 @@ def _theirs(options: argparse.Namespace, pairs: pd.DataFrame, params: Params) ->
 
     def step(number: int) -> float:
         for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * training._rate_factor(params, number)
+            group["lr"] = params.learning_rate * setup._rate_factor(params, number)
         batch = draw_batch(params.strategy, table, params.seed, number, params.batch_size)
         questions, passages = batch.texts(pairs)
         model.train()

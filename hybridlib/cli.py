@@ -20,9 +20,17 @@ EXAMPLES = """examples:
   hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results
   hybridlib params alpha steps
   hybridlib COMMAND --help"""
+
+
 STUDY_EXAMPLE = "example: hybridlib run params/quickstart.yaml -p alpha 0.3 -p study my-study"
+
+
 COMPARE_EXAMPLE = "example: hybridlib compare outputs/reference/quickstart"
+
+
 EXPORT_EXAMPLE = "example: hybridlib export params/quickstart.yaml --out outputs/reference"
+
+
 EVALUATE_EXAMPLE = "example: hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results"
 
 
@@ -234,14 +242,14 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from hybridlib.params import Params, parse_overrides
-    from hybridlib.pipeline import Outcome, run_study
-    from hybridlib.study import NOTEBOOKS, Study
+    from hybridlib.config.params import Params, parse_overrides
+    from hybridlib.study.folder import NOTEBOOKS, Study
+    from hybridlib.study.runner import Outcome, run_study
 
     params = Params.load(options.params, parse_overrides(options.p))
 
     if options.dry_run:
-        from hybridlib import plan
+        from hybridlib.study import plan
 
         print(
             plan.describe(
@@ -280,19 +288,19 @@ def _show_tables(folder: Path) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from hybridlib import reference
+    from hybridlib.config.params import Params, parse_overrides
     from hybridlib.files import resolve
-    from hybridlib.params import Params, parse_overrides
-    from hybridlib.study import Study
+    from hybridlib.study import export
+    from hybridlib.study.folder import Study
 
-    file = reference.grid_of(options.params)
+    file = export.grid_of(options.params)
     moved = (
         {}
         if file == resolve(options.params)
         else {"output_dir": str(file.parent.parent), "study": file.parent.name}
     )  # an export may lie anywhere
     study = Study(Params.load(file, {**moved, **parse_overrides(options.p)}))
-    folder = reference.compare(study)
+    folder = export.compare(study)
     _show_tables(folder)
     print(
         f"Tables and figures of {len(study.finished_runs())} of {len(study.cells())} runs: {folder}"
@@ -301,12 +309,12 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from hybridlib import reference
-    from hybridlib.params import Params, parse_overrides
-    from hybridlib.study import Study
+    from hybridlib.config.params import Params, parse_overrides
+    from hybridlib.study import export
+    from hybridlib.study.folder import Study
 
     study = Study(Params.load(options.params, parse_overrides(options.p)))
-    exported = reference.export(study, options.out)
+    exported = export.export(study, options.out)
     print(
         f"exported {len(exported)} of {len(study.cells())} runs to {options.out / study.params.study}"
     )
@@ -314,11 +322,13 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from hybridlib import corpora, evaluation, exchange, retrieval
+    from hybridlib.config.params import Params
+    from hybridlib.data import prepare
+    from hybridlib.distributed import place, processes
+    from hybridlib.evaluation import evaluate, metrics
     from hybridlib.files import check_writable
-    from hybridlib.params import Params
-    from hybridlib.processes import place, processes
-    from hybridlib.study import load_encoder
+    from hybridlib.retrieval import rank, trec
+    from hybridlib.study.folder import load_encoder
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         processes()
@@ -354,33 +364,33 @@ def _evaluate(options: argparse.Namespace) -> int:
             "--vectors with --corrections: corrected vectors are held in memory; leave one of them out"
         )
     check_writable(options.out)
-    corpus = corpora.evaluation_corpus(params)
-    evaluation.check_corrections(params, corpus)
+    corpus = prepare.evaluation_corpus(params)
+    evaluate.check_corrections(params, corpus)
     encoder = load_encoder(params, options.encoder)
-    vectors = retrieval.encode_corpus(encoder, corpus, params.encode_tokens, folder=options.vectors)
-    ranking = retrieval.rank(*vectors, corpus, params.top_k, params.score_block, progress=True)
+    vectors = rank.encode_corpus(encoder, corpus, params.encode_tokens, folder=options.vectors)
+    ranking = rank.rank(*vectors, corpus, params.top_k, params.score_block, progress=True)
     metrics = {
         "encoder": options.encoder,
         "pooling": encoder.pooling,
         "prefixes": encoder.prefixes,
         "max_length": encoder.max_length,
-        **evaluation.summarise(ranking, corpus, params.top_k),
+        **metrics.summarise(ranking, corpus, params.top_k),
     }
-    corrected = evaluation.corrected(params, encoder, corpus, *vectors)
-    metrics["corrections"] = evaluation.summarise_corrected(params, corrected, corpus)
+    corrected = evaluate.corrected(params, encoder, corpus, *vectors)
+    metrics["corrections"] = evaluate.summarise_corrected(params, corrected, corpus)
     if place()[0] > 0:
         return 0  # its share of the encoding is done
-    evaluation.write_results(options.out, metrics, ranking, corpus, corrected)
+    evaluate.write_results(options.out, metrics, ranking, corpus, corrected)
     if options.trec:
-        exchange.write_trec(
+        trec.write_trec(
             options.out / "trec", corpus, *vectors, options.trec_depth or None, params.score_block
         )
     print(
         f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates ({corpus.candidate_text}), {len(corpus.languages)} languages"
     )
     columns = {
-        "as it is": evaluation.headline(metrics),
-        **{name: evaluation.headline(part) for name, part in metrics["corrections"].items()},
+        "as it is": metrics.headline(metrics),
+        **{name: metrics.headline(part) for name, part in metrics["corrections"].items()},
     }
     print(pd.DataFrame(columns).to_string(float_format=lambda value: f"{value:.4f}"))
     needs: dict[str, list[str]] = {}
@@ -398,7 +408,8 @@ def _here(path: str | None) -> Path | None:
 
 
 def _params(options: argparse.Namespace) -> int:
-    from hybridlib.params import Params, describe
+    from hybridlib.config.describe import describe
+    from hybridlib.config.params import Params
 
     for name in options.names:
         if name not in Params.model_fields:
@@ -418,7 +429,8 @@ def _params(options: argparse.Namespace) -> int:
 
 
 def _strategies(options: argparse.Namespace) -> int:
-    from hybridlib.samplers import STRATEGIES, UNTRAINED
+    from hybridlib.batching.strategies import STRATEGIES
+    from hybridlib.config.parameters import UNTRAINED
 
     print(f"{UNTRAINED:<14} the encoder as it is")
     for name, entry in STRATEGIES.items():

@@ -33,7 +33,7 @@ def shared_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def fact_pairs() -> pd.DataFrame:
     """Some of the built-in facts in three languages: 150 pairs in each."""
-    from hybridlib.facts import facts, phrase
+    from hybridlib.data.facts import facts, phrase
 
     return phrase(facts()[::12], FACT_LANGUAGES, seed=0, variants=1)
 
@@ -41,7 +41,7 @@ def fact_pairs() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, fact_pairs: pd.DataFrame) -> Path:
     """A folder with a one-layer encoder of width 32, never trained."""
-    from hybridlib.encoder import make_encoder, make_tokenizer
+    from hybridlib.model.built_in import make_encoder, make_tokenizer
 
     folder = tmp_path_factory.mktemp("tiny") / "encoder"
     tokenizer = make_tokenizer([*fact_pairs["question"], *fact_pairs["passage"]], 600)
@@ -54,8 +54,8 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, fact_pairs: pd.DataFr
 @pytest.fixture
 def strategies_as_before() -> Iterator[None]:
     """Forgets the strategies that a test registers, and the plugins that it loads."""
-    from hybridlib import plugins
-    from hybridlib.samplers import STRATEGIES
+    from hybridlib.batching import plugins
+    from hybridlib.batching.strategies import STRATEGIES
 
     places = (STRATEGIES, plugins._loaded)
     before = [dict(place) for place in places]

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridlib.encoder import DualEncoder
-from hybridlib.facts import facts, phrase
-from hybridlib.params import Params
-from hybridlib.training import BatchScores, batch_scores
+from hybridlib.config.params import Params
+from hybridlib.data.facts import facts, phrase
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.training.inspect import BatchScores, batch_scores
 
 
 @pytest.fixture(scope="module")

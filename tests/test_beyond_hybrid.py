@@ -10,20 +10,22 @@ import pytest
 import torch
 from toys import pair_table
 
-from hybridlib import losses, plugins, samplers
+from hybridlib.batching import plugins, strategies
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.training import loss as training_loss
 
 PLUGIN = "benchmarks/beyond_hybrid.py"
-GROUPS = torch.tensor([0, 1, 0, 2, 1, losses.NOBODY])
+GROUPS = torch.tensor([0, 1, 0, 2, 1, training_loss.NOBODY])
 
 
 @pytest.fixture
 def trials(monkeypatch: pytest.MonkeyPatch, strategies_as_before: None) -> SimpleNamespace:
     """The plugin as it is loaded, and everything as it was when the test is over."""
-    plain = losses.info_nce
-    monkeypatch.setattr(losses, "info_nce", plain)
+    plain = training_loss.info_nce
+    monkeypatch.setattr(training_loss, "info_nce", plain)
     plugins.load([PLUGIN])
     return SimpleNamespace(
-        table=samplers.PairTable(pair_table(40)), plain=plain, multi=losses.info_nce
+        table=PairTable(pair_table(40)), plain=plain, multi=training_loss.info_nce
     )
 
 
@@ -53,7 +55,9 @@ def test_every_positive_stands_against_the_negatives_alone(trials):
     for query, group in zip(queries, GROUPS[:5]):
         scores = [math.exp(float(query @ passage) / 0.1) for passage in passages]
         negatives = sum(
-            score for score, other in zip(scores, GROUPS) if other not in (group, losses.NOBODY)
+            score
+            for score, other in zip(scores, GROUPS)
+            if other not in (group, training_loss.NOBODY)
         )
         expected.append(
             np.mean(
@@ -76,19 +80,19 @@ def test_every_positive_stands_against_the_negatives_alone(trials):
 
 
 def test_the_averages_leave_the_loss_alone(strategies_as_before):
-    plain = losses.info_nce
+    plain = training_loss.info_nce
     plugins.load(["benchmarks/averaged.py"])
-    assert losses.info_nce is plain
+    assert training_loss.info_nce is plain
     assert {
-        name: samplers.STRATEGIES[name].trained_share
+        name: strategies.STRATEGIES[name].trained_share
         for name in ("hybrid-averaged-half", "x-x-mono-averaged")
     } == {"hybrid-averaged-half": 0.5, "x-x-mono-averaged": 0.75}
-    table = samplers.PairTable(pair_table(40))
+    table = PairTable(pair_table(40))
     for name, averaged in (("hybrid", "hybrid-averaged-half"), ("x-x-mono", "x-x-mono-averaged")):
         for step in range(5):
             assert (
-                samplers.draw_batch(averaged, table, 0, step, 16).questions
-                == samplers.draw_batch(name, table, 0, step, 16).questions
+                strategies.draw_batch(averaged, table, 0, step, 16).questions
+                == strategies.draw_batch(name, table, 0, step, 16).questions
             ).all()
 
 
@@ -97,7 +101,7 @@ def test_the_averages_leave_the_loss_alone(strategies_as_before):
 )
 def test_the_languages_of_a_batch(name, languages, trials):
     lang = trials.table.frame["lang"].to_numpy()
-    batches = [samplers.draw_batch(name, trials.table, 0, step, 16) for step in range(20)]
+    batches = [strategies.draw_batch(name, trials.table, 0, step, 16) for step in range(20)]
     assert {len({*lang[batch.questions], *lang[batch.passages]}) for batch in batches} <= languages
     assert any((lang[batch.questions] != lang[batch.passages]).any() for batch in batches) == (
         name != "hybrid-multi"
@@ -106,7 +110,7 @@ def test_the_languages_of_a_batch(name, languages, trials):
 
 def test_a_multi_positive_batch_holds_each_question_in_two_languages(trials):
     frame = trials.table.frame
-    rows = samplers.draw_batch("multi-positive", trials.table, 0, 1, 16).questions
+    rows = strategies.draw_batch("multi-positive", trials.table, 0, 1, 16).questions
     assert (
         len(set(rows)) == 16
         and frame.iloc[rows].groupby("pair_id")["lang"].nunique().tolist() == [2] * 8
@@ -120,7 +124,7 @@ def test_a_multi_positive_batch_holds_each_question_in_two_languages(trials):
 def test_alpha_changes_over_the_run(name, early, late, trials):
     def regimes(steps):
         return [
-            samplers.draw_batch(name, trials.table, seed, step, 16).regime
+            strategies.draw_batch(name, trials.table, seed, step, 16).regime
             for seed in range(30)
             for step in steps
         ]
@@ -133,7 +137,7 @@ def test_alpha_changes_over_the_run(name, early, late, trials):
 def test_each_kind_of_batch_has_its_temperature(name, sharp, trials):
     seen = set()
     for step in range(1, 11):
-        regime = samplers.draw_batch(name, trials.table, 0, step, 16).regime
+        regime = strategies.draw_batch(name, trials.table, 0, step, 16).regime
         loss, whole, half = loss_of(trials)
         assert loss == pytest.approx(half if regime == sharp else whole)
         seen.add(regime)

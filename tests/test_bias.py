@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores, sorted_ranks
 
-from hybridlib import bias
+from hybridlib.evaluation import bias
 
 
 def parallel(questions: int):

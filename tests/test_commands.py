@@ -18,7 +18,7 @@ import pytest
 import yaml
 from clones import ROOT, ask, fresh_clone, jupyter_lab, user_environment
 
-from hybridlib.params import XQUAD_LANGUAGES
+from hybridlib.config.parameters import XQUAD_LANGUAGES
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = (
@@ -149,10 +149,10 @@ COMMANDS = {
         instead=(("RUN", "encoder-x-y-s0"),), prints="encoder-x-y-s0: 04_bias_analysis kept"
     ),
     # docs/training.md
-    "accelerate launch --multi_gpu --num_processes 4 -m hybridlib.training --params my-study.yaml -p encoder path/to/encoder -p strategy hybrid -p seed 0": How(
+    "accelerate launch --multi_gpu --num_processes 4 -m hybridlib.study.launch --params my-study.yaml -p encoder path/to/encoder -p strategy hybrid -p seed 0": How(
         why_not="needs GPUs; test_launch.py starts accelerate on the CPU"
     ),
-    "torchrun --nproc-per-node 2 -m hybridlib.training --params my-study.yaml -p encoder path/to/encoder -p strategy hybrid -p seed 0": How(
+    "torchrun --nproc-per-node 2 -m hybridlib.study.launch --params my-study.yaml -p encoder path/to/encoder -p strategy hybrid -p seed 0": How(
         environment=(("ACCELERATE_USE_CPU", "true"),),
         leaves=("outputs/my-study/encoder-hybrid-s0/model/model.safetensors",),
         leaves_not=("outputs/my-study/built-in-hybrid-s0",),

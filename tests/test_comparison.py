@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 from toys import LANGUAGES, random_corpus, rank_scores
 
-from hybridlib import comparison, evaluation, reference
 from hybridlib.cli import main
-from hybridlib.corpora import RetrievalCorpus
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
+from hybridlib.evaluation import evaluate
+from hybridlib.evaluation import metrics as evaluation_metrics
 from hybridlib.files import write_json
-from hybridlib.params import Params
-from hybridlib.study import Study
+from hybridlib.study import comparison, export
+from hybridlib.study.folder import Study
 
 STRATEGIES = ["untrained", "x-x-mono", "x-y", "hybrid", "hybrid-0.25"]
 
@@ -46,12 +48,10 @@ def study(tmp_path: Path, rng: np.random.Generator, corpus: RetrievalCorpus) -> 
         )
         run.run.mkdir(parents=True)
         metrics = {
-            **evaluation.summarise(ranking, corpus),
-            "corrections": evaluation.summarise_corrected(
-                run.params, {"centering": centred}, corpus
-            ),
+            **evaluation_metrics.summarise(ranking, corpus),
+            "corrections": evaluate.summarise_corrected(run.params, {"centering": centred}, corpus),
         }
-        evaluation.write_results(run.run, metrics, ranking, corpus, {"centering": centred})
+        evaluate.write_results(run.run, metrics, ranking, corpus, {"centering": centred})
         run.params.save(run.run / "params.yaml")
         manifest = {
             "seed": run.params.seed,
@@ -86,7 +86,7 @@ def test_intervals_are_of_the_runs_figures(study):
         metrics = [
             run.metrics() for run in study.finished_runs() if run.params.strategy == strategy
         ]
-        for setting in evaluation.SETTINGS:
+        for setting in evaluation_metrics.SETTINGS:
             assert table.loc[(strategy, setting), "mean"] == pytest.approx(
                 np.mean([part["settings"][setting]["map"] for part in metrics])
             )
@@ -98,10 +98,10 @@ def test_intervals_are_of_the_runs_figures(study):
 
 def test_the_arrows_of_the_plane_end_at_means_over_the_same_seeds(study, tmp_path):
     """Of a study that was exported as well."""
-    reference.export(study, tmp_path)
+    export.export(study, tmp_path)
     for runs in (
         study.finished_runs(),
-        Study(Params.load(reference.grid_of(tmp_path / "made-up"))).finished_runs(),
+        Study(Params.load(export.grid_of(tmp_path / "made-up"))).finished_runs(),
     ):
         plane = comparison.plane(
             comparison.intervals(runs, 50), comparison.headlines(runs)
@@ -226,7 +226,7 @@ def test_the_papers_figures_stand_beside_those_of_the_same_corpus(study):
         and "[" in beside.loc[("monolingual", "untrained"), "built-in, here"]
     )
     assert list(dict.fromkeys(beside.index.get_level_values("measure"))) == [
-        *evaluation.SETTINGS,
+        *evaluation_metrics.SETTINGS,
         "rank distance",
     ]
     assert comparison.beside_paper(table, "facts").empty
@@ -265,7 +265,7 @@ def test_figures_of_a_language_are_its_own(study):
         if run.params.strategy == "hybrid"
     ]
     for lang in LANGUAGES:
-        for setting in evaluation.SETTINGS:
+        for setting in evaluation_metrics.SETTINGS:
             assert table.loc[("hybrid", setting, lang), "mean"] == pytest.approx(
                 np.mean([figures[lang][setting]["map"] for figures in runs])
             )
@@ -297,8 +297,8 @@ def test_unseen_cells_are_those_with_a_language_not_trained_on(study):
 
 
 def test_an_export_gives_the_same_tables_from_less(study, tmp_path):
-    exported = reference.export(study, tmp_path / "kept")
-    there = Study(Params.load(reference.grid_of(tmp_path / "kept" / "made-up")))
+    exported = export.export(study, tmp_path / "kept")
+    there = Study(Params.load(export.grid_of(tmp_path / "kept" / "made-up")))
     assert [run.run for run in there.finished_runs()] == [
         run.run for run in exported
     ] and there.missing_runs() == study.missing_runs()
@@ -335,7 +335,7 @@ def test_an_export_gives_the_same_tables_from_less(study, tmp_path):
 
 def test_an_export_says_what_was_run_on_what_and_for_how_long(study, tmp_path):
     runs = study.finished_runs()
-    reference.export(study, tmp_path / "kept")
+    export.export(study, tmp_path / "kept")
     said = (tmp_path / "kept" / "made-up" / "README.md").read_text()
     assert said.count("\n- ") == 5 and f"{len(runs)} of the {len(study.cells())} runs" in said
     assert (
@@ -349,19 +349,19 @@ def test_an_export_says_what_was_run_on_what_and_for_how_long(study, tmp_path):
 def test_an_export_or_a_comparison_of_nothing_says_so(tmp_path):
     nothing = Study(Params(study="nothing", output_dir=tmp_path))
     with pytest.raises(InputError, match="no run is finished, so there is nothing to export"):
-        reference.export(nothing, tmp_path / "kept")
+        export.export(nothing, tmp_path / "kept")
     with pytest.raises(InputError, match="no run is finished, so there is nothing to compare"):
-        reference.compare(nothing)
+        export.compare(nothing)
     with pytest.raises(InputError, match="study.yaml: no such file"):
-        reference.grid_of(tmp_path)
+        export.grid_of(tmp_path)
 
 
 def test_an_export_is_found_wherever_it_was_put(study, tmp_path, monkeypatch):
-    reference.export(study, tmp_path / "kept")
+    export.export(study, tmp_path / "kept")
     (tmp_path / "kept" / "made-up").rename(tmp_path / "moved")
     found = []
     monkeypatch.setattr(
-        reference, "compare", lambda there: found.extend(there.finished_runs()) or tmp_path
+        export, "compare", lambda there: found.extend(there.finished_runs()) or tmp_path
     )
     monkeypatch.setattr("hybridlib.cli._show_tables", lambda folder: None)
     assert main(["compare", str(tmp_path / "moved")]) == 0

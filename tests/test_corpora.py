@@ -12,20 +12,14 @@ import pandas as pd
 import pytest
 from toys import pair_table
 
-from hybridlib import corpora, facts
-from hybridlib.corpora import (
-    LAREQA_LANGUAGES,
-    PAIR_COLUMNS,
-    RetrievalCorpus,
-    corpus_from_pairs,
-    load_lareqa,
-    load_pairs,
-    load_parallel,
-    pairs_from_lareqa,
-    prepare,
-)
+from hybridlib.config.params import Params
+from hybridlib.data import cldr, facts
+from hybridlib.data import prepare as data_prepare
+from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
+from hybridlib.data.lareqa import LAREQA_LANGUAGES, load_lareqa, pairs_from_lareqa
+from hybridlib.data.pairs import PAIR_COLUMNS, load_pairs, load_parallel
+from hybridlib.data.prepare import prepare
 from hybridlib.errors import InputError
-from hybridlib.params import Params
 
 XQUAD_CANDIDATES = {
     "ar": 1222,
@@ -649,7 +643,7 @@ def test_test_facts_are_the_same_for_every_training_set(few_facts):
 def test_facts_in_untrained_languages_can_be_evaluated(few_facts):
     data = prepare(Params(languages=["de", "en"], eval_languages=["th", "vi"]))
     assert set(data.train["lang"]) == {"de", "en"} and data.evaluation.languages == ["th", "vi"]
-    assert prepare(Params(languages=["de", "en"])).evaluation.languages == list(facts.LANGUAGES)
+    assert prepare(Params(languages=["de", "en"])).evaluation.languages == list(cldr.LANGUAGES)
 
 
 def test_pairs_of_a_file_are_split_by_passage(tmp_path):
@@ -685,12 +679,12 @@ def test_a_language_without_pairs_is_named(tmp_path):
 
 def test_evaluating_on_pairs_of_a_file(tmp_path):
     file = write_table(pair_table(5), tmp_path / "mine.parquet")
-    corpus = corpora.evaluation_corpus(
+    corpus = data_prepare.evaluation_corpus(
         Params(eval_corpus="pairs", eval_corpus_path=file, eval_languages=["zh", "ar"])
     )
     assert (corpus.name, corpus.languages, len(corpus.queries)) == ("mine", ["ar", "zh"], 10)
     with pytest.raises(InputError, match="no fr"):
-        corpora.evaluation_corpus(
+        data_prepare.evaluation_corpus(
             Params(eval_corpus="pairs", eval_corpus_path=file, eval_languages=["fr"])
         )
 

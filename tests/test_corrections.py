@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from toys import random_corpus
 
-from hybridlib import corrections
 from hybridlib.errors import InputError
-from hybridlib.retrieval import rank, rank_corrected
+from hybridlib.retrieval import corrections
+from hybridlib.retrieval.rank import rank, rank_corrected
 
 LANGUAGES = np.array(["de", "de", "de", "zh", "zh", "zh"])
 

@@ -11,14 +11,9 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, BertModel
 
-from hybridlib.encoder import (
-    PAPER_PREFIXES,
-    DualEncoder,
-    make_encoder,
-    make_tokenizer,
-    micro_batches,
-)
 from hybridlib.errors import InputError
+from hybridlib.model.built_in import make_encoder, make_tokenizer
+from hybridlib.model.encoder import PAPER_PREFIXES, DualEncoder, micro_batches
 
 
 @pytest.fixture(scope="module")

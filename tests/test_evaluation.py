@@ -12,19 +12,12 @@ import pytest
 from ir_measures import AP, RR, R, nDCG
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores
 
-from hybridlib.corpora import RetrievalCorpus
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
-from hybridlib.evaluation import (
-    POOL,
-    check_corrections,
-    headline,
-    per_query,
-    summarise,
-    summarise_corrected,
-    write_results,
-)
-from hybridlib.params import Params
-from hybridlib.retrieval import Ranking
+from hybridlib.evaluation.evaluate import check_corrections, summarise_corrected, write_results
+from hybridlib.evaluation.metrics import POOL, headline, per_query, summarise
+from hybridlib.retrieval.ranking import Ranking
 
 LOG2 = math.log2
 

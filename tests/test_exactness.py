@@ -9,9 +9,11 @@ import pytest
 import torch
 from ir_measures import AP, RR, R, nDCG
 
-from hybridlib import corpora, evaluation, exchange
-from hybridlib.corrections import unit
-from hybridlib.retrieval import rank
+from hybridlib.data import lareqa
+from hybridlib.evaluation import metrics
+from hybridlib.retrieval import trec
+from hybridlib.retrieval.corrections import unit
+from hybridlib.retrieval.rank import rank
 
 MEASURES = {AP: "ap", RR: "rr", R @ 1: "recall@1", R @ 10: "recall@10", nDCG @ 10: "ndcg@10"}
 
@@ -19,7 +21,7 @@ MEASURES = {AP: "ap", RR: "rr", R @ 1: "recall@1", R @ 10: "recall@10", nDCG @ 1
 @pytest.fixture(scope="module")
 def scene(shared_data):
     """Made-up vectors that know content and language, so that answers rank high but not perfectly."""
-    corpus = corpora.load_lareqa(shared_data("xquad-r"), "xquad-r")
+    corpus = lareqa.load_lareqa(shared_data("xquad-r"), "xquad-r")
     rng = np.random.default_rng(0)
     contents, code = (
         pd.factorize(corpus.candidates["group"])[0],
@@ -40,7 +42,7 @@ def scene(shared_data):
 def test_every_cell_is_what_ir_measures_finds(scene):
     corpus, queries, candidates = scene
     table = (
-        evaluation.per_query(rank(queries, candidates, corpus))
+        metrics.per_query(rank(queries, candidates, corpus))
         .set_index(["query_lang", "target"])
         .sort_index()
     )
@@ -54,14 +56,14 @@ def test_every_cell_is_what_ir_measures_finds(scene):
             for at in range(0, len(queries), 256)
         ]
     )
-    cells = exchange.targets(corpus)
+    cells = trec.targets(corpus)
     assert len(cells) == 11 + 110 + 11
     relevant = np.zeros((len(queries), len(candidates)), dtype=bool)
     relevant[corpus.qrels["query"], corpus.qrels["candidate"]] = True
     for asked, target in cells:
         rows, columns = (
             np.flatnonzero(query_lang == asked),
-            np.flatnonzero((candidate_lang == target) | (target == evaluation.POOL)),
+            np.flatnonzero((candidate_lang == target) | (target == metrics.POOL)),
         )
         run, qrels = judged(scores[np.ix_(rows, columns)], relevant[np.ix_(rows, columns)])
         found = ir_measures.calc_aggregate(MEASURES, qrels, run)

@@ -8,8 +8,9 @@ import pytest
 from ir_measures import AP, RR, R, nDCG
 from toys import corpus_of, random_corpus
 
-from hybridlib import corrections, evaluation, exchange
-from hybridlib.retrieval import rank
+from hybridlib.evaluation import metrics
+from hybridlib.retrieval import corrections, trec
+from hybridlib.retrieval.rank import rank
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def scene():
 
 def test_a_judge_scores_every_cell_to_the_same(scene, tmp_path):
     corpus, vectors = scene
-    table = evaluation.per_query(rank(*vectors, corpus)).rename(columns={"rr": "RR", "ap": "AP"})
-    files = exchange.write_trec(tmp_path, corpus, *vectors, depth=None)
+    table = metrics.per_query(rank(*vectors, corpus)).rename(columns={"rr": "RR", "ap": "AP"})
+    files = trec.write_trec(tmp_path, corpus, *vectors, depth=None)
     assert len(files) == 4 + 12 + 4 == len(table.groupby(["query_lang", "target"]))
     for file in files:
         asked, _, target = file.stem.partition("-")
@@ -49,7 +50,7 @@ def test_a_judge_scores_every_cell_to_the_same(scene, tmp_path):
 
 def test_depth_cuts_every_list(scene, tmp_path):
     corpus, vectors = scene
-    for file in exchange.write_trec(tmp_path, corpus, *vectors, depth=3):
+    for file in trec.write_trec(tmp_path, corpus, *vectors, depth=3):
         ranks = [int(line.split()[3]) for line in file.read_text().splitlines()]
         assert max(ranks) == 3 and ranks.count(1) == ranks.count(3)
 
@@ -58,7 +59,7 @@ def test_the_cells_are_those_of_the_figures(scene, rng):
     """Also of one language, and of questions whose answers are in other languages alone."""
     crossed = corpus_of([("de:1", "de")], [("a", "en"), ("b", "zh")], [("de:1", "a", 1)])
     for corpus in (scene[0], scene[0].restrict(["de"]), crossed):
-        table = evaluation.per_query(
+        table = metrics.per_query(
             rank(
                 *(
                     rng.standard_normal((len(frame), 8)).astype(np.float32)
@@ -67,7 +68,7 @@ def test_the_cells_are_those_of_the_figures(scene, rng):
                 corpus,
             )
         )
-        assert set(exchange.targets(corpus)) == set(
+        assert set(trec.targets(corpus)) == set(
             table[["query_lang", "target"]].itertuples(index=False, name=None)
         )
 
@@ -79,7 +80,7 @@ def test_ids_with_white_space_keep_their_columns(tmp_path):
         [("en one", "a b", 2), ("en one", "\u3000c", 1)],
     )
     vectors = np.ones((1, 1), np.float32), np.arange(4, dtype=np.float32)[::-1, None].copy()
-    file, _ = exchange.write_trec(tmp_path, corpus, *vectors)
+    file, _ = trec.write_trec(tmp_path, corpus, *vectors)
     assert [line.split(" ")[::2] for line in file.read_text(encoding="utf-8").splitlines()] == [
         ["en%20one", name, str(-place)]
         for place, name in enumerate(["a%20b", "a%2520b", "d", "%E3%80%80c"], 1)
@@ -89,6 +90,6 @@ def test_ids_with_white_space_keep_their_columns(tmp_path):
         list(ir_measures.read_trec_qrels(str(file.with_suffix(".qrels")))),
     )
     assert ir_measures.calc_aggregate([AP], qrels, run)[AP] == pytest.approx(
-        evaluation.per_query(rank(*vectors, corpus))["ap"].iloc[0]
+        metrics.per_query(rank(*vectors, corpus))["ap"].iloc[0]
     )
     assert file.read_text(encoding="utf-8").splitlines()[0].endswith(" hybridlib-passage")

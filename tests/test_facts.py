@@ -7,17 +7,9 @@ from string import Formatter
 import pandas as pd
 import pytest
 
-from hybridlib.facts import (
-    COLUMNS,
-    LANGUAGES,
-    RELATIONS,
-    Fact,
-    _unambiguous,
-    facts,
-    phrase,
-    split_facts,
-)
-from hybridlib.phrasings import PHRASINGS
+from hybridlib.data.cldr import LANGUAGES, RELATIONS, _unambiguous
+from hybridlib.data.facts import COLUMNS, Fact, facts, phrase, split_facts
+from hybridlib.data.phrasings import PHRASINGS
 
 # Letters a name must have in a language that does not write Latin.
 SCRIPTS = {

@@ -32,12 +32,14 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from hybridlib import evaluation, retrieval
-from hybridlib.corpora import corpus_from_pairs
-from hybridlib.encoder import DualEncoder, check_precision, make_tokenizer
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.errors import InputError
-from hybridlib.params import Params
-from hybridlib.training import train
+from hybridlib.evaluation import metrics
+from hybridlib.model.built_in import make_tokenizer
+from hybridlib.model.encoder import DualEncoder, check_precision
+from hybridlib.retrieval import rank
+from hybridlib.training.loop import train
 
 WIDTH, LAYERS = 32, 2
 FAMILIES = ("mbert", "xlm-r", "mt5", "umt5", "labse", "e5", "distilbert", "modernbert")
@@ -201,8 +203,8 @@ def test_trains_saves_loads_and_evaluates(name, families, fact_pairs, texts, tmp
     for side in ("query", "passage"):
         assert np.allclose(loaded.encode(texts, side), encoder.encode(texts, side), atol=1e-6)
     assert np.abs(loaded.encode(texts, "query") - before).max() > 1e-3
-    ranking = retrieval.rank(*retrieval.encode_corpus(loaded, corpus, progress=False), corpus)
-    assert 0 < evaluation.summarise(ranking, corpus, 10)["settings"]["monolingual"]["map"] <= 1
+    ranking = rank.rank(*rank.encode_corpus(loaded, corpus, progress=False), corpus)
+    assert 0 < metrics.summarise(ranking, corpus, 10)["settings"]["monolingual"]["map"] <= 1
 
 
 @pytest.mark.parametrize("name", FAMILIES)

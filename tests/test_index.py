@@ -22,10 +22,10 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from hybridlib import index
-from hybridlib.encoder import DualEncoder
 from hybridlib.errors import InputError
-from hybridlib.index import VectorStore, search
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.retrieval.search import search
+from hybridlib.retrieval.vector_store import VectorStore
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = 32
@@ -46,7 +46,7 @@ def texts(fact_pairs: pd.DataFrame) -> list[str]:
 def spawn() -> Callable[..., Any]:
     """Starts a function in a new process, forked from a server that has imported what takes long."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hybridlib.encoder", "hybridlib.index"])
+    context.set_forkserver_preload(["hybridlib.model.encoder", "hybridlib.retrieval.search"])
 
     def start(target: Callable, *args: Any) -> Any:
         process = context.Process(
@@ -373,7 +373,7 @@ def test_search_is_exact_when_every_block_is_better_or_worse_than_the_last(order
 
 def test_more_queries_than_are_scored_at_a_time(rng, monkeypatch):
     documents, queries = whole_numbers(rng, 500, 2), whole_numbers(rng, 50, 2)
-    monkeypatch.setattr(index, "_QUERIES", 7)
+    monkeypatch.setattr("hybridlib.retrieval.search._QUERIES", 7)
     assert same(search(queries, documents, 20, block=64), stable_sort(queries @ documents.T, 20))
 
 

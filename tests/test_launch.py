@@ -1,4 +1,4 @@
-"""``accelerate launch -m hybridlib.training`` and ``torchrun``: they train a run that the study then finds finished."""
+"""``accelerate launch -m hybridlib.study.launch`` and ``torchrun``: they train a run that the study then finds finished."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hybridlib.params import Params
-from hybridlib.study import Study
+from hybridlib.config.params import Params
+from hybridlib.study.folder import Study
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCHERS = {  # accelerate starts several processes on GPUs; on CPUs alone that is torchrun's part
@@ -70,7 +70,7 @@ def test_a_launcher_trains_a_run_of_a_study(launcher, seed, more, study):
         sys.executable,
         *launch,
         "-m",
-        "hybridlib.training",
+        "hybridlib.study.launch",
         "--params",
         str(study),
         *[
@@ -99,7 +99,7 @@ def test_a_launcher_trains_a_run_of_a_study(launcher, seed, more, study):
 
 def test_bad_params_are_one_line(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "hybridlib.training", "--params", str(tmp_path / "none.yaml")],
+        [sys.executable, "-m", "hybridlib.study.launch", "--params", str(tmp_path / "none.yaml")],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -9,12 +9,20 @@ import pandas as pd
 import pytest
 from toys import pair_table
 
-from hybridlib import corpora
+from hybridlib.batching.code_switching import (
+    UNSPACED,
+    Switching,
+    align,
+    lexicon_from_pairs,
+    load_lexicon,
+    switch,
+)
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import draw_batch
+from hybridlib.config.params import Params
+from hybridlib.data import lareqa
 from hybridlib.errors import InputError
-from hybridlib.lexicon import UNSPACED, align, lexicon_from_pairs, load_lexicon, switch
-from hybridlib.params import Params
-from hybridlib.samplers import PairTable, Switching, draw_batch
-from hybridlib.study import Study
+from hybridlib.study.folder import Study
 
 ENGLISH = ["the red house", "the blue house", "a red book", "the book", "a blue sky"]
 GERMAN = ["das rote Haus", "das blaue Haus", "ein rotes Buch", "das Buch", "ein blauer Himmel"]
@@ -79,8 +87,8 @@ def test_alignment_keeps_no_guess():
 
 
 def test_a_lexicon_of_real_translations(shared_data):
-    pairs = corpora.pairs_from_lareqa(
-        corpora.load_lareqa(shared_data("xquad-r"), "xquad-r", ["de", "en", "es", "zh"])
+    pairs = lareqa.pairs_from_lareqa(
+        lareqa.load_lareqa(shared_data("xquad-r"), "xquad-r", ["de", "en", "es", "zh"])
     )
     words = lexicon_from_pairs(pairs, "en", ["de", "es", "zh"])
     known = {

@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from hybridlib.losses import gather_with_gradient, info_nce
+from hybridlib.training.loss import gather_with_gradient, info_nce
 
 TEMPERATURE = 0.1
 GROUPS = torch.tensor(

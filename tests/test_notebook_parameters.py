@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from papermill.cli import papermill
 from toys import pair_table
 
-from hybridlib import pipeline
-from hybridlib.params import Params
-from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, _content_hash
+from hybridlib.config.params import Params
+from hybridlib.study import runner
+from hybridlib.study.fingerprint import _content_hash
+from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study
 
 ROOT = Path(__file__).resolve().parent.parent
 ALL = sorted(file.stem for file in (ROOT / "notebooks").glob("*.ipynb"))
@@ -94,7 +95,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
         {**sizes, "output_dir": str(tmp_path_factory.mktemp("base"))},
     )
     assert [
-        outcome for outcome in pipeline.run_study(params, progress=False) if not outcome.good
+        outcome for outcome in runner.run_study(params, progress=False) if not outcome.good
     ] == []
     return Study(params)
 

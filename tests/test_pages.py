@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
-from hybridlib.params import Params
-from hybridlib.samplers import known_strategies
+from hybridlib.batching.strategies import known_strategies
+from hybridlib.config.params import Params
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(

@@ -8,8 +8,11 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from hybridlib.config.describe import describe
+from hybridlib.config.notebook import _literal_names
+from hybridlib.config.parameters import Step
+from hybridlib.config.params import Params, parse_override, read_yaml
 from hybridlib.errors import InputError
-from hybridlib.params import Params, Step, _literal_names, describe, parse_override, read_yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
 

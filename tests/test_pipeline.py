@@ -12,12 +12,13 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from hybridlib import comparison, pipeline, plots
+from hybridlib.batching.strategies import known_strategies
 from hybridlib.cli import main
+from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.params import Params
-from hybridlib.samplers import known_strategies
-from hybridlib.study import NOTEBOOKS, RUN_STEPS, Study, run_name
+from hybridlib.figures import style
+from hybridlib.study import comparison, runner
+from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IN = known_strategies()  # before a test registers one of its own
@@ -46,12 +47,12 @@ FIGURES = {
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, list[pipeline.Outcome]]:
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, list[runner.Outcome]]:
     """The smoke study, run once, in a folder of its own."""
     params = Params.load(
         ROOT / "params" / "smoke.yaml", {"output_dir": str(tmp_path_factory.mktemp("outputs"))}
     )
-    return Study(params), pipeline.run_study(params, progress=False)
+    return Study(params), runner.run_study(params, progress=False)
 
 
 def limit(notebook: Path) -> int:
@@ -80,7 +81,7 @@ def execute(
     ]
 
 
-def done(outcomes: list[pipeline.Outcome]) -> set[tuple[str, str]]:
+def done(outcomes: list[runner.Outcome]) -> set[tuple[str, str]]:
     return {(outcome.name, outcome.step) for outcome in outcomes if outcome.state == "done"}
 
 
@@ -180,7 +181,7 @@ def test_intervals_hold_the_figures_of_metrics_json(smoke):
 
 
 def test_a_second_run_repeats_nothing(smoke):
-    assert {o.state for o in pipeline.run_study(smoke[0].params, progress=False)} == {"kept"}
+    assert {o.state for o in runner.run_study(smoke[0].params, progress=False)} == {"kept"}
 
 
 def test_the_tour_shows_a_search_without_training_anything(smoke, tmp_path):
@@ -192,7 +193,7 @@ def test_the_tour_shows_a_search_without_training_anything(smoke, tmp_path):
     )
     (results,) = [data["text/html"] for data in shown if "score" in data.get("text/html", "")]
     assert results.count("<tr>") == 1 + study.params.top_k
-    assert {o.state for o in pipeline.run_study(study.params, progress=False)} == {"kept"}
+    assert {o.state for o in runner.run_study(study.params, progress=False)} == {"kept"}
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_solutions_hold_and_leave_the_study_as_it_is(smoke, tmp_path, name):
         for output in execute(study, f"solutions/{name}.ipynb", tmp_path)
         if output.output_type == "error"
     ]
-    assert {o.state for o in pipeline.run_study(study.params, progress=False)} == {"kept"}
+    assert {o.state for o in runner.run_study(study.params, progress=False)} == {"kept"}
 
 
 def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(smoke, tmp_path):
@@ -221,21 +222,21 @@ def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(smoke, t
         plugins=["notebooks/solutions/my_strategies.py"],
         strategies=[*study.params.strategies, "x-en"],
     )
-    assert {o.state for o in pipeline.run_study(grid, progress=False)} == {"kept"}
+    assert {o.state for o in runner.run_study(grid, progress=False)} == {"kept"}
     (own,) = [run for run in Study(grid).finished_runs() if run.params.strategy == "x-en"]
     assert set(pd.read_json(own.run / "training.jsonl", lines=True)["regime"].dropna()) == {"x-en"}
     assert "| x-en " in (own.comparison / "results.md").read_text()
     for name in set(FIGURES["comparison"]) - {"alpha_curve"}:  # which x-en is no point of
         assert (
-            plots.strategy_style("x-en")[0].lower()
+            style.strategy_style("x-en")[0].lower()
             in (own.comparison / "figures" / f"{name}.svg").read_text()
         ), name
-    assert done(pipeline.run_study(study.params, progress=False)) == {("smoke", "comparison")}
+    assert done(runner.run_study(study.params, progress=False)) == {("smoke", "comparison")}
 
 
 def test_a_changed_parameter_repeats_exactly_what_depends_on_it(smoke):
     study, _ = smoke
-    outcomes = pipeline.run_study(study.params.but(alpha=0.9), progress=False)
+    outcomes = runner.run_study(study.params.but(alpha=0.9), progress=False)
     again = {
         (f"built-in-{strategy}-s0", step)
         for strategy in ("hybrid", "hybrid-averaged")
@@ -288,7 +289,7 @@ def test_a_changed_input_file_changes_the_fingerprint(tmp_path):
 def test_a_missing_marker_repeats_that_step(smoke):
     study, _ = smoke
     study.marker("comparison").unlink()
-    assert done(pipeline.run_study(study.params.but(alpha=0.9), progress=False)) == {
+    assert done(runner.run_study(study.params.but(alpha=0.9), progress=False)) == {
         ("smoke", "comparison")
     }
 
@@ -331,8 +332,8 @@ def test_a_notebook_that_ends_without_its_marker_has_failed(tmp_path, monkeypatc
         ),
         source,
     )
-    monkeypatch.setattr(pipeline, "_notebook", lambda step: source)
-    outcome = pipeline.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
+    monkeypatch.setattr(runner, "_notebook", lambda step: source)
+    outcome = runner.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
     assert outcome.state == "failed" and outcome.reason
 
 
@@ -370,7 +371,7 @@ def test_two_encoders_of_one_name_are_refused(tmp_path):
 def test_an_output_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written to"):
-        pipeline.run_study(Params(output_dir=tmp_path / "file"), progress=False)
+        runner.run_study(Params(output_dir=tmp_path / "file"), progress=False)
 
 
 def test_run_name_takes_the_folder_or_hub_name():

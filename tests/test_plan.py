@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from transformers import BertConfig, MT5Config, XLMRobertaConfig
 
-from hybridlib import plan
 from hybridlib.cli import main
+from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.params import Params
+from hybridlib.study import plan
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = {
@@ -219,7 +219,7 @@ def test_a_further_evaluation_takes_the_trained_models(landed):
     assert (further / "metrics.json").exists() and not (further / "model").exists()
     shutil.rmtree(landed / "out" / "smoke-facts" / "data")
     with pytest.raises(InputError, match="no run of smoke is called 'nobody'"):
-        from hybridlib.pipeline import run_study
+        from hybridlib.study.runner import run_study
 
         run_study(
             Params.load(landed / "grid.yaml", {"output_dir": str(landed / "out")}),

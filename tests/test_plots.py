@@ -21,9 +21,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from hybridlib import plots
+from hybridlib.batching.strategies import known_strategies
 from hybridlib.errors import InputError
-from hybridlib.samplers import known_strategies
+from hybridlib.figures import bias, quality, style
+from hybridlib.figures import training as training_figures
+from hybridlib.figures import vectors as vectors_figures
 
 LANGUAGES = ["ar", "en", "zh"]
 STRATEGIES = ["x-x-mono", "x-y", "hybrid"]
@@ -40,7 +42,7 @@ def logs(strategies: list[str] = STRATEGIES, seeds: tuple[int, ...] = (0, 1)) ->
         }
         | {
             f"validation {setting} mAP": np.nan if step % 2 else (i + seed + step + j) / 10
-            for j, setting in enumerate(plots.SETTINGS)
+            for j, setting in enumerate(style.SETTINGS)
         }
         for i, name in enumerate(strategies)
         for seed in seeds
@@ -63,7 +65,7 @@ def results(seeds: int = 1) -> pd.DataFrame:
             }
             for i, name in enumerate(STRATEGIES)
             for seed in range(seeds)
-            for j, setting in enumerate(plots.SETTINGS)
+            for j, setting in enumerate(style.SETTINGS)
             for k, lang in enumerate(LANGUAGES)
         ]
     )
@@ -144,7 +146,7 @@ def corrected() -> pd.DataFrame:
 def gains() -> pd.DataFrame:
     rows = [
         (measure, other, d, d - 0.02, d + 0.02)
-        for j, measure in enumerate((*plots.SETTINGS, "rank distance"))
+        for j, measure in enumerate((*style.SETTINGS, "rank distance"))
         for i, other in enumerate(("untrained", "x-x-mono", "x-y"))
         for d in [i / 50 - j / 80]
     ]
@@ -155,7 +157,7 @@ def alphas() -> pd.DataFrame:
     points = {"x-y": 0.0, "hybrid-0.25": 0.25, "hybrid": 0.5, "x-x-mono": 1.0}
     rows = [
         (measure, name, alpha, 0.5 + alpha / 10)
-        for measure in (*plots.SETTINGS, "rank distance")
+        for measure in (*style.SETTINGS, "rank distance")
         for name, alpha in points.items()
     ]
     table = pd.DataFrame(rows, columns=["measure", "strategy", "alpha", "mean"])
@@ -167,7 +169,7 @@ def by_group(column: str, values: list[str]) -> pd.DataFrame:
     rows = [
         (name, setting, value, 0.5 + i / 10 + k / 20)
         for i, name in enumerate(STRATEGIES)
-        for setting in plots.SETTINGS
+        for setting in style.SETTINGS
         for k, value in enumerate(values)
     ]
     table = pd.DataFrame(rows, columns=["strategy", "setting", column, "mean"])
@@ -215,31 +217,31 @@ def texts(fig: Figure, panel: int = 0) -> list[str]:
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "training_curves": lambda: plots.training_curves(logs()),
-    "map_by_setting": lambda: plots.map_by_setting(results(2)),
-    "cross_lingual_heatmap": lambda: plots.cross_lingual_heatmap(metrics()),
-    "rank_distance_by_language": lambda: plots.rank_distance_by_language(results(2)),
-    "language_share_matrix": lambda: plots.language_share_matrix(share(), 10),
-    "language_projection": lambda: plots.language_projection(*vectors()),
-    "language_projections": lambda: plots.language_projections(
+    "training_curves": lambda: training_figures.training_curves(logs()),
+    "map_by_setting": lambda: quality.map_by_setting(results(2)),
+    "cross_lingual_heatmap": lambda: quality.cross_lingual_heatmap(metrics()),
+    "rank_distance_by_language": lambda: bias.rank_distance_by_language(results(2)),
+    "language_share_matrix": lambda: bias.language_share_matrix(share(), 10),
+    "language_projection": lambda: vectors_figures.language_projection(*vectors()),
+    "language_projections": lambda: vectors_figures.language_projections(
         vectors()[0], vectors(2)[0], *vectors()[1:]
     ),
-    "batch_grid": lambda: plots.batch_grid(
+    "batch_grid": lambda: training_figures.batch_grid(
         [["en", "en"], ["ar", "zh"]], [["en", "en"], ["zh", "en"]], ["monolingual", "cross-lingual"]
     ),
-    "expected_draws": lambda: plots.expected_draws(draws()),
-    "bias_plane": lambda: plots.bias_plane(results(2)),
-    "bias_plane, corrected": lambda: plots.bias_plane(corrected()),
-    "gains": lambda: plots.gains(gains(), "hybrid"),
-    "alpha_curve": lambda: plots.alpha_curve(alphas()),
-    "seen_unseen": lambda: plots.seen_unseen(by_group("languages", ["seen", "unseen"])),
-    "map_by_language": lambda: plots.map_by_language(
+    "expected_draws": lambda: training_figures.expected_draws(draws()),
+    "bias_plane": lambda: bias.bias_plane(results(2)),
+    "bias_plane, corrected": lambda: bias.bias_plane(corrected()),
+    "gains": lambda: quality.gains(gains(), "hybrid"),
+    "alpha_curve": lambda: quality.alpha_curve(alphas()),
+    "seen_unseen": lambda: quality.seen_unseen(by_group("languages", ["seen", "unseen"])),
+    "map_by_language": lambda: quality.map_by_language(
         by_group("lang", LANGUAGES).assign(seen=lambda table: table["lang"] != "zh")
     ),
-    "answer_ranks": lambda: plots.answer_ranks(ranks(), 1000),
-    "score_matrix": lambda: plots.score_matrix(*scores()),
-    "top_lists": lambda: plots.top_lists(found()),
-    "distance_by_quality": lambda: plots.distance_by_quality(per_query()),
+    "answer_ranks": lambda: bias.answer_ranks(ranks(), 1000),
+    "score_matrix": lambda: training_figures.score_matrix(*scores()),
+    "top_lists": lambda: bias.top_lists(found()),
+    "distance_by_quality": lambda: bias.distance_by_quality(per_query()),
 }
 
 
@@ -275,9 +277,9 @@ def test_save_writes_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
     """Of the same figure, and of the same figure made again and looked at in between."""
     fig, again = FIGURES[name](), FIGURES[name]()
     again.canvas.draw()
-    plots.save(fig, tmp_path / "one", "figure")
-    plots.save(again, tmp_path / "two", "figure")
-    plots.save(fig, tmp_path / "three", "figure")
+    style.save(fig, tmp_path / "one", "figure")
+    style.save(again, tmp_path / "two", "figure")
+    style.save(fig, tmp_path / "three", "figure")
     for ending, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
         written = [
             (tmp_path / folder / f"figure.{ending}").read_bytes()
@@ -289,8 +291,8 @@ def test_save_writes_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
 
 
 def test_png_has_150_dots_per_inch(tmp_path: Path) -> None:
-    fig = plots.bias_plane(results())
-    plots.save(fig, tmp_path, "plane")
+    fig = bias.bias_plane(results())
+    style.save(fig, tmp_path, "plane")
     height, width = plt.imread(tmp_path / "plane.png").shape[:2]
     assert (width, height) == tuple(np.round(fig.get_size_inches() * 150).astype(int))
 
@@ -302,33 +304,33 @@ def test_save_does_not_depend_on_the_process(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "1"},
     )
-    plots.save(FIGURES["language_projection"](), tmp_path / "here", "f")
+    style.save(FIGURES["language_projection"](), tmp_path / "here", "f")
     for name in ("f.png", "f.svg"):
         assert (tmp_path / "other" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
 
 
 def test_the_notebooks_style_does_not_reach_the_figures(tmp_path: Path) -> None:
-    plots.save(FIGURES["map_by_setting"](), tmp_path, "plain")
+    style.save(FIGURES["map_by_setting"](), tmp_path, "plain")
     with plt.style.context({"axes.facecolor": "black", "font.size": 30, "savefig.bbox": "tight"}):
-        plots.save(FIGURES["map_by_setting"](), tmp_path, "styled")
+        style.save(FIGURES["map_by_setting"](), tmp_path, "styled")
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
 
 
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: plots.training_curves(pd.DataFrame()),
-        lambda: plots.training_curves(logs()[["strategy", "seed", "step"]]),
-        lambda: plots.map_by_setting(results().iloc[:0]),
-        lambda: plots.map_by_setting(results().assign(map=np.nan)),
-        lambda: plots.cross_lingual_heatmap({}),
-        lambda: plots.rank_distance_by_language(pd.DataFrame()),
-        lambda: plots.language_share_matrix(pd.DataFrame(), 10),
-        lambda: plots.language_projection(np.empty((0, 4)), [], []),
-        lambda: plots.language_projections(np.empty((0, 4)), np.empty((0, 4)), [], []),
-        lambda: plots.batch_grid([], [], []),
-        lambda: plots.bias_plane(results().iloc[:0]),
-        lambda: plots.answer_ranks(ranks().iloc[:0]),
+        lambda: training_figures.training_curves(pd.DataFrame()),
+        lambda: training_figures.training_curves(logs()[["strategy", "seed", "step"]]),
+        lambda: quality.map_by_setting(results().iloc[:0]),
+        lambda: quality.map_by_setting(results().assign(map=np.nan)),
+        lambda: quality.cross_lingual_heatmap({}),
+        lambda: bias.rank_distance_by_language(pd.DataFrame()),
+        lambda: bias.language_share_matrix(pd.DataFrame(), 10),
+        lambda: vectors_figures.language_projection(np.empty((0, 4)), [], []),
+        lambda: vectors_figures.language_projections(np.empty((0, 4)), np.empty((0, 4)), [], []),
+        lambda: training_figures.batch_grid([], [], []),
+        lambda: bias.bias_plane(results().iloc[:0]),
+        lambda: bias.answer_ranks(ranks().iloc[:0]),
     ],
 )
 def test_nothing_to_draw_is_one_clear_error(draw: Callable[[], Figure]) -> None:
@@ -344,7 +346,7 @@ def test_a_missing_column_is_named() -> None:
     with pytest.raises(
         ValueError, match="rank_distance_by_language: the table has no column lang, rank_distance"
     ):
-        plots.rank_distance_by_language(results().drop(columns=["lang", "rank_distance"]))
+        bias.rank_distance_by_language(results().drop(columns=["lang", "rank_distance"]))
 
 
 # ------------------------------------------------------------------------------------------------------ styles
@@ -352,7 +354,7 @@ def test_a_missing_column_is_named() -> None:
 
 def test_built_in_strategies_differ_in_colour_and_in_marker() -> None:
     styles = [
-        plots.strategy_style(name)
+        style.strategy_style(name)
         for name in {*known_strategies(), "code-switched", "x-y-pair", "x-x", "en-en"}
     ]
     assert (
@@ -365,22 +367,22 @@ def test_built_in_strategies_differ_in_colour_and_in_marker() -> None:
 
 def test_languages_differ_in_colour_and_in_marker() -> None:
     styles = [
-        plots.language_style(code)
+        style.language_style(code)
         for code in ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
     ]
     assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == 11
 
 
 def test_another_strategy_keeps_a_style_of_its_own() -> None:
-    assert plots.strategy_style("x-en") == plots.strategy_style("x-en")
-    fixed = {plots.strategy_style(name) for name in plots._STRATEGIES}
-    others = {plots.strategy_style(f"other-{i}") for i in range(50)}
+    assert style.strategy_style("x-en") == style.strategy_style("x-en")
+    fixed = {style.strategy_style(name) for name in style._STRATEGIES}
+    others = {style.strategy_style(f"other-{i}") for i in range(50)}
     assert len(others) > 10 and not others & fixed
 
 
 def test_a_strategy_of_several_encoders_keeps_its_style() -> None:
-    assert plots.strategy_style("e5-small hybrid") == plots.strategy_style("hybrid")
-    assert plots._in_order(["b other", "hybrid", "x-y", "a other"]) == [
+    assert style.strategy_style("e5-small hybrid") == style.strategy_style("hybrid")
+    assert style._in_order(["b other", "hybrid", "x-y", "a other"]) == [
         "x-y",
         "hybrid",
         "a other",
@@ -432,7 +434,7 @@ def seen(colour: str, vision: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("styles", ["_STRATEGIES", "_LANGUAGES"])
 def test_colours_differ_for_every_reader(styles: str, vision: str) -> None:
     """A difference of 2.3 is just noticeable side by side; markers, names and letters tell them apart as well."""
-    colours = [colour for colour, _ in getattr(plots, styles).values()]
+    colours = [colour for colour, _ in getattr(style, styles).values()]
     points = np.array([seen(colour, VISION[vision]) for colour in colours])
     apart = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(len(points), 1)]
     assert apart.min() > 9
@@ -459,20 +461,20 @@ def test_a_strategy_has_the_same_colour_and_marker_in_every_figure() -> None:
     for name in STRATEGIES:
         drawn = [lines(fig, name)[0] for fig in figures]
         assert {(line.get_color(), line.get_marker()) for line in drawn} == {
-            plots.strategy_style(name)
+            style.strategy_style(name)
         }
 
 
 def test_the_colour_does_not_depend_on_the_other_strategies() -> None:
-    alone = plots.map_by_setting(results().query("strategy == 'hybrid'"))
+    alone = quality.map_by_setting(results().query("strategy == 'hybrid'"))
     assert (
         lines(alone, "hybrid")[0].get_color()
-        == lines(plots.map_by_setting(results()), "hybrid")[0].get_color()
+        == lines(quality.map_by_setting(results()), "hybrid")[0].get_color()
     )
 
 
 def test_a_corrected_point_hangs_on_its_strategys_arrow() -> None:
-    fig = plots.bias_plane(corrected())
+    fig = bias.bias_plane(corrected())
     arrows = [text for text in fig.axes[0].texts if text.arrow_patch is not None]
     assert len(arrows) == 2 * len(STRATEGIES)
     for arrow in arrows:
@@ -485,7 +487,7 @@ def test_a_corrected_point_hangs_on_its_strategys_arrow() -> None:
 
 
 def test_gains_are_drawn_where_they_are() -> None:
-    fig = plots.gains(gains(), "hybrid")
+    fig = quality.gains(gains(), "hybrid")
     assert [ax.get_title() for ax in fig.axes] == [
         "monolingual mAP",
         "cross-lingual mAP",
@@ -511,7 +513,7 @@ def test_languages_that_were_not_trained_on_stand_last_with_a_star() -> None:
 
 
 def test_training_curves_are_means_over_seeds() -> None:
-    fig = plots.training_curves(logs())
+    fig = training_figures.training_curves(logs())
     assert [ax.get_title() for ax in fig.axes] == [
         "training",
         "validation, monolingual",
@@ -530,7 +532,7 @@ def test_training_curves_are_means_over_seeds() -> None:
 
 
 def test_training_curves_of_one_strategy_and_seed() -> None:
-    fig = plots.training_curves(logs(["hybrid"], (0,)), smooth=2)
+    fig = training_figures.training_curves(logs(["hybrid"], (0,)), smooth=2)
     assert fig.axes[0].get_title() == "training, mean of 2 steps"
     assert [line.get_label() for line in fig.axes[0].get_lines()] == ["hybrid"]
     np.testing.assert_allclose(
@@ -540,15 +542,15 @@ def test_training_curves_of_one_strategy_and_seed() -> None:
 
 def test_training_curves_without_training_show_a_level() -> None:
     untrained = logs(["untrained"], (0,)).query("step == 0")
-    fig = plots.training_curves(untrained)
+    fig = training_figures.training_curves(untrained)
     assert len(fig.axes) == 3
     for panel in range(3):
         np.testing.assert_allclose(lines(fig, "_level", panel)[0].get_ydata(), [panel / 10] * 2)
 
 
 def test_map_by_setting_shows_means_and_ranges() -> None:
-    fig = plots.map_by_setting(results(3))
-    assert [ax.get_title() for ax in fig.axes] == list(plots.SETTINGS)
+    fig = quality.map_by_setting(results(3))
+    assert [ax.get_title() for ax in fig.axes] == list(style.SETTINGS)
     for j in range(3):
         for i, name in enumerate(STRATEGIES):
             (point,) = lines(fig, name, j)
@@ -563,20 +565,20 @@ def test_map_by_setting_shows_means_and_ranges() -> None:
 
 
 def test_map_by_setting_shows_given_intervals() -> None:
-    fig = plots.map_by_setting(results().assign(low=0.1, high=0.95))
+    fig = quality.map_by_setting(results().assign(low=0.1, high=0.95))
     ends = [segments.get_segments()[0][:, 0] for ax in fig.axes for segments in ax.collections]
     np.testing.assert_allclose(ends, [[0.1, 0.95]] * 9)
     assert "interval" in fig.get_supxlabel()
 
 
 def test_map_by_setting_without_spread_has_no_bars() -> None:
-    fig = plots.map_by_setting(results())
+    fig = quality.map_by_setting(results())
     assert [len(ax.collections) for ax in fig.axes] == [0, 0, 0]
     assert "bars" not in fig.get_supxlabel()
 
 
 def test_heatmap_holds_pairs_and_monolingual_diagonal() -> None:
-    fig = plots.cross_lingual_heatmap(metrics(), 0.2, 0.8, "hybrid")
+    fig = quality.cross_lingual_heatmap(metrics(), 0.2, 0.8, "hybrid")
     assert texts(fig) == [
         ".90",
         ".11",
@@ -599,7 +601,7 @@ def test_heatmap_holds_pairs_and_monolingual_diagonal() -> None:
 
 
 def test_share_matrix_is_white_at_the_even_share() -> None:
-    fig = plots.language_share_matrix(share(), 10)
+    fig = bias.language_share_matrix(share(), 10)
     assert texts(fig) == [".80", ".10", ".10", ".20", ".50", ".30", ".33", ".33", ".33"]
     red, even, less = (
         fig.axes[0].collections[0].to_rgba(np.array([value]))[0, :3] for value in (0.8, 1 / 3, 0.1)
@@ -611,7 +613,7 @@ def test_share_matrix_is_white_at_the_even_share() -> None:
 
 def test_share_matrices_can_share_a_scale() -> None:
     colours = [
-        plots.language_share_matrix(frame, 10, vmax=0.9)
+        bias.language_share_matrix(frame, 10, vmax=0.9)
         .axes[0]
         .collections[0]
         .to_rgba(np.array([0.5]))
@@ -621,7 +623,7 @@ def test_share_matrices_can_share_a_scale() -> None:
 
 
 def test_rank_distance_has_a_point_per_strategy_and_language() -> None:
-    fig = plots.rank_distance_by_language(results(3))
+    fig = bias.rank_distance_by_language(results(3))
     for i, name in enumerate(STRATEGIES):
         points = lines(fig, name)
         np.testing.assert_allclose(
@@ -641,10 +643,10 @@ def test_rank_distance_turns_logarithmic_for_a_wide_range() -> None:
             frame["strategy"] != "hybrid", 9000
         )
     )
-    for fig, axis in ((plots.rank_distance_by_language(wide), "x"), (plots.bias_plane(wide), "y")):
+    for fig, axis in ((bias.rank_distance_by_language(wide), "x"), (bias.bias_plane(wide), "y")):
         assert getattr(fig.axes[0], f"get_{axis}scale")() == "log"
         assert "log scale" in getattr(fig.axes[0], f"get_{axis}label")()
-    assert plots.bias_plane(wide, log=False).axes[0].get_yscale() == "linear"
+    assert bias.bias_plane(wide, log=False).axes[0].get_yscale() == "linear"
 
 
 def test_bias_plane_names_each_point() -> None:
@@ -662,7 +664,7 @@ def test_bias_plane_names_each_point() -> None:
         rank_distance_low=table["rank_distance"] - 20,
         rank_distance_high=table["rank_distance"] + 10,
     )
-    fig = plots.bias_plane(table)
+    fig = bias.bias_plane(table)
     assert texts(fig) == STRATEGIES
     for row in table.itertuples():
         np.testing.assert_allclose(
@@ -691,7 +693,7 @@ def test_bias_plane_keeps_names_apart() -> None:
         [(name, 0, *place) for name, place in at.items()],
         columns=["strategy", "seed", "map", "rank_distance"],
     )
-    fig = plots.bias_plane(close)
+    fig = bias.bias_plane(close)
     fig.canvas.draw()
     boxes = [
         Text.get_window_extent(text) for text in fig.axes[0].texts
@@ -702,7 +704,7 @@ def test_bias_plane_keeps_names_apart() -> None:
 
 def test_projection_has_every_passage_once_and_joins_translations() -> None:
     points, languages, groups = vectors()
-    fig = plots.language_projection(points, languages, groups, "before", connect=2)
+    fig = vectors_figures.language_projection(points, languages, groups, "before", connect=2)
     clouds = {cloud.get_label(): cloud for cloud in fig.axes[0].collections}
     assert {code: len(cloud.get_offsets()) for code, cloud in clouds.items()} == dict.fromkeys(
         LANGUAGES, 5
@@ -712,7 +714,7 @@ def test_projection_has_every_passage_once_and_joins_translations() -> None:
     expected = np.abs(centred @ axes[:2].T)
     np.testing.assert_allclose(np.abs(clouds["en"].get_offsets()), expected[1::3], atol=1e-9)
     np.testing.assert_allclose(
-        to_rgb(plots.language_style("en")[0]), clouds["en"].get_facecolor()[0, :3]
+        to_rgb(style.language_style("en")[0]), clouds["en"].get_facecolor()[0, :3]
     )
     joined = fig.axes[0].get_lines()
     assert [line.get_label() for line in joined] == ["_p0", "_p1"]
@@ -722,16 +724,16 @@ def test_projection_has_every_passage_once_and_joins_translations() -> None:
 def test_two_projections_have_components_of_their_own() -> None:
     before, languages, groups = vectors()
     after = before[:, ::-1] * np.array([1, 2, 3, 4, 5, 6])
-    fig = plots.language_projections(before, after, languages, groups)
+    fig = vectors_figures.language_projections(before, after, languages, groups)
     assert [ax.get_title() for ax in fig.axes] == ["before training", "after training"]
-    alone = plots.language_projection(after, languages, groups)
+    alone = vectors_figures.language_projection(after, languages, groups)
     np.testing.assert_allclose(
         fig.axes[1].collections[0].get_offsets(), alone.axes[0].collections[0].get_offsets()
     )
 
 
 def test_batch_grid_shows_the_languages_of_each_row() -> None:
-    fig = plots.batch_grid(
+    fig = training_figures.batch_grid(
         [["en", "en", "en"], ["ar", "zh", "en"]],
         [["en", "en", "en"], ["zh", "en", "ar"]],
         ["mono", "cross"],
@@ -741,14 +743,14 @@ def test_batch_grid_shows_the_languages_of_each_row() -> None:
     colours = fig.axes[1].images[0].get_array()
     assert colours.shape == (2, 2, 3)
     np.testing.assert_allclose(
-        colours[0], [to_rgb(plots.language_style(code)[0]) for code in ("ar", "zh")]
+        colours[0], [to_rgb(style.language_style(code)[0]) for code in ("ar", "zh")]
     )
     assert [entry.get_text() for entry in fig.legends[0].get_texts()] == LANGUAGES
     assert "first 2 of 3" in fig.get_supylabel()
 
 
 def test_answer_ranks_stand_at_their_rank_with_their_language() -> None:
-    fig = plots.answer_ranks(ranks(), 1000)
+    fig = bias.answer_ranks(ranks(), 1000)
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["first", "second"]
     for panel in range(2):
         places = [line.get_xdata()[0] for line in lines(fig, "_answer", panel)]
@@ -768,7 +770,7 @@ def test_answer_letters_do_not_overlap_where_ranks_crowd() -> None:
             "rank_pool": range(4000, 4011),
         }
     )
-    fig = plots.answer_ranks(crowd, 13014)
+    fig = bias.answer_ranks(crowd, 13014)
     fig.canvas.draw()
     boxes = [text.get_window_extent() for text in fig.axes[0].texts]
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * 11  # itself
@@ -776,14 +778,14 @@ def test_answer_letters_do_not_overlap_where_ranks_crowd() -> None:
 
 
 def test_expected_draws_add_up_the_sets() -> None:
-    fig = plots.expected_draws(draws(), "mine")
+    fig = training_figures.expected_draws(draws(), "mine")
     assert texts(fig) == ["5.0", "20.0", "75.0"] and fig.axes[0].get_title() == "mine"
     with pytest.raises(InputError, match="expected_draws"):
-        plots.expected_draws(draws().drop(columns="share"))
+        training_figures.expected_draws(draws().drop(columns="share"))
 
 
 def test_score_matrix_frames_the_diagonal_and_crosses_out_what_is_left_out() -> None:
-    fig = plots.score_matrix(*scores())
+    fig = training_figures.score_matrix(*scores())
     ax = fig.axes[0]
     assert sorted(texts(fig)) == sorted([".90", ".10", "-.25", ".20", ".80", ".00", ".60"])
     frames = [patch.get_xy() for patch in ax.patches if not patch.get_fill()]
@@ -797,11 +799,11 @@ def test_score_matrix_frames_the_diagonal_and_crosses_out_what_is_left_out() -> 
         label.get_text() for label in ax.get_yticklabels()
     ] == LANGUAGES
     with pytest.raises(InputError, match="equal shape"):
-        plots.score_matrix(np.eye(3), np.eye(2, dtype=bool), LANGUAGES, LANGUAGES)
+        training_figures.score_matrix(np.eye(3), np.eye(2, dtype=bool), LANGUAGES, LANGUAGES)
 
 
 def test_top_lists_star_the_right_answers() -> None:
-    fig = plots.top_lists(found())
+    fig = bias.top_lists(found())
     shown = {text.get_position(): text.get_text() for text in fig.axes[0].texts}
     assert (
         shown[1, 0] == "en\N{BLACK STAR}"
@@ -813,7 +815,7 @@ def test_top_lists_star_the_right_answers() -> None:
 
 
 def test_distance_by_quality_joins_the_medians() -> None:
-    fig = plots.distance_by_quality(per_query())
+    fig = bias.distance_by_quality(per_query())
     assert len(lines(fig, "a query")[0].get_xdata()) == 50
     (middle,) = lines(fig, "median of each tenth")
     assert len(middle.get_xdata()) == 10 and (np.diff(middle.get_ydata()) < 0).all()

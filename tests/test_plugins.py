@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from toys import pair_table
 
-from hybridlib import plots, samplers
+from hybridlib.batching import strategies
+from hybridlib.batching.pair_table import PairTable
 from hybridlib.cli import main
+from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.params import Params
-from hybridlib.study import RUN_STEPS, Study
+from hybridlib.figures import style
+from hybridlib.study.folder import RUN_STEPS, Study
 
 pytestmark = pytest.mark.usefixtures("strategies_as_before")
 SOLUTION = "notebooks/solutions/my_strategies.py"
@@ -37,7 +39,7 @@ def test_a_plugin_registers_its_strategy_before_the_parameters_are_checked(own):
         {"strategy": "half-en", "strategies": ["x-y", "half-en"], "plugins": [str(own)]}
     )
     assert params.but(seed=1).plugins == [str(own)] and Params.check(params.plain()) == params
-    batch = samplers.draw_batch("half-en", samplers.PairTable(pair_table()), 0, 1, 8, alpha=0.0)
+    batch = strategies.draw_batch("half-en", PairTable(pair_table()), 0, 1, 8, alpha=0.0)
     assert batch.regime == "x-y"
 
 
@@ -132,22 +134,22 @@ def test_a_plugins_options_are_read_like_a_built_in_strategys(own):
 
 def test_a_strategy_of_ones_own_keeps_its_colour_whoever_stands_beside_it(own):
     Params.check({"plugins": [str(own)], "strategy": "half-en"})
-    assert plots.strategy_style("half-en") == plots._style_from_name("half-en")
-    assert plots.strategy_style("half-en") not in plots._STRATEGIES.values()
+    assert style.strategy_style("half-en") == style._style_from_name("half-en")
+    assert style.strategy_style("half-en") not in style._STRATEGIES.values()
 
 
 def test_the_solutions_strategy_draws_english_passages():
     Params.check({"plugins": [SOLUTION], "strategy": "x-en"})
     frame = pair_table(30, missing=[(0, "en"), (1, "ar")])
-    table = samplers.PairTable(frame)
-    batch = samplers.draw_batch("x-en", table, 0, 1, 20)
+    table = PairTable(frame)
+    batch = strategies.draw_batch("x-en", table, 0, 1, 20)
     assert set(frame["lang"].iloc[batch.passages]) == {"en"} and set(
         frame["lang"].iloc[batch.questions]
     ) == {"ar", "de", "en", "zh"}
     assert (
         frame["pair_id"].to_numpy()[batch.questions] == frame["pair_id"].to_numpy()[batch.passages]
     ).all() and frame["pair_id"].iloc[batch.questions].is_unique
-    again = samplers.draw_batch("x-en", table, 0, 1, 20)
+    again = strategies.draw_batch("x-en", table, 0, 1, 20)
     assert (again.questions == batch.questions).all()
     with pytest.raises(InputError, match="there are 29: lower batch_size"):
-        samplers.draw_batch("x-en", table, 0, 1, 30)
+        strategies.draw_batch("x-en", table, 0, 1, 30)

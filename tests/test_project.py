@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 import hybridlib
+from hybridlib.batching.strategies import STRATEGIES
 from hybridlib.cli import _parser, main
-from hybridlib.params import Params, _literal_names
-from hybridlib.samplers import STRATEGIES
+from hybridlib.config.notebook import _literal_names
+from hybridlib.config.params import Params
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

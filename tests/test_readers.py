@@ -16,12 +16,13 @@ import pandas as pd
 import pytest
 from ir_measures import AP, R, nDCG
 
-from hybridlib import evaluation
-from hybridlib.bias import summarise as summarise_bias
-from hybridlib.corpora import RetrievalCorpus
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.folder import load_folder
+from hybridlib.data.miracl import load_miracl
 from hybridlib.errors import InputError
-from hybridlib.readers import load_folder, load_miracl
-from hybridlib.retrieval import rank
+from hybridlib.evaluation import metrics as evaluation_metrics
+from hybridlib.evaluation.bias import summarise as summarise_bias
+from hybridlib.retrieval.rank import rank
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "corpora.md"
 QUERIES = [
@@ -235,7 +236,7 @@ def test_queries_in_a_language_without_passages(tmp_path):
     folder = make_folder(tmp_path / "mine", QUERIES[:2], passages, qrels)
     corpus = load_folder(folder, ["de", "en"])
     ranking = rank(np.eye(2, 4, dtype=np.float32), np.eye(2, 4, dtype=np.float32), corpus)
-    table = evaluation.per_query(ranking)
+    table = evaluation_metrics.per_query(ranking)
     assert set(zip(table["query_lang"], table["setting"])) == {
         ("de", "cross-lingual"),
         ("de", "multilingual"),
@@ -500,11 +501,15 @@ def test_graded_judgments_agree_with_ir_measures(tmp_path, seed):
         rng.standard_normal((len(frame), 16)).astype(np.float32)
         for frame in (corpus.queries, corpus.candidates)
     ]
-    table = evaluation.per_query(rank(*vectors, corpus), (3, 10))
+    table = evaluation_metrics.per_query(rank(*vectors, corpus), (3, 10))
     scores = vectors[0] @ vectors[1].T
     language = dict(zip(corpus.candidates["candidate_id"], corpus.candidates["lang"]))
-    for target in ("de", "en", evaluation.POOL):
-        held = [passage for passage in language if target in (language[passage], evaluation.POOL)]
+    for target in ("de", "en", evaluation_metrics.POOL):
+        held = [
+            passage
+            for passage in language
+            if target in (language[passage], evaluation_metrics.POOL)
+        ]
         columns = corpus.candidates["candidate_id"].isin(held).to_numpy()
         qrels = [
             ir_measures.Qrel(j["query_id"], j["passage_id"], j["grade"])
@@ -625,7 +630,7 @@ def test_miracl_is_monolingual(tmp_path, rng):
         ),
         corpus,
     )
-    assert set(evaluation.per_query(ranking)["setting"]) == {"monolingual", "multilingual"}
+    assert set(evaluation_metrics.per_query(ranking)["setting"]) == {"monolingual", "multilingual"}
     said = summarise_bias(ranking, corpus)
     assert (
         not [
@@ -803,7 +808,7 @@ def test_the_worked_example_of_the_page_is_a_corpus(tmp_path):
         ("en-2", "p4", 1),
     }
     ranking = rank(np.eye(3, 5, dtype=np.float32), np.eye(5, dtype=np.float32), corpus)
-    metrics = evaluation.summarise(ranking, corpus)
+    metrics = evaluation_metrics.summarise(ranking, corpus)
     assert (
         metrics["settings"]["cross-lingual"]["queries"] == 2
         and metrics["settings"]["monolingual"]["queries"] == 3

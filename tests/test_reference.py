@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hybridlib import reference
-from hybridlib.params import Params
-from hybridlib.study import Study
+from hybridlib.config.params import Params
+from hybridlib.study import export
+from hybridlib.study.folder import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = sorted(file.parent for file in (ROOT / "outputs" / "reference").glob("*/study.yaml"))
@@ -31,11 +31,9 @@ def rows(file: Path) -> list[list[str]]:
 @pytest.mark.parametrize("kept", KEPT, ids=lambda folder: folder.name)
 def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path, strategies_as_before):
     shutil.copytree(kept, tmp_path / kept.name, ignore=shutil.ignore_patterns("comparison"))
-    study = Study(
-        Params.load(reference.grid_of(tmp_path / kept.name), {"output_dir": str(tmp_path)})
-    )
+    study = Study(Params.load(export.grid_of(tmp_path / kept.name), {"output_dir": str(tmp_path)}))
     assert not study.has_texts() and not list(study.folder.rglob("*.safetensors"))
-    made = reference.compare(study)
+    made = export.compare(study)
     for name in TABLES:
         assert (made / name).read_text(encoding="utf-8") == (kept / "comparison" / name).read_text(
             encoding="utf-8"

@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 import torch
 
-from hybridlib import checkpoints
-from hybridlib.corpora import corpus_from_pairs
-from hybridlib.encoder import DualEncoder
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.errors import InputError
-from hybridlib.params import Params
-from hybridlib.training import train
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.training import checkpoints
+from hybridlib.training.loop import train
 
 PROGRAM = """
 import io
@@ -31,10 +31,10 @@ import sys
 from pathlib import Path
 import pandas as pd
 import torch
-from hybridlib.corpora import RetrievalCorpus
-from hybridlib.encoder import DualEncoder
-from hybridlib.params import Params
-from hybridlib.training import train
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.config.params import Params
+from hybridlib.training.loop import train
 
 
 def torn(state, stream):
@@ -167,9 +167,9 @@ def interrupted(inputs, tmp_path, monkeypatch) -> Path:
 def interrupt(
     inputs: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
 ) -> None:
-    from hybridlib import training
+    from hybridlib.training import loop
 
-    real = training._Run._step
+    real = loop._Run._step
 
     def step(self: object, number: int) -> dict:
         if number == 8:
@@ -177,14 +177,14 @@ def interrupt(
         return real(self, number)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training._Run, "_step", step)
+        patch.setattr(loop._Run, "_step", step)
         run(inputs, folder, **changes)
 
 
 def run(inputs: Path, folder: Path, **changes: object) -> pd.DataFrame:
     values = {"steps": 10, "keep_checkpoints": 3, "validate_every": 4, **changes}
     pairs = pd.read_parquet(inputs / "pairs.parquet")
-    from hybridlib.corpora import RetrievalCorpus
+    from hybridlib.data.corpus import RetrievalCorpus
 
     encoder = DualEncoder.load(
         inputs / "encoder", max_length=64, hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.1

@@ -10,9 +10,11 @@ import pytest
 import torch
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores, sorted_ranks
 
-from hybridlib.corpora import RetrievalCorpus
+from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
-from hybridlib.retrieval import Ranking, encode_corpus, rank, top_of
+from hybridlib.retrieval.exact import top_of
+from hybridlib.retrieval.rank import encode_corpus, rank
+from hybridlib.retrieval.ranking import Ranking
 
 
 def ranks_of(ranking: Ranking) -> list[tuple[int, int]]:
@@ -145,17 +147,16 @@ def test_going_through_the_candidates_in_chunks_changes_nothing(chunk, kind, rng
 
 
 def test_candidates_on_disk_are_read_a_chunk_at_a_time(tmp_path, rng, monkeypatch):
-    from hybridlib import retrieval
+    from hybridlib.retrieval import exact
 
     corpus = random_corpus(rng, questions=60)
     queries = rng.standard_normal((len(corpus.queries), 16)).astype(np.float32)
     candidates = rng.standard_normal((len(corpus.candidates), 16)).astype(np.float16)
     np.save(tmp_path / "vectors.npy", candidates)
     expected = rank(queries, candidates.astype(np.float32), corpus)
-    read, most = retrieval.columns_of, []
+    read, most = exact.columns_of, []
     monkeypatch.setattr(
-        retrieval,
-        "columns_of",
+        "hybridlib.retrieval.rank.columns_of",
         lambda vectors, rows, width: (most.append(len(vectors[rows])), read(vectors, rows, width))[
             1
         ],
@@ -345,7 +346,7 @@ def test_the_hash_tells_contents_apart(rng):
 
 
 def test_encode_corpus_uses_the_query_and_the_passage_side(tiny_encoder):
-    from hybridlib.encoder import DualEncoder
+    from hybridlib.model.encoder import DualEncoder
 
     encoder = DualEncoder.load(tiny_encoder)
     corpus = corpus_of([("en:q", "en")], [("de:a", "de"), ("en:a", "en")], [("en:q", "de:a", 1)])

@@ -11,20 +11,13 @@ import pytest
 from scipy.stats import chisquare
 from toys import LANGUAGES, pair_table
 
+from hybridlib.batching.code_switching import Switching
+from hybridlib.batching.inspect import drawable, expected_draws
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import STRATEGIES, Batch, draw_batch, known_strategies, strategy
+from hybridlib.config.parameters import UNTRAINED
+from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.params import Params
-from hybridlib.samplers import (
-    STRATEGIES,
-    UNTRAINED,
-    Batch,
-    PairTable,
-    Switching,
-    draw_batch,
-    drawable,
-    expected_draws,
-    known_strategies,
-    strategy,
-)
 
 BATCH = 8
 MONOLINGUAL_ROWS = ["en-en", "x-x", "x-x-mono"]

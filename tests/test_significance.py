@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hybridlib.errors import InputError
-from hybridlib.significance import ClusteredMean, compare, holm, interval
+from hybridlib.evaluation.significance import ClusteredMean, compare, holm, interval
 
 
 def table(values: np.ndarray, cells: int = 4) -> pd.DataFrame:

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridlib import display, pipeline, tour
-from hybridlib.corpora import RetrievalCorpus, corpus_from_pairs
-from hybridlib.encoder import DualEncoder
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.errors import InputError
-from hybridlib.params import Params
-from hybridlib.ranking import Ranking
-from hybridlib.retrieval import encode_corpus, rank
-from hybridlib.study import Study
-from hybridlib.tour import Tour
+from hybridlib.figures import tables
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.retrieval.rank import encode_corpus, rank
+from hybridlib.retrieval.ranking import Ranking
+from hybridlib.study.folder import Study
+from hybridlib.study.tour import Tour
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_search_is_what_the_evaluation_ranks(here, corpus):
     ranking = rank(*encode_corpus(here.encoders["hybrid"], corpus), corpus, top_k=7)
     for query in (0, len(corpus.queries) - 1):
         found = here.search(corpus.queries["text"][query], "hybrid", 7)
-        expected = display.top_of_query(corpus, ranking, query)
+        expected = tables.top_of_query(corpus, ranking, query)
         assert found[["rank", "lang", "right"]].equals(expected[["rank", "lang", "right"]])
         np.testing.assert_allclose(found["score"], expected["score"], atol=1e-5)
 
@@ -46,9 +46,7 @@ def test_right_answers_are_marked_and_counted(here, corpus):
     question = corpus.queries["text"][0]
     whole = here.search(question, "hybrid", len(corpus.candidates))
     assert (
-        (whole["right"] == display.RIGHT).sum()
-        == len(corpus.qrels[corpus.qrels["query"] == 0])
-        == 3
+        (whole["right"] == tables.RIGHT).sum() == len(corpus.qrels[corpus.qrels["query"] == 0]) == 3
     )
     assert "3 of the 3 right answers" in here.summary(whole, question)
     assert "right is not known" in here.summary(
@@ -113,11 +111,13 @@ def test_missing_encoders_are_trained_with_a_word_on_how_long(
     asked = []
     monkeypatch.setattr(Study, "is_done", lambda self, step: self.params.strategy == "x-y")
     monkeypatch.setattr(
-        pipeline, "run_missing", lambda study, step: asked.append((study.params.strategy, step))
+        "hybridlib.study.runner.run_missing",
+        lambda study, step: asked.append((study.params.strategy, step)),
     )
     monkeypatch.setattr(Study, "evaluation_corpus", lambda self: corpus)
     monkeypatch.setattr(
-        tour, "load_encoder", lambda params, source: DualEncoder.load(str(tiny_encoder))
+        "hybridlib.study.tour.load_encoder",
+        lambda params, source: DualEncoder.load(str(tiny_encoder)),
     )
     with caplog.at_level(logging.WARNING):
         opened = Tour.open(Params(strategies=["untrained", "x-y", "hybrid"]))
@@ -131,7 +131,7 @@ def test_missing_encoders_are_trained_with_a_word_on_how_long(
 
 
 def test_tables_of_texts_keep_each_scripts_direction_and_escape_it():
-    shown = display.texts(
+    shown = tables.texts(
         pd.DataFrame({"lang": ["ar"], "text": ["<i>\u0645\u0627"], "score": [0.12345]})
     ).to_html()
     assert (
@@ -142,17 +142,17 @@ def test_tables_of_texts_keep_each_scripts_direction_and_escape_it():
 
 
 def test_the_example_query_is_english_where_there_is_one(corpus):
-    assert corpus.queries["lang"][display.example_query(corpus)] == "en"
-    assert display.example_query(corpus, "xx") == 0
+    assert corpus.queries["lang"][tables.example_query(corpus)] == "en"
+    assert tables.example_query(corpus, "xx") == 0
 
 
 def test_a_result_list_may_be_empty(corpus):
-    assert list(display.result_list(corpus, [], [])) == ["rank", "lang", "text", "score", "right"]
+    assert list(tables.result_list(corpus, [], [])) == ["rank", "lang", "text", "score", "right"]
 
 
 def test_top_of_query_reads_a_saved_ranking(corpus, tmp_path, here):
     ranking = rank(*encode_corpus(here.encoders["hybrid"], corpus), corpus, top_k=3)
     ranking.save(tmp_path)
-    assert display.top_of_query(corpus, Ranking.load(tmp_path), 2).equals(
-        display.top_of_query(corpus, ranking, 2)
+    assert tables.top_of_query(corpus, Ranking.load(tmp_path), 2).equals(
+        tables.top_of_query(corpus, ranking, 2)
     )

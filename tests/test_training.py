@@ -15,14 +15,17 @@ import torch
 import torch.multiprocessing as mp
 from accelerate import Accelerator
 
-from hybridlib import evaluation, retrieval, training
-from hybridlib.corpora import RetrievalCorpus, corpus_from_pairs
-from hybridlib.encoder import DualEncoder
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import draw_batch
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.errors import InputError
-from hybridlib.gradients import TokenGradients
-from hybridlib.params import Params
-from hybridlib.samplers import PairTable, draw_batch
-from hybridlib.training import train
+from hybridlib.evaluation import metrics
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.retrieval import rank as retrieval_rank
+from hybridlib.training import loop, setup
+from hybridlib.training.grad_cache import TokenGradients
+from hybridlib.training.loop import train
 
 STEPS = 12
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
@@ -411,7 +414,7 @@ def gradients(data, source: Path, **changes: object) -> tuple[dict[str, torch.Te
         fresh(source, dropout=0.2),
         tiny_params(strategy="x-y", batch_size=64, **changes),
     )
-    run = training._Run(params, Accelerator(), encoder, *data, Path("."))
+    run = loop._Run(params, Accelerator(), encoder, *data, Path("."))
     held: dict[str, torch.Tensor] = {}
     run.optimizer.step = lambda: held.update(
         {name: p.grad.clone() for name, p in encoder.named_parameters()}
@@ -436,7 +439,8 @@ def test_token_gradients_row_by_row_are_those_of_the_whole_table(
     changes = {"train_tokens": 256, "max_grad_norm": 1e9, "cached_gradients": cached}
     rows, _ = gradients(data, tiny_encoder, **changes)
     monkeypatch.setattr(
-        training, "TokenGradients", lambda encoder, processes: TokenGradients(encoder, 2)
+        "hybridlib.training.loop.TokenGradients",
+        lambda encoder, processes: TokenGradients(encoder, 2),
     )
     table, _ = gradients(data, tiny_encoder, **changes)
     (name,) = (name for name in table if "word_embeddings" in name)
@@ -451,7 +455,7 @@ def test_token_gradients_row_by_row_are_those_of_the_whole_table(
 def test_token_gradients_of_one_step_do_not_reach_the_next(data, tiny_encoder, tmp_path):
     """With the second step's rows alone in its gradient."""
     held, encoder = [], fresh(tiny_encoder)
-    run = training._Run(tiny_params(strategy="x-y"), Accelerator(), encoder, *data, tmp_path)
+    run = loop._Run(tiny_params(strategy="x-y"), Accelerator(), encoder, *data, tmp_path)
     run.optimizer.step = lambda: held.append(
         encoder.backbone.get_input_embeddings().weight.grad.abs().sum(1) > 0
     )
@@ -506,7 +510,7 @@ def test_dropout_is_at_work(data, tiny_encoder, tmp_path):
 )
 def test_schedules(schedule, expected):
     params = tiny_params(schedule=schedule, steps=5, warmup_fraction=0.2)
-    assert [training._rate_factor(params, step) for step in range(1, 5)] == pytest.approx(expected)
+    assert [setup._rate_factor(params, step) for step in range(1, 5)] == pytest.approx(expected)
 
 
 def test_the_temperature_can_be_learned(data, tiny_encoder, tmp_path):
@@ -544,8 +548,10 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run(data, tiny_encoder,
     assert equal(weights(fresh(tmp_path / "model")), weights(encoder)) and not equal(
         weights(encoder), weights(stopped)
     )
-    settings = evaluation.summarise(
-        retrieval.rank(*retrieval.encode_corpus(encoder, data[1], progress=False), data[1], 10),
+    settings = metrics.summarise(
+        retrieval_rank.rank(
+            *retrieval_rank.encode_corpus(encoder, data[1], progress=False), data[1], 10
+        ),
         data[1],
         10,
     )["settings"]
@@ -567,8 +573,10 @@ def test_an_averaged_strategy_hands_on_what_it_validates(run, data, tiny_encoder
         torch.testing.assert_close(
             value, 0.25 * start[name] + 0.75 * end[name], rtol=1e-5, atol=1e-6
         )
-    settings = evaluation.summarise(
-        retrieval.rank(*retrieval.encode_corpus(averaged, data[1], progress=False), data[1], 10),
+    settings = metrics.summarise(
+        retrieval_rank.rank(
+            *retrieval_rank.encode_corpus(averaged, data[1], progress=False), data[1], 10
+        ),
         data[1],
         10,
     )["settings"]

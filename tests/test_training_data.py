@@ -13,10 +13,14 @@ import pandas as pd
 import pytest
 from toys import pair_table
 
-from hybridlib import corpora, facts, training_sets
-from hybridlib.corpora import PAIR_COLUMNS, corpus_from_pairs, prepare
+from hybridlib.config import parameters
+from hybridlib.config.params import Params
+from hybridlib.data import facts, lareqa, overlap, training_sets
+from hybridlib.data import pairs as data_pairs
+from hybridlib.data.corpus import corpus_from_pairs
+from hybridlib.data.pairs import PAIR_COLUMNS
+from hybridlib.data.prepare import prepare
 from hybridlib.errors import InputError
-from hybridlib.params import Params
 
 
 def long_pairs(
@@ -151,15 +155,15 @@ def test_the_same_lareqa_set_is_refused_wherever_it_lies(shared_data, tmp_path):
 
 
 def test_the_real_sets_are_apart(shared_data):
-    xquad = corpora.pairs_from_lareqa(corpora.load_lareqa(shared_data("xquad-r"), "xquad-r"))
-    mlqa = corpora.load_lareqa(shared_data("mlqa-r"), "mlqa-r")
-    assert not corpora.overlaps(xquad, mlqa).any(axis=None)
+    xquad = lareqa.pairs_from_lareqa(lareqa.load_lareqa(shared_data("xquad-r"), "xquad-r"))
+    mlqa = lareqa.load_lareqa(shared_data("mlqa-r"), "mlqa-r")
+    assert not overlap.overlaps(xquad, mlqa).any(axis=None)
 
 
 def test_the_facts_are_apart_from_their_test_facts():
     splits = facts.split_facts(facts.facts(), 0, 0.05, 0.1)
     train = facts.phrase(splits["train"], ["en", "zh"], 0, 3)
-    assert not corpora.overlaps(
+    assert not overlap.overlaps(
         train, corpus_from_pairs("facts", facts.phrase(splits["test"], ["en", "zh"], 0))
     ).any(axis=None)
 
@@ -186,7 +190,7 @@ def test_validation_articles_are_not_trained_on(shared_data):
         languages=["de", "es"],
         validation_fraction=0.3,
     )
-    article = corpora.articles(shared_data("mlqa-r"), corpora.LAREQA_LANGUAGES["mlqa-r"])
+    article = lareqa.articles(shared_data("mlqa-r"), lareqa.LAREQA_LANGUAGES["mlqa-r"])
     data = prepare(params)
     trained, held = (
         {article[name] for name in names}
@@ -268,7 +272,7 @@ def test_several_sets_and_their_mistakes(tmp_path):
 
 
 def test_the_fingerprint_knows_every_set(tmp_path):
-    from hybridlib.study import Study
+    from hybridlib.study.folder import Study
 
     files = [write(pair_table(20), tmp_path / f"{name}.jsonl") for name in "ab"]
     params = Params(train_corpus=["pairs", "pairs"], train_corpus_path=files, output_dir=tmp_path)
@@ -286,7 +290,7 @@ def test_negatives_of_a_table(ending, tmp_path):
         "csv": lambda: pairs.to_csv(file, index=False),
         "parquet": lambda: pairs.to_parquet(file, index=False),
     }[ending]()
-    loaded = corpora.load_pairs(file)
+    loaded = data_pairs.load_pairs(file)
     assert list(loaded) == [*PAIR_COLUMNS, "negative"] and loaded["negative"].tolist() == [
         "wrong",
         *[""] * 11,
@@ -626,10 +630,10 @@ def test_the_page_knows_every_kind_and_its_examples_work(tmp_path):
     page = (Path(__file__).resolve().parents[1] / "docs" / "training_data.md").read_text(
         encoding="utf-8"
     )
-    assert all(f"`{kind}`" in page for kind in corpora.TRAIN_CORPORA)
+    assert all(f"`{kind}`" in page for kind in parameters.TRAIN_CORPORA)
     table, squad_json, hub = re.findall(r"```json\n(.*?)```", page, re.S)
     (tmp_path / "pairs.jsonl").write_text(table)
-    assert corpora.load_pairs(tmp_path / "pairs.jsonl")["negative"].tolist() == [
+    assert data_pairs.load_pairs(tmp_path / "pairs.jsonl")["negative"].tolist() == [
         "The Moon is half a degree wide.",
         "",
     ]

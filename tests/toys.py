@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from hybridlib.corpora import PAIR_COLUMNS, RetrievalCorpus
-from hybridlib.retrieval import Ranking, rank
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.pairs import PAIR_COLUMNS
+from hybridlib.retrieval.rank import rank
+from hybridlib.retrieval.ranking import Ranking
 
 LANGUAGES = ("ar", "de", "en", "zh")
 

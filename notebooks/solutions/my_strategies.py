@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.strategies import Batch, strategy
 from hybridlib.errors import InputError
-from hybridlib.samplers import Batch, PairTable, strategy
 
 
 @strategy("x-en", "questions in any language, passages in English")

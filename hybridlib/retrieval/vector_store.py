@@ -1,0 +1,272 @@
+"""Retrieval over a corpus larger than memory: vectors on disk, and the exact top k from one pass over them.
+
+A :class:`VectorStore` is a folder: ``vectors.npy`` (float16, memory-mapped), ``store.json`` (what they are vectors
+of) and ``done-<process>.txt`` (``#`` for each block of texts whose vectors are on disk, ``.`` for the others).
+Building can be killed at any moment and takes up where it stopped. Everything here runs in one process or in all
+those that accelerate or torch.distributed has connected; then every process must make the same calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from hybridlib.distributed import _processes, _wait
+from hybridlib.errors import InputError
+from hybridlib.files import check_writable, read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from hybridlib.model.encoder import DualEncoder, Side
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VectorStore:
+    """Vectors of texts on disk, in the texts' order.
+
+    Attributes:
+        folder: holds the files.
+        vectors: ``[texts, d]`` float16, read-only, memory-mapped: only what is looked at is read.
+        about: what the vectors are of: side, prefix, pooling, max_length, hashes of encoder and texts.
+    """
+
+    folder: Path
+    vectors: np.ndarray
+    about: dict[str, Any]
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | Path,
+        encoder: DualEncoder,
+        texts: Iterable[str],
+        side: Side = "passage",
+        block: int = 4096,
+        token_budget: int = 8192,
+        progress: bool = True,
+    ) -> VectorStore:
+        """Encode ``texts`` into ``folder``, or what is still missing there of an earlier run that was stopped.
+
+        Args:
+            folder: made if need be.
+            encoder: the same weights, tokenizer, prefix, pooling and max_length at every resume.
+            texts: gone through twice (to count, to encode), so no generator: a list, a column of a
+                ``datasets.Dataset``, or any object whose ``__iter__`` starts anew. Held in memory: one block.
+            side: whose prefix the texts get.
+            block: texts encoded, written and recorded at a time; what a kill can cost.
+            token_budget: tokens of a micro-batch, padding included.
+
+        Raises:
+            InputError: the folder holds vectors of something else or cannot be written to, ``texts`` is empty,
+                or runs only once, or holds something that is not a str.
+        """
+        folder, (process, processes) = Path(folder), _processes()
+        about = _describe(encoder, texts, side, block)
+        _check_same(folder, about)
+        if process == 0:
+            _create(folder, about)
+        _wait()
+        _check_same(folder, about)
+        vectors, done = (
+            np.lib.format.open_memmap(folder / "vectors.npy", mode="r+"),
+            _done(folder, about),
+        )
+        record, mine = (
+            folder / f"done-{process}.txt",
+            sum(size for number, size in _blocks(about) if number % processes == process),
+        )
+        with tqdm(
+            total=mine,
+            desc=f"encoding {side}",
+            unit="text",
+            disable=not progress or process > 0,
+            mininterval=2,
+        ) as bar:
+            for number, part in enumerate(_batched(texts, block)):
+                if number % processes == process:
+                    if not done[number]:
+                        encoded = encoder.encode(
+                            part, side, token_budget, shared=False
+                        )  # the processes share blocks, not a block's texts
+                        vectors[number * block : number * block + len(part)] = _finite(
+                            encoded, number * block
+                        )
+                        vectors.flush()
+                        done[number] = True
+                        write_text(record, "".join(np.where(done, "#", ".")))
+                    bar.update(len(part))
+        _wait()
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path, encoder: DualEncoder | None = None) -> VectorStore:
+        """The finished store in ``folder``.
+
+        Raises:
+            InputError: there is none, it is not finished, or its vectors are not ``encoder``'s (where given).
+        """
+        folder = Path(folder)
+        if not (folder / "store.json").exists():
+            raise InputError(
+                f"{folder}: no store.json, so no vectors; VectorStore.build makes them"
+            )
+        about = read_json(folder / "store.json")
+        missing = int((~_done(folder, about)).sum())
+        if missing:
+            raise InputError(
+                f"{folder}: {missing} of {len(_done(folder, about))} blocks are not encoded yet; call VectorStore.build again with the same encoder and texts"
+            )
+        if encoder is not None:
+            _refuse_difference(
+                folder,
+                about,
+                _describe_encoder(encoder, about["side"]),
+                "use the encoder that they were built with, or build another folder",
+            )
+        logger.info("%s: %d vectors of length %d", folder, about["texts"], about["dimension"])
+        return cls(folder, np.load(folder / "vectors.npy", mmap_mode="r"), about)
+
+
+def _describe(encoder: DualEncoder, texts: Iterable[str], side: Side, block: int) -> dict[str, Any]:
+    """Content of store.json: all that the vectors depend on."""
+    if block < 1:
+        raise InputError(f"block is {block}; it must be 1 or more")
+    count, digest = _hash_texts(texts)
+    return {
+        "texts": count,
+        "dimension": encoder.dimension,
+        "block": block,
+        **_describe_encoder(encoder, side),
+        "texts_hash": digest,
+    }
+
+
+def _describe_encoder(encoder: DualEncoder, side: Side) -> dict[str, Any]:
+    return {
+        "side": side,
+        "prefix": encoder.prefixes[side],
+        "pooling": encoder.pooling,
+        "max_length": encoder.max_length,
+        "encoder_hash": _hash_encoder(encoder),
+    }
+
+
+def _hash_texts(texts: Iterable[str]) -> tuple[int, str]:
+    """How many texts, and a hash of them and their order."""
+    if isinstance(texts, str) or iter(texts) is texts:
+        raise InputError(
+            f"texts is a {type(texts).__name__}, which does not run through the texts twice; give a list, a datasets column, or an object whose __iter__ starts anew"
+        )
+    digest, count = hashlib.sha256(), 0
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(
+                f"text {count} is a {type(text).__name__} ({text!r}); every text must be a str"
+            )
+        raw = text.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+        count += 1
+    if not count:
+        raise InputError("texts is empty; there is nothing to encode")
+    return count, digest.hexdigest()
+
+
+def _hash_encoder(encoder: DualEncoder) -> str:
+    """A hash of weights and tokenizer."""
+    digest = hashlib.sha256(_tokenizer_rules(encoder.tokenizer).encode())
+    for name, weights in sorted(encoder.backbone.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _tokenizer_rules(tokenizer: Any) -> str:
+    """The tokenizer as text, without the truncation and padding of its last call."""
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    return json.dumps({**rules, "truncation": None, "padding": None}, sort_keys=True)
+
+
+def _check_same(folder: Path, about: dict[str, Any]) -> None:
+    """Refuse a folder whose vectors are of something else."""
+    if (folder / "store.json").exists():
+        _refuse_difference(
+            folder,
+            read_json(folder / "store.json"),
+            about,
+            "give what it was begun with, or choose another folder, or delete this one to encode anew",
+        )
+    elif (folder / "vectors.npy").exists():
+        raise InputError(
+            f"{folder}: has a vectors.npy but no store.json that says of what; choose another folder"
+        )
+
+
+def _refuse_difference(
+    folder: Path, there: dict[str, Any], here: dict[str, Any], advice: str
+) -> None:
+    differing = [
+        f"{name} is {there.get(name)!r} there and {value!r} here"
+        for name, value in here.items()
+        if there.get(name) != value
+    ]
+    if differing:
+        raise InputError(f"{folder}: holds other vectors: {'; '.join(differing)}; {advice}")
+
+
+def _create(folder: Path, about: dict[str, Any]) -> None:
+    """Write store.json, then an empty vectors.npy, where they are not there yet."""
+    check_writable(folder)
+    if not (folder / "store.json").exists():
+        write_json(folder / "store.json", about)
+    if not (folder / "vectors.npy").exists():
+        if _done(folder, about).any():
+            raise InputError(f"{folder}: vectors.npy is gone; delete the folder to encode anew")
+        aside = folder / "vectors.npy.part"
+        np.lib.format.open_memmap(
+            aside, mode="w+", dtype=np.float16, shape=(about["texts"], about["dimension"])
+        ).flush()
+        aside.replace(folder / "vectors.npy")
+
+
+def _finite(vectors: np.ndarray, start: int) -> np.ndarray:
+    """The vectors themselves, if every one is of numbers; ``start`` is the first one's text."""
+    if not np.isfinite(vectors).all():
+        raise InputError(
+            f"the vector of text {start + int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; encode in float32 or bfloat16"
+        )
+    return vectors
+
+
+def _done(folder: Path, about: dict[str, Any]) -> np.ndarray:
+    """Which blocks are on disk, by the records of all processes: ``[blocks]`` bool."""
+    done = np.zeros(-(-about["texts"] // about["block"]), dtype=bool)
+    for record in folder.glob("done-*.txt"):
+        done |= np.array(list(record.read_text())) == "#"
+    return done
+
+
+def _blocks(about: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """Number and size of each block."""
+    return enumerate(
+        min(about["block"], about["texts"] - start)
+        for start in range(0, about["texts"], about["block"])
+    )
+
+
+def _batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    rest = iter(texts)
+    while part := list(itertools.islice(rest, size)):
+        yield part
