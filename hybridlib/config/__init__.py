@@ -1,0 +1,1 @@
+"""Every parameter, checked before anything runs."""

@@ -1,8 +1,4 @@
-"""Every parameter of a run, once: name, type, unit, range, default and meaning.
-
-A parameter file (YAML), ``hybridlib run -p``, papermill's ``-p`` and a notebook's first cell all end in
-:class:`Params`, which refuses unknown keys, wrong types and impossible values before anything runs.
-"""
+"""The table of all parameters that ``hybridlib params`` prints."""
 
 from __future__ import annotations
 
@@ -12,83 +8,95 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 import yaml
 
-from hybridlib.config.parameters import SECTIONS
 from hybridlib.config.params import Params
+
+# The first parameter of each section.
+SECTIONS = {
+    "study": "Where results go, and the grid of runs",
+    "encoder": "This run: one cell of the grid",
+    "train_corpus": "Data",
+    "vocab_size": "The built-in encoder",
+    "pooling": "How any encoder is used",
+    "alpha": "Training",
+    "encode_tokens": "Evaluation and language bias",
+}
+_COLUMNS = ["section", "name", "type", "default", "unit", "range", "step", "meaning"]
+_TYPES = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "bool": "true | false",
+    "Path": "path",
+}
+_LIMITS = {
+    "ge": ">=",
+    "gt": ">",
+    "le": "<=",
+    "lt": "<",
+    "multiple_of": "multiple of",
+    "min_length": "length at least",
+    "pattern": "matches",
+}
 
 
 def describe() -> pd.DataFrame:
-    """One row per parameter: section, name, type, default, unit, range, step, meaning (what ``hybridlib params`` prints).
+    """Return one row per parameter.
 
-    Types and defaults are written as in a YAML file: ``null`` for nothing, ``mean | cls`` for a choice.
+    Types and defaults are written as in a YAML file: ``null`` for nothing, ``mean | cls`` for a
+    choice.
+
+    Returns:
+        Columns section, name, type, default, unit, range, step, meaning.
     """
-    rows, section = [], ""
+    rows = []
+    section = ""
     for name, field in Params.model_fields.items():
-        section, extra = SECTIONS.get(name, section), field.json_schema_extra
-        limits = ", ".join(_limit(rule) for rule in field.metadata)
+        section = SECTIONS.get(name, section)
+        extra: Any = field.json_schema_extra
         rows.append(
             (
                 section,
                 name,
-                _kind(field.annotation),
+                _type(field.annotation),
                 _as_yaml(field.default),
                 extra["unit"],
-                limits,
+                ", ".join(_limit(rule) for rule in field.metadata),
                 extra["step"],
                 field.description,
             )
         )
-    return pd.DataFrame(
-        rows, columns=["section", "name", "type", "default", "unit", "range", "step", "meaning"]
-    )
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _kind(annotation: Any) -> str:
-    """A type as a reader of YAML writes it."""
+def _type(annotation: Any) -> str:
+    """Write a type as a reader of YAML does."""
     if annotation is type(None):
         return "null"
     inner = get_args(annotation)
-    if get_origin(annotation) is dict:
+    origin = get_origin(annotation)
+    if origin is dict:
         return "mapping"
-    if get_origin(annotation) is list:
-        return f"list of {_kind(inner[0])}".replace(" | ", " or ")
-    if get_origin(annotation) is Literal:
+    if origin is list:
+        return f"list of {_type(inner[0])}".replace(" | ", " or ")
+    if origin is Literal:
         return " | ".join(inner)
     if inner:
-        return " | ".join(sorted((_kind(part) for part in inner), key=lambda kind: kind == "null"))
-    return {
-        "str": "text",
-        "int": "whole number",
-        "float": "number",
-        "bool": "true | false",
-        "Path": "path",
-    }[annotation.__name__]
+        kinds = [_type(part) for part in inner]
+        return " | ".join(sorted(kinds, key=lambda kind: kind == "null"))
+    return _TYPES[annotation.__name__]
 
 
 def _as_yaml(value: Any) -> str:
+    """Write a default as YAML does, on one line."""
     plain = str(value) if isinstance(value, Path) else value
-    return (
-        yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
-        .removesuffix("\n")
-        .removesuffix("\n...")
-    )
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _limit(rule: Any) -> str:
-    """A constraint as a reader writes it: ``>= 1``."""
-    signs = {
-        "ge": ">=",
-        "gt": ">",
-        "le": "<=",
-        "lt": "<",
-        "multiple_of": "multiple of",
-        "min_length": "length at least",
-        "pattern": "matches",
-    }
-    return next(
-        (
-            f"{sign} {getattr(rule, name)}"
-            for name, sign in signs.items()
-            if getattr(rule, name, None) is not None
-        ),
-        "",
-    )
+    """Write a constraint as a reader does: ``>= 1``."""
+    for name, sign in _LIMITS.items():
+        bound = getattr(rule, name, None)
+        if bound is not None:
+            return f"{sign} {bound}"
+    return ""

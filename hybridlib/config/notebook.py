@@ -1,33 +1,32 @@
-"""Every parameter of a run, once: name, type, unit, range, default and meaning.
-
-A parameter file (YAML), ``hybridlib run -p``, papermill's ``-p`` and a notebook's first cell all end in
-:class:`Params`, which refuses unknown keys, wrong types and impossible values before anything runs.
-"""
+"""Which parameters a notebook's parameter cells set."""
 
 from __future__ import annotations
 
 import ast
 
 
-def _parameter_cell_names() -> list[str]:
-    """Names set by the parameter cells that ran last (several in a row count as one)."""
-    from IPython import get_ipython
+def parameter_cell_names() -> list[str]:
+    """Return the names set by the parameter cells that ran last (several in a row count as one)."""
+    from IPython import get_ipython  # only a notebook needs IPython
 
     names: list[str] = []
     for source in reversed(get_ipython().user_ns["In"]):
-        found = _literal_names(source)
-        if names and not found:
+        of_cell = literal_names(source)
+        if names and not of_cell:
             break
-        names += found
+        names += of_cell
     return names
 
 
-def _literal_names(source: str) -> list[str]:
-    """The names of a cell that is nothing but ``name = literal`` lines; none for any other cell."""
+def literal_names(source: str) -> list[str]:
+    """Return the names of a cell of nothing but ``name = literal`` lines; none for another cell."""
+    names: list[str] = []
     try:
-        body = ast.parse(source).body
-        for line in body:
+        for line in ast.parse(source).body:
+            if not isinstance(line, ast.Assign):
+                return []
             ast.literal_eval(line.value)
-        return [target.id for line in body for target in line.targets]
-    except (SyntaxError, ValueError, AttributeError):
+            names += [target.id for target in line.targets if isinstance(target, ast.Name)]
+    except (SyntaxError, ValueError):
         return []
+    return names
