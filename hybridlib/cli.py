@@ -324,7 +324,7 @@ def _export(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from hybridlib.config.params import Params
     from hybridlib.data import prepare
-    from hybridlib.distributed import place, processes
+    from hybridlib.distributed import processes, rank_and_world
     from hybridlib.evaluation import evaluate, metrics
     from hybridlib.files import check_writable
     from hybridlib.retrieval import rank, trec
@@ -378,7 +378,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     }
     corrected = evaluate.corrected(params, encoder, corpus, *vectors)
     metrics["corrections"] = evaluate.summarise_corrected(params, corrected, corpus)
-    if place()[0] > 0:
+    if rank_and_world()[0] > 0:
         return 0  # its share of the encoding is done
     evaluate.write_results(options.out, metrics, ranking, corpus, corrected)
     if options.trec:
@@ -430,7 +430,7 @@ def _params(options: argparse.Namespace) -> int:
 
 def _strategies(options: argparse.Namespace) -> int:
     from hybridlib.batching.strategies import STRATEGIES
-    from hybridlib.config.parameters import UNTRAINED
+    from hybridlib.config.names import UNTRAINED
 
     print(f"{UNTRAINED:<14} the encoder as it is")
     for name, entry in STRATEGIES.items():

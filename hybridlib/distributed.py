@@ -3,48 +3,59 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from accelerate import PartialState
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 
 def processes() -> PartialState:
-    """This process and its fellows; a single process is its own main process.
+    """Connect to the other processes, if there are any, and return their state.
 
-    Accelerate takes CPUs for several processes only when told to; without an accelerator there is nothing else to take.
+    Accelerate takes CPUs for several processes only when asked to. Without an accelerator nothing
+    else is left, so CPUs are then used without being asked for.
     """
-    told = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y")
-    return PartialState(cpu=told or not torch.accelerator.is_available())
+    # accelerate takes long to import, and a single process rarely needs it.
+    from accelerate import PartialState
+
+    cpu_requested = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y")
+    return PartialState(cpu=cpu_requested or not torch.accelerator.is_available())
 
 
-def place() -> tuple[int, int]:
-    """This process's number and how many there are, as far as they are connected."""
-    return (
-        (dist.get_rank(), dist.get_world_size())
-        if dist.is_available() and dist.is_initialized()
-        else (0, 1)
-    )
+def rank_and_world() -> tuple[int, int]:
+    """Return this process's number and how many are connected; ``(0, 1)`` if none are."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
 
 
-def add_up(values: np.ndarray) -> np.ndarray:
-    """The sum over all processes of equally shaped arrays; where each row is zero in all but one, they are put together."""
-    if place()[1] == 1:
+def connect() -> tuple[int, int]:
+    """Connect the processes of a launcher that are not connected yet; then ``rank_and_world``."""
+    _, world = rank_and_world()
+    if world == 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        processes()
+    return rank_and_world()
+
+
+def all_sum(values: np.ndarray) -> np.ndarray:
+    """Return the sum of equally shaped arrays over all processes.
+
+    Where every row is zero in all processes but one, the sum puts the rows together.
+    """
+    _, world = rank_and_world()
+    if world == 1:
         return values
     total = torch.from_numpy(values).to(processes().device)
     dist.all_reduce(total)
     return total.cpu().numpy()
 
 
-def _processes() -> tuple[int, int]:
-    """This process's number, and how many there are; connects those of ``accelerate launch`` if nobody has yet."""
-    if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        processes()
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-
-
-def _wait() -> None:
-    """Until all processes are here."""
-    if dist.is_initialized():
+def barrier() -> None:
+    """Wait until every connected process has reached this call."""
+    _, world = rank_and_world()
+    if world > 1:
         dist.barrier()

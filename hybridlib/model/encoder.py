@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoTokenizer
 
-from hybridlib.distributed import add_up, place
+from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format
 from hybridlib.model.loading import (
@@ -161,7 +161,7 @@ class DualEncoder(nn.Module):
         vectors = np.zeros((len(token_ids), self.dimension), dtype=np.float32)
         batches, (rank, world) = (
             micro_batches([len(ids) for ids in token_ids], token_budget),
-            place() if shared else (0, 1),
+            rank_and_world() if shared else (0, 1),
         )
         with tqdm(
             total=len(token_ids),
@@ -176,7 +176,7 @@ class DualEncoder(nn.Module):
                         self._embed(**self.pad([token_ids[row] for row in rows])).cpu().numpy()
                     )
                 bar.update(len(rows))
-        vectors = (add_up(vectors) if shared else vectors)[number]
+        vectors = (all_sum(vectors) if shared else vectors)[number]
         self.train(was_training)
         return vectors
 

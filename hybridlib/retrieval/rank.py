@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hybridlib.data.corpus import RetrievalCorpus
-from hybridlib.distributed import add_up, place
+from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.retrieval.corrections import Correction
 from hybridlib.retrieval.exact import _finite, columns_of, scores_of, top_of
@@ -93,7 +93,7 @@ def rank(
         min(chunk, len(candidate_vectors)),
         min(top_k, len(candidate_vectors)),
     )
-    number, world = place() if shared else (0, 1)
+    number, world = rank_and_world() if shared else (0, 1)
     blocks = _blocks(len(queries), block)[number::world]
     wanted = (
         _relevant_scores(queries, candidate_vectors, columns, blocks, width)
@@ -134,7 +134,7 @@ def rank(
                 bar.update()
     if world > 1:
         pool, alone, best, best_scores = (
-            torch.from_numpy(add_up(_only(part, blocks).numpy()))
+            torch.from_numpy(all_sum(_only(part, blocks).numpy()))
             for part in (pool, alone, best, best_scores)
         )
     return Ranking(

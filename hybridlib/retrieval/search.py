@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hybridlib.distributed import _processes
+from hybridlib.distributed import connect
 from hybridlib.errors import InputError
 from hybridlib.retrieval.exact import top_of
 from hybridlib.retrieval.vector_store import VectorStore
@@ -55,7 +55,7 @@ def search(
     """
     documents = store.vectors if isinstance(store, VectorStore) else store
     queries, k = _check_search(query_vectors, documents, k, block), min(k, len(documents))
-    process, processes = _processes()
+    process, processes = connect()
     blocks = -(-len(documents) // block)
     first, end = (
         blocks * process // processes * block,

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from hybridlib.distributed import _processes, _wait
+from hybridlib.distributed import barrier, connect
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
 
@@ -71,12 +71,12 @@ class VectorStore:
             InputError: the folder holds vectors of something else or cannot be written to, ``texts`` is empty,
                 or runs only once, or holds something that is not a str.
         """
-        folder, (process, processes) = Path(folder), _processes()
+        folder, (process, processes) = Path(folder), connect()
         about = _describe(encoder, texts, side, block)
         _check_same(folder, about)
         if process == 0:
             _create(folder, about)
-        _wait()
+        barrier()
         _check_same(folder, about)
         vectors, done = (
             np.lib.format.open_memmap(folder / "vectors.npy", mode="r+"),
@@ -106,7 +106,7 @@ class VectorStore:
                         done[number] = True
                         write_text(record, "".join(np.where(done, "#", ".")))
                     bar.update(len(part))
-        _wait()
+        barrier()
         return cls.open(folder)
 
     @classmethod
