@@ -1,4 +1,4 @@
-"""Several processes: started by ``accelerate launch`` (GPUs) or ``torchrun`` (GPUs, or CPUs alone)."""
+"""Several processes: of ``accelerate launch`` (GPUs) or ``torchrun`` (GPUs, or CPUs alone)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The dual encoder over any transformers encoder, the built-in one, and how they are stored."""

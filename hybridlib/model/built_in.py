@@ -1,8 +1,4 @@
-"""The dual encoder: one transformers encoder for queries and passages, pooled and normalised.
-
-Folders are read and written in the layout of sentence-transformers (modules.json, a pooling config, prompts), so
-a trained model says by itself how it wants to be used.
-"""
+"""The built-in encoder: a tokenizer and a small transformer, made without a download."""
 
 from __future__ import annotations
 
@@ -19,39 +15,52 @@ from tokenizers import (
     processors,
     trainers,
 )
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, PreTrainedTokenizerFast
 
 from hybridlib.model.encoder import DualEncoder
 
+_ROLES = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "cls_token": "<s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
+
 
 def make_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-pair tokenizer trained on ``texts``; the same texts, in any order and process, give the same tokenizer
-    (a Unigram model would not: its trainer adds up in an order that changes from process to process)."""
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    """Train a byte-pair tokenizer on ``texts``.
+
+    The same texts, in any order and process, give the same tokenizer. A Unigram model would not:
+    its trainer adds up in an order that changes from process to process.
+
+    Args:
+        texts: what the merges are learned from.
+        vocab_size: entries at most, special tokens included.
+    """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
     )
     tokenizer.decoder = decoders.Metaspace()
+
+    # The special tokens get the first ids.
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=special, show_progress=False
+        vocab_size=vocab_size,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        show_progress=False,
     )
     tokenizer.train_from_iterator(sorted(texts), trainer)
+
+    # Every text stands between a first and a last token.
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
-        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("<s>", "</s>")],
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")],
     )
-    names = dict(
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        mask_token="<mask>",
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **_ROLES)
 
 
 def make_encoder(
@@ -63,7 +72,20 @@ def make_encoder(
     attention_heads: int,
     max_length: int,
 ) -> None:
-    """Write a small transformer with random weights, initialised from ``seed``, as a transformers folder."""
+    """Write a small transformer with random weights as a transformers folder.
+
+    Args:
+        tokenizer: its tokenizer.
+        folder: where to.
+        seed: of the weights.
+        hidden_size: width of its layers and vectors.
+        layers: how many.
+        attention_heads: of each layer.
+        max_length: tokens kept of each text.
+    """
+    # The class takes seconds to import; making a tokenizer does not need it.
+    from transformers import BertModel
+
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
@@ -78,6 +100,5 @@ def make_encoder(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        DualEncoder(
-            BertModel(config, add_pooling_layer=False), tokenizer, max_length=max_length
-        ).save(folder)
+        backbone = BertModel(config, add_pooling_layer=False)
+    DualEncoder(backbone, tokenizer, max_length=max_length).save(folder)

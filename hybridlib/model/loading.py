@@ -1,25 +1,30 @@
-"""The dual encoder: one transformers encoder for queries and passages, pooled and normalised.
-
-Folders are read and written in the layout of sentence-transformers (modules.json, a pooling config, prompts), so
-a trained model says by itself how it wants to be used.
-"""
+"""Loading the parts of an encoder with transformers, and the messages for what cannot be loaded."""
 
 from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoModelForTextEncoding
 
 from hybridlib.errors import InputError
+from hybridlib.model.defaults import DEFAULT_LENGTH
 
-_T5 = ("t5", "mt5", "umt5")  # whose encoder half is a class of its own
+# transformers takes about a second to import, so the functions that need it import it.
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
+# Models with an encoder and a decoder, of which the encoder is a class of its own.
+T5_FAMILY = ("t5", "mt5", "umt5")
 
-_DROPOUTS = (
+# Models that number their positions from behind the padding id.
+_POSITIONS_AFTER_PADDING = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl")
+
+_UNLIMITED = 1_000_000  # tokens; stands for "no limit"
+
+_DROPOUT_KEYS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
     "dropout_rate",
@@ -34,8 +39,12 @@ _DROPOUTS = (
 )
 
 
-def _locate(name: str) -> tuple[str, str | None]:
-    """A local folder as it is, or a hub id and its revision."""
+def locate(name: str) -> tuple[str, str | None]:
+    """Return a local folder and None, or a hub id and its revision.
+
+    Raises:
+        InputError: the folder is missing, or lacks its config or its weights.
+    """
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").exists():
@@ -51,33 +60,106 @@ def _locate(name: str) -> tuple[str, str | None]:
     return hub_id, revision or None
 
 
-def _load_backbone(name: str, revision: str | None, config: Any) -> nn.Module:
-    """The encoder half, without a pooling head nobody trained."""
-    kind = AutoModelForTextEncoding if config.model_type in _T5 else AutoModel
-    if kind is AutoModel and config.is_encoder_decoder:
+def load_parts(
+    name: str, revision: str | None, dropout: float | None, changes: dict[str, Any]
+) -> tuple[PreTrainedConfig, PreTrainedModel, Any]:
+    """Load config, encoder and tokenizer, in float32, from safetensors, without remote code.
+
+    Args:
+        name: a folder or a hub id.
+        revision: of the hub id.
+        dropout: sets every dropout of the config; None leaves them.
+        changes: other entries of the config.
+
+    Raises:
+        InputError: a part is missing or of a kind that is not loaded.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    source: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(name, **source, **changes)
+        if dropout is not None:
+            _set_dropout(name, config, dropout)
+        tokenizer = AutoTokenizer.from_pretrained(name, **source)
+        backbone = _load_backbone(name, source, config)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(_failure(name, error)) from error
+    _check_tokenizer(name, tokenizer)
+    return config, backbone, tokenizer
+
+
+def _load_backbone(name: str, source: dict[str, Any], config: PreTrainedConfig) -> PreTrainedModel:
+    """Load the encoder half, without a pooling head that was never trained."""
+    from transformers import AutoModel, AutoModelForTextEncoding
+
+    options: dict[str, Any] = {}
+    kind: Any = AutoModel
+    if config.model_type in T5_FAMILY:
+        kind = AutoModelForTextEncoding
+    elif config.is_encoder_decoder:
         raise InputError(
-            f"{name}: {config.model_type} has a decoder too; of such models only the encoder halves of {', '.join(_T5)} are supported"
+            f"{name}: {config.model_type} has a decoder too; of such models only the encoder "
+            f"halves of {', '.join(T5_FAMILY)} are supported"
         )
-    extra = {}
-    if (
-        kind is AutoModel
-        and "add_pooling_layer"
-        in inspect.signature(AutoModel._model_mapping[type(config)].__init__).parameters
-    ):
-        extra["add_pooling_layer"] = False
+    else:
+        model_class: Any = AutoModel._model_mapping[type(config)]
+        if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
+            options["add_pooling_layer"] = False
     return kind.from_pretrained(
-        name,
-        revision=revision,
-        config=config,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        **extra,
+        name, config=config, dtype=torch.float32, use_safetensors=True, **source, **options
     )
 
 
-def _projection(width: int, projection: int | None, seed: int) -> nn.Sequential | None:
-    """A linear layer with orthogonal weights, and no activation; None where no projection is wanted."""
+def _set_dropout(name: str, config: PreTrainedConfig, dropout: float) -> None:
+    """Set every dropout probability that the config has, under the name its family uses."""
+    known = [key for key in _DROPOUT_KEYS if hasattr(config, key)]
+    if not known:
+        raise InputError(
+            f"dropout: the config of {name} has none of {', '.join(_DROPOUT_KEYS)}; "
+            "leave dropout at null"
+        )
+    for key in known:
+        setattr(config, key, dropout)
+
+
+def _check_tokenizer(name: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer without words or without a padding token."""
+    # Without tokenizer files transformers makes up one that has special tokens only.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise InputError(
+            f"{name}: no tokenizer; save the model's tokenizer there with save_pretrained"
+        )
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            f"{name}: its tokenizer has no pad_token; set one "
+            "(tokenizer.pad_token = tokenizer.eos_token) and save it again"
+        )
+
+
+def _failure(name: str, error: Exception) -> str:
+    """Return the message for an encoder that transformers could not load."""
+    if Path(name).is_dir():
+        return f"{name}: cannot be loaded as a transformers encoder: {error}"
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return (
+        f"{name}: neither a folder here nor to be had from the hub ({reason}). Offline? "
+        "Fetch it on a machine with a network "
+        f"(`hf download {name} --local-dir FOLDER`), copy FOLDER here, "
+        "and give its path instead of the id."
+    )
+
+
+def projection_layer(width: int, projection: int | None, seed: int) -> nn.Sequential | None:
+    """Return a linear layer with orthogonal weights and no activation.
+
+    Args:
+        width: of the vectors that come in.
+        projection: width of the vectors that go out; None: no layer.
+        seed: of the weights.
+    """
     if projection is None:
         return None
     with torch.random.fork_rng(devices=[]):
@@ -87,40 +169,28 @@ def _projection(width: int, projection: int | None, seed: int) -> nn.Sequential 
     return nn.Sequential(layer, nn.Identity())
 
 
-def _load_failure(name: str, error: Exception) -> str:
-    if Path(name).is_dir():
-        return f"{name}: cannot be loaded as a transformers encoder: {error}"
-    return (
-        f"{name}: neither a folder here nor to be had from the hub ({type(error).__name__}: {str(error).splitlines()[0]}). Offline? Fetch it on a machine with a network "
-        f"(`hf download {name} --local-dir FOLDER`), copy FOLDER here, and give its path instead of the id."
-    )
+def kept_length(
+    name: str, config: PreTrainedConfig, requested: int | None, stored: int | None
+) -> int:
+    """Return how many tokens of a text are kept, never more than the model has positions.
+
+    Args:
+        name: of the encoder, for the message.
+        config: of the encoder.
+        requested: by the caller; None: as the folder says.
+        stored: what the folder says; None: ``DEFAULT_LENGTH``.
+
+    Raises:
+        InputError: more tokens are requested than there are positions.
+    """
+    positions = getattr(config, "max_position_embeddings", None) or _UNLIMITED
+    if config.model_type in _POSITIONS_AFTER_PADDING:
+        positions -= config.pad_token_id + 1
+    if requested is not None and requested > positions:
+        raise InputError(f"max_length ({requested}): {name} has {positions} positions")
+    return requested or min(stored or DEFAULT_LENGTH, positions)
 
 
-def _set_dropout(name: str, config: Any, dropout: float | None) -> None:
-    """Every dropout probability that the config has, whatever its family calls it."""
-    if dropout is None:
-        return
-    known = [key for key in _DROPOUTS if hasattr(config, key)]
-    if not known:
-        raise InputError(
-            f"dropout: the config of {name} has none of {', '.join(_DROPOUTS)}; leave dropout at null"
-        )
-    for key in known:
-        setattr(config, key, dropout)
-
-
-def _length(name: str, config: Any, wanted: int | None, said: int | None) -> int:
-    """Tokens kept of a text: what is wanted, else what the folder says, else 128; never more than there are positions."""
-    positions = getattr(config, "max_position_embeddings", None) or 1_000_000
-    if config.model_type in ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl"):
-        positions -= config.pad_token_id + 1  # these count positions from behind the padding id
-    if wanted is not None and wanted > positions:
-        raise InputError(f"max_length ({wanted}): {name} has {positions} positions")
-    return wanted or min(said or DEFAULT_LENGTH, positions)
-
-
-def _first(*values: str | None) -> str:
+def first_given(*values: str | None) -> str:
+    """Return the first value that is not None."""
     return next(value for value in values if value is not None)
-
-
-DEFAULT_LENGTH = 128
