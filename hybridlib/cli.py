@@ -242,7 +242,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from hybridlib.config.params import Params, parse_overrides
+    from hybridlib.config.params import Params
+    from hybridlib.config.yaml_files import parse_overrides
+    from hybridlib.study.fingerprint import is_done
     from hybridlib.study.folder import NOTEBOOKS, Study
     from hybridlib.study.runner import Outcome, run_study
 
@@ -267,17 +269,17 @@ def _run(options: argparse.Namespace) -> int:
 
     outcomes = run_study(params, report, only=options.only)
     for study in map(Study, (params, *params.further())):
-        if study.is_done("comparison"):
+        if is_done(study, "comparison"):
             _show_tables(study.comparison)
         print(
             f"Executed notebooks and figures: {study.folder}"
-            + (f" (compared in {study.comparison})" if study.is_done("comparison") else "")
+            + (f" (compared in {study.comparison})" if is_done(study, "comparison") else "")
         )
     bad = [outcome for outcome in outcomes if not outcome.good]
     for outcome in bad:
         print(
             f"{outcome.state}: {outcome.name} {NOTEBOOKS[outcome.step]}: {outcome.reason}"
-            + (f" (see {outcome.where})" if outcome.where else "")
+            + (f" (see {outcome.notebook})" if outcome.notebook else "")
         )
     return 1 if bad else 0
 
@@ -288,9 +290,11 @@ def _show_tables(folder: Path) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from hybridlib.config.params import Params, parse_overrides
+    from hybridlib.config.params import Params
+    from hybridlib.config.yaml_files import parse_overrides
     from hybridlib.files import resolve
     from hybridlib.study import export
+    from hybridlib.study.fingerprint import finished_runs
     from hybridlib.study.folder import Study
 
     file = export.grid_of(options.params)
@@ -303,20 +307,21 @@ def _compare(options: argparse.Namespace) -> int:
     folder = export.compare(study)
     _show_tables(folder)
     print(
-        f"Tables and figures of {len(study.finished_runs())} of {len(study.cells())} runs: {folder}"
+        f"Tables and figures of {len(finished_runs(study))} of {len(study.runs())} runs: {folder}"
     )
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
-    from hybridlib.config.params import Params, parse_overrides
+    from hybridlib.config.params import Params
+    from hybridlib.config.yaml_files import parse_overrides
     from hybridlib.study import export
     from hybridlib.study.folder import Study
 
     study = Study(Params.load(options.params, parse_overrides(options.p)))
     exported = export.export(study, options.out)
     print(
-        f"exported {len(exported)} of {len(study.cells())} runs to {options.out / study.params.study}"
+        f"exported {len(exported)} of {len(study.runs())} runs to {options.out / study.params.study}"
     )
     return 0
 
@@ -328,7 +333,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from hybridlib.evaluation import evaluate, metrics
     from hybridlib.files import check_writable
     from hybridlib.retrieval import rank, trec
-    from hybridlib.study.folder import load_encoder
+    from hybridlib.study.encoders import load_encoder
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         processes()

@@ -1,4 +1,4 @@
-"""Where paths start, and writing so that no reader ever sees half a file."""
+"""Where paths start, and writing so that no reader ever sees an unfinished file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,32 @@ from hybridlib.errors import InputError
 
 
 def project_root() -> Path:
-    """The folder that relative paths start at: the nearest one above that holds this project, else here."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "notebooks" / "01_data_prep.ipynb").exists() and (
-            folder / "pyproject.toml"
-        ).exists():
+    """Return the folder that relative paths start at.
+
+    It is the nearest folder from here upwards that holds this project, else the current one.
+    """
+    current = Path.cwd()
+    for folder in (current, *current.parents):
+        has_notebooks = (folder / "notebooks" / "01_data_prep.ipynb").exists()
+        if has_notebooks and (folder / "pyproject.toml").exists():
             return folder
-    return here
+    return current
 
 
 def resolve(path: Path | str) -> Path:
-    """An absolute path; relative ones start at the project folder, so that a notebook and a shell agree."""
+    """Return an absolute path.
+
+    Relative ones start at the project folder, so that a notebook and a shell agree.
+    """
     return Path(os.path.normpath(project_root() / Path(path).expanduser()))
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder; an InputError says why that or writing into it is not possible."""
+    """Make the folder and try to write into it.
+
+    Raises:
+        InputError: neither is possible; with the reason.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -47,10 +56,10 @@ def write_text(file: Path, text: str) -> None:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """:func:`write_text` of a value as JSON; paths become strings."""
+    """Write a value as JSON, as :func:`write_text` does; paths become strings."""
     write_text(file, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def read_json(file: Path) -> Any:
-    """The value in a JSON file."""
+    """Return the value in a JSON file."""
     return json.loads(file.read_text(encoding="utf-8"))

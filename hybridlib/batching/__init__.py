@@ -1,0 +1,1 @@
+"""Batches: which question and which passage stand in each row."""

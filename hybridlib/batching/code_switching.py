@@ -1,9 +1,9 @@
-"""Word translations for code-switched batches: from bilingual word lists, or by word alignment of parallel texts.
+"""Word translations for code-switched batches, from word lists or by word alignment.
 
-A lexicon of one language is a mapping: word (lower case) -> language -> its translations in that language. The
-alignment is IBM model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003): the chance that a word of one
-language stands for a word of the other, estimated by EM from texts that are translations of each other, no more
-being known than that. A word is what stands between spaces. Languages that are written without them
+A lexicon of one language maps a word (lower case) to languages and their translations. The
+alignment is IBM model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003): the probability
+that a word of one language stands for a word of another, estimated by EM from texts that are
+translations of each other. A word is what stands between spaces. Languages written without spaces
 (:data:`UNSPACED`) cannot be aligned and are left out there; word lists may have them.
 """
 
@@ -23,63 +23,95 @@ from tqdm.auto import tqdm
 
 from hybridlib.errors import InputError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
+# word -> language -> translations
 Lexicon = dict[str, dict[str, list[str]]]
 
-
 UNSPACED = frozenset(["ja", "km", "lo", "my", "th", "zh"])
-
-
 ROUNDS = 5  # of EM
-
-
-MIN_CHANCE = 0.3  # of the best translation; without one as likely a word is not translated
-
-
-MAX_CELLS = 3_000_000  # pairs of a word and a word of its translated text: bounds time and memory
-
-
+MIN_PROBABILITY = 0.3  # of a word's best translation; below it the word is not translated
+MAX_CELLS = 3_000_000  # pairs of a word and a word of its translation: bounds time and memory
 MAX_CELLS_OF_TEXT = 4_000  # longer texts say little of which word is which
 
 
-def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
-    """Read word lists in MUSE's format: ``<source>-<target>.txt``, ``word translation`` a line, space or tab between.
+@dataclass(frozen=True)
+class Switching:
+    """How ``code-switched`` changes texts.
 
-    A word with several translations has several lines. Languages without a list are left out.
+    Attributes:
+        probability: of each word to be replaced.
+        sides: ``query``, ``passage`` or ``both``.
+        lexicon_path: folder of MUSE word lists; None makes the lexicon from the table's own
+            translations.
+    """
+
+    probability: float = 0.5
+    sides: str = "both"
+    lexicon_path: Path | None = None
+
+
+def switch(text: str, lexicon: Lexicon, rng: np.random.Generator, probability: float) -> str:
+    """Replace each word, with ``probability``, by a translation into a language drawn uniformly.
+
+    Words that the lexicon lacks stay. White space, punctuation around a word and capitals are kept.
+    """
+    tokens = re.split(r"(\s+)", text)
+
+    # Words are the even entries, white space the odd ones. Each word takes three numbers.
+    draws = rng.random((len(tokens) // 2 + 1, 3)).tolist()
+    for place, (draw, language, which) in zip(range(0, len(tokens), 2), draws, strict=True):
+        if draw < probability:
+            tokens[place] = _translate(tokens[place], lexicon, language, which)
+    return "".join(tokens)
+
+
+# ------------------------------------------------------------------------------------- word lists
+
+
+def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
+    """Read word lists in MUSE's format.
+
+    A file is ``<source>-<target>.txt`` with one ``word translation`` a line, a space or a tab
+    between. A word with several translations has several lines. Languages without a list are left
+    out.
 
     Raises:
         InputError: no such folder, none of the files, or a line without two fields.
     """
-    targets, words = sorted(targets), {}
-    files = {
-        lang: folder / f"{source}-{lang}.txt"
-        for lang in targets
-        if (folder / f"{source}-{lang}.txt").is_file()
-    }
-    if not files:
+    lexicon: Lexicon = {}
+    files = {lang: folder / f"{source}-{lang}.txt" for lang in sorted(targets)}
+    if not any(file.is_file() for file in files.values()):
+        names = ", ".join(file.name for file in files.values())
         raise InputError(
-            f"lexicon_path: {folder} has none of the word lists {', '.join(f'{source}-{lang}.txt' for lang in targets)}; a list has one `word translation` a line"
+            f"lexicon_path: {folder} has none of the word lists {names}; a list has one "
+            "`word translation` a line"
         )
     for lang, file in files.items():
-        for number, line in enumerate(_lines(file), 1):
+        if not file.is_file():
+            continue
+        for number, line in enumerate(_read_lines(file), 1):
+            if not line.strip():
+                continue
             fields = line.split("\t") if "\t" in line else line.split()
-            if len(fields) < 2 and line.strip():
+            if len(fields) < 2:
                 raise InputError(
-                    f"{file}: line {number} is {line!r}; a line is `word translation`, with a space or a tab between"
+                    f"{file}: line {number} is {line!r}; a line is `word translation`, with a "
+                    "space or a tab between"
                 )
-            if line.strip():
-                words.setdefault(fields[0].strip().lower(), {}).setdefault(lang, []).append(
-                    fields[1].strip()
-                )
-    return words
+            word = fields[0].strip().lower()
+            lexicon.setdefault(word, {}).setdefault(lang, []).append(fields[1].strip())
+    return lexicon
 
 
-def _lines(file: Path) -> list[str]:
+def _read_lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8-sig").split("\n")
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+
+
+# --------------------------------------------------------------------------------- word alignment
 
 
 def lexicon_from_pairs(pairs: pd.DataFrame, source: str, targets: Iterable[str]) -> Lexicon:
@@ -87,47 +119,47 @@ def lexicon_from_pairs(pairs: pd.DataFrame, source: str, targets: Iterable[str])
 
     Args:
         pairs: training pairs (pair_id, lang, question, passage); equal pair_ids are translations.
-        source, targets: languages; those in :data:`UNSPACED` are left out.
+        source: the language of the words; nothing is aligned if it is in :data:`UNSPACED`.
+        targets: languages to translate into; those in :data:`UNSPACED` are left out.
 
     Returns:
-        For each word the likeliest translation in each language that has one with a chance of MIN_CHANCE or more.
+        For each word its likeliest translation in each language that has one with a probability
+        of at least MIN_PROBABILITY.
     """
-    words: Lexicon = {}
-    left_out = sorted(UNSPACED & {source, *targets})
-    if left_out:
-        log.warning(
-            "code-switching: %s are written without spaces and left out of the lexicon made from the training pairs",
-            ", ".join(left_out),
+    lexicon: Lexicon = {}
+    unspaced = sorted(UNSPACED & {source, *targets})
+    if unspaced:
+        logger.warning(
+            "code-switching: %s are written without spaces and left out of the lexicon made from "
+            "the training pairs",
+            ", ".join(unspaced),
         )
-    for target in tqdm(
-        sorted(set(targets) - UNSPACED - {source}),
-        desc="aligning words",
-        unit="language",
-        mininterval=2,
-        delay=2,
-    ):
-        for word, translation in (
-            align(*_shared_texts(pairs, source, target)) if source not in UNSPACED else {}
-        ).items():
-            words.setdefault(word, {})[target] = [translation]
-    return words
+    if source in UNSPACED:
+        return lexicon
+    spaced = sorted(set(targets) - UNSPACED - {source})
+    for target in tqdm(spaced, desc="aligning words", unit="language", mininterval=2, delay=2):
+        source_texts, target_texts = _shared_texts(pairs, source, target)
+        for word, translation in align(source_texts, target_texts).items():
+            lexicon.setdefault(word, {})[target] = [translation]
+    return lexicon
 
 
 def _shared_texts(pairs: pd.DataFrame, source: str, target: str) -> tuple[list[str], list[str]]:
-    """Questions and passages in the first language, and the same in the second."""
-    one, other = (
-        pairs[pairs["lang"] == lang].set_index("pair_id")[["question", "passage"]]
-        for lang in (source, target)
+    """Return the questions and passages in one language, and the same in another."""
+    by_pair = pairs.set_index("pair_id")
+    sides = ["question", "passage"]
+    source_rows = by_pair.loc[by_pair["lang"] == source, sides]
+    target_rows = by_pair.loc[by_pair["lang"] == target, sides]
+    both = source_rows.merge(
+        target_rows, left_index=True, right_index=True, suffixes=("", "_target")
     )
-    both = one.merge(
-        other, left_index=True, right_index=True, suffixes=("", "_target")
-    ).sort_index()
-    texts = pd.concat(
-        [
-            both[[column, f"{column}_target"]].set_axis(["source", "target"], axis=1)
-            for column in ("question", "passage")
-        ]
-    ).drop_duplicates()
+    both = both.sort_index()
+
+    # Questions first, then passages; a text that stands twice counts once.
+    parts = [
+        both[[side, f"{side}_target"]].set_axis(["source", "target"], axis=1) for side in sides
+    ]
+    texts = pd.concat(parts).drop_duplicates()
     return texts["source"].tolist(), texts["target"].tolist()
 
 
@@ -135,135 +167,137 @@ def align(
     source: Sequence[str],
     target: Sequence[str],
     rounds: int = ROUNDS,
-    min_chance: float = MIN_CHANCE,
+    min_probability: float = MIN_PROBABILITY,
 ) -> dict[str, str]:
-    """Likeliest translation of each word of ``source``, by IBM model 1.
+    """Return the likeliest translation of each word of ``source``, by IBM model 1.
 
     Args:
-        source, target: texts, translations of each other, ``[n]`` each.
+        source: texts, ``[n]``.
+        target: their translations, ``[n]``.
         rounds: of expectation and maximisation.
-        min_chance: words whose best translation is less likely are left out.
+        min_probability: words whose best translation is less likely are left out.
 
     Returns:
         Word -> translation, both in lower case.
     """
-    texts = _bounded([(["", *_words(one)], _words(other)) for one, other in zip(source, target)])
+    # The empty word stands for target words that translate nothing.
+    texts = [(["", *_words(one)], _words(other)) for one, other in zip(source, target, strict=True)]
+    texts = _bound(texts)
     if not texts:
         return {}
-    from_words, to_words = (
-        sorted({word for text in texts for word in text[side]}) for side in (0, 1)
-    )
-    from_ids, to_ids = (
-        {word: number for number, word in enumerate(words)} for words in (from_words, to_words)
-    )
-    numbers = [
-        (np.array([from_ids[w] for w in one]), np.array([to_ids[w] for w in other]))
-        for one, other in texts
-    ]
-    cells = np.concatenate(
-        [
-            np.repeat(one, len(other)) * len(to_words) + np.tile(other, len(one))
-            for one, other in numbers
-        ]
-    )
-    ends = np.cumsum([0, *(len(other) for _, other in numbers)])
-    places = np.concatenate(
-        [
-            np.tile(np.arange(len(other)) + start, len(one))
-            for (one, other), start in zip(numbers, ends)
-        ]
-    )
-    keys, chance = _model_1(cells, places, len(to_words), rounds)
-    order = np.lexsort(
-        (keys, -chance, keys // len(to_words))
-    )  # by word, the likeliest translation first
-    first = order[np.r_[True, np.diff(keys[order] // len(to_words)) > 0]]
-    good = first[chance[first] >= min_chance]
-    return {
-        from_words[key // len(to_words)]: to_words[key % len(to_words)]
-        for key in keys[good].tolist()
-        if from_words[key // len(to_words)]
-    }
+
+    # Number the words of both sides.
+    source_words = sorted({word for one, _ in texts for word in one})
+    target_words = sorted({word for _, other in texts for word in other})
+    source_ids = {word: number for number, word in enumerate(source_words)}
+    target_ids = {word: number for number, word in enumerate(target_words)}
+    width = len(target_words)
+
+    # One cell for every two words of a text: which two words, and which place in the target texts.
+    cell_parts = []
+    place_parts = []
+    start = 0
+    for one, other in texts:
+        one_ids = np.array([source_ids[word] for word in one])
+        other_ids = np.array([target_ids[word] for word in other])
+        cell_parts.append(np.repeat(one_ids, len(other)) * width + np.tile(other_ids, len(one)))
+        place_parts.append(np.tile(np.arange(len(other)) + start, len(one)))
+        start += len(other)
+    cells = np.concatenate(cell_parts)
+    places = np.concatenate(place_parts)
+    keys, probability = _ibm_model_1(cells, places, width, rounds)
+
+    # Sort by source word, its likeliest translation first; take the first where it is good enough.
+    word_of = keys // width
+    order = np.lexsort((keys, -probability, word_of))
+    is_first = np.r_[True, np.diff(word_of[order]) > 0]
+    best = order[is_first]
+    best = best[probability[best] >= min_probability]
+    translations = {}
+    for key in keys[best].tolist():
+        word = source_words[key // width]
+        if word:
+            translations[word] = target_words[key % width]
+    return translations
 
 
-def _model_1(
+def _ibm_model_1(
     cells: np.ndarray, places: np.ndarray, width: int, rounds: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of words that share a text (source word x width + target word), and the chance of each, by EM.
+    """Estimate how likely each source word is to stand for each target word, by EM.
 
-    ``cells``: such a pair for every two words of every text; ``places``: which target word in which text it is of.
+    Args:
+        cells: source word x ``width`` + target word, for every two words of every text.
+        places: for each cell, which target word of which text it is of.
+        width: number of target words.
+        rounds: of EM.
+
+    Returns:
+        The different cells, and the probability of each.
     """
     keys, index = np.unique(cells, return_inverse=True)
-    chance = np.ones(len(keys))
+    probability = np.ones(len(keys))
     for _ in range(rounds):
-        weight = chance[index]
+        # Expectation: share each target word among the source words of its text.
+        weight = probability[index]
         weight /= np.bincount(places, weight)[places]
+
+        # Maximisation: normalise the expected counts of each source word.
         count = np.bincount(index, weight)
-        chance = count / np.bincount(keys // width, count)[keys // width]
-    return keys, chance
+        probability = count / np.bincount(keys // width, count)[keys // width]
+    return keys, probability
 
 
-def _bounded(texts: list[tuple[list[str], list[str]]]) -> list[tuple[list[str], list[str]]]:
-    """The texts with words on both sides, as far as MAX_CELLS goes."""
-    sizes = np.array([len(one) * len(other) for one, other in texts])
-    texts = [text for text, size in zip(texts, sizes) if 0 < size <= MAX_CELLS_OF_TEXT]
-    reach = np.cumsum([len(one) * len(other) for one, other in texts]) <= MAX_CELLS
-    return texts[: int(reach.sum())]
+def _bound(texts: list[tuple[list[str], list[str]]]) -> list[tuple[list[str], list[str]]]:
+    """Return the texts with words on both sides, as far as MAX_CELLS goes."""
+    kept = []
+    total = 0
+    for one, other in texts:
+        size = len(one) * len(other)
+        if not 0 < size <= MAX_CELLS_OF_TEXT:
+            continue
+        total += size
+        if total > MAX_CELLS:
+            break
+        kept.append((one, other))
+    return kept
+
+
+# ------------------------------------------------------------------------------------------- words
 
 
 def _words(text: str) -> list[str]:
-    return [word.lower() for token in text.split() if (word := _parts(token)[1])]
+    """Return the words of a text in lower case."""
+    words = [_split_token(token)[1].lower() for token in text.split()]
+    return [word for word in words if word]
 
 
 @lru_cache(maxsize=200_000)
-def _parts(token: str) -> tuple[str, str, str]:
-    """What stands before the word (quotes, brackets), the word, and what stands behind it (full stops)."""
+def _split_token(token: str) -> tuple[str, str, str]:
+    """Split into what stands before the word (quotes), the word, and what follows (full stops)."""
     inside = [at for at, sign in enumerate(token) if unicodedata.category(sign)[0] in "LMN"]
-    return (
-        (token[: inside[0]], token[inside[0] : inside[-1] + 1], token[inside[-1] + 1 :])
-        if inside
-        else (token, "", "")
-    )
+    if not inside:
+        return token, "", ""
+    first = inside[0]
+    end = inside[-1] + 1
+    return token[:first], token[first:end], token[end:]
 
 
-def switch(text: str, words: Lexicon, rng: np.random.Generator, probability: float) -> str:
-    """The text with each word replaced, with ``probability``, by a translation into a language drawn uniformly.
-
-    Words that the lexicon has not stay. White space, punctuation around a word and capitals are kept.
-    """
-    tokens = re.split(r"(\s+)", text)
-    for place, (draw, *choice) in zip(
-        range(0, len(tokens), 2), rng.random((len(tokens) // 2 + 1, 3)).tolist()
-    ):
-        if draw < probability:
-            tokens[place] = _translated(tokens[place], words, *choice)
-    return "".join(tokens)
-
-
-def _translated(token: str, words: Lexicon, language: float, which: float) -> str:
-    """The token in another language; the two numbers in [0, 1) choose language and translation."""
-    before, word, behind = _parts(token)
-    choices = words.get(word.lower())
+def _translate(token: str, lexicon: Lexicon, language: float, which: float) -> str:
+    """Translate a token; two numbers in [0, 1) choose the language and the translation."""
+    before, word, behind = _split_token(token)
+    choices = lexicon.get(word.lower())
     if not choices:
         return token
     translations = choices[sorted(choices)[int(language * len(choices))]]
-    return before + _capitals_of(word, translations[int(which * len(translations))]) + behind
+    translation = translations[int(which * len(translations))]
+    return before + _capitalise_like(word, translation) + behind
 
 
-def _capitals_of(word: str, other: str) -> str:
+def _capitalise_like(word: str, other: str) -> str:
+    """Give ``other`` the capitals of ``word``."""
     if len(word) > 1 and word.isupper():
         return other.upper()
-    return other[:1].upper() + other[1:] if word[:1].isupper() else other
-
-
-@dataclass(frozen=True)
-class Switching:
-    """How ``code-switched`` changes texts.
-
-    ``probability`` of each word, ``sides``: query, passage or both, ``lexicon_path``: MUSE word lists; None makes
-    the lexicon from the table's own translations.
-    """
-
-    probability: float = 0.5
-    sides: str = "both"
-    lexicon_path: Path | None = None
+    if word[:1].isupper():
+        return other[:1].upper() + other[1:]
+    return other

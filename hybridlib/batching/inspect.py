@@ -1,21 +1,4 @@
-"""Batch strategies: which question and which passage stand in each row of a training batch.
-
-A batch is a pure function of (strategy, data, seed, step), drawn from a counter-based generator. Resuming is
-starting at a later step, and every process of a distributed run computes the same global batch and takes its
-slice, so that a batch keeps its strategy and language however many processes share it.
-
-A table may hold several sets (column ``dataset``). Each batch is then drawn from one of those that can fill it: set d
-with probability proportional to N_d^tau (N_d: its pairs, tau: ``dataset_tau``).
-
-A strategy of one's own is one function, registered by name, in a file that the parameter ``plugins`` names::
-
-    from hybridlib.batching.strategies import STRATEGIES, strategy
-
-    @strategy("half-en", "hybrid of English and cross-lingual batches")
-    def half_en(pairs, rng, batch_size, alpha):
-        name = "en-en" if rng.random() < alpha else "x-y"
-        return STRATEGIES[name].draw(pairs, rng, batch_size, alpha)
-"""
+"""What strategies draw: which can fill a batch, and what they train on in the long run."""
 
 from __future__ import annotations
 
@@ -30,52 +13,39 @@ from hybridlib.errors import InputError
 
 
 def drawable(table: PairTable, batch_size: int) -> list[str]:
-    """The strategies for which the table can fill a batch; of code-switched texts nothing is said."""
-    plain = PairTable(
-        table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0)
-    )
+    """Return the strategies for which the table can fill a batch.
 
-    def fills(name: str) -> bool:
-        try:
-            return all(
-                draw_batch(name, plain, 0, step, batch_size, alpha)
-                for alpha in (0.0, 1.0)
-                for step in range(20)
-            )
-        except InputError:
-            return False
-
-    return [name for name in STRATEGIES if fills(name)]
+    Twenty batches of each are tried, at either end of alpha. Whether words can be switched is not.
+    """
+    plain = _without_switching(table)
+    return [name for name in STRATEGIES if _fills(name, plain, batch_size)]
 
 
 def expected_draws(
     name: str, table: PairTable, batch_size: int, alpha: float = 0.5, batches: int = 2000
 ) -> pd.DataFrame:
-    """What a strategy trains on in the long run: the share of rows of each set and pair of languages.
+    """Return the share of rows of each set and pair of languages in the long run.
 
-    Drawn, not derived: ``batches`` batches of a fixed seed, so a share p has a standard error of at most
-    sqrt(p (1 - p) / batches). Code-switched rows count in the language they had.
+    The shares are drawn, not derived: ``batches`` batches of a fixed seed, so that a share p has a
+    standard error of at most sqrt(p (1 - p) / batches). Code-switched rows count in the language
+    that they had.
 
     Returns:
-        Columns dataset, question, passage (languages) and share (of all rows; they add up to 1), in that order.
+        Columns dataset, question, passage (languages) and share (of all rows; they add up to 1).
 
     Raises:
         InputError: the data cannot fill such a batch.
     """
-    plain = PairTable(
-        table.frame, table.dataset_tau, table.language_draw, Switching(probability=0.0)
-    )
-    drawn = [
-        draw_batch(name, plain, 0, step, batch_size, alpha)
-        for step in tqdm(
-            range(batches), desc=f"drawing {name}", unit="batch", mininterval=2, delay=2
-        )
-    ]
-    questions, passages = (
-        np.concatenate([getattr(batch, side) for batch in drawn])
-        for side in ("questions", "passages")
-    )
-    frame = plain.frame.assign(dataset=plain.frame["dataset"] if "dataset" in plain.frame else "")
+    plain = _without_switching(table)
+    steps = tqdm(range(batches), desc=f"drawing {name}", unit="batch", mininterval=2, delay=2)
+    drawn = [draw_batch(name, plain, 0, step, batch_size, alpha) for step in steps]
+    questions = np.concatenate([batch.questions for batch in drawn])
+    passages = np.concatenate([batch.passages for batch in drawn])
+
+    # A table without sets counts as one without a name.
+    frame = plain.frame
+    if "dataset" not in frame:
+        frame = frame.assign(dataset="")
     rows = pd.DataFrame(
         {
             "dataset": frame["dataset"].to_numpy()[questions],
@@ -84,3 +54,20 @@ def expected_draws(
         }
     )
     return rows.value_counts(normalize=True, sort=False).rename("share").reset_index()
+
+
+def _without_switching(table: PairTable) -> PairTable:
+    """Return the same table with words left as they are, which draws the same rows sooner."""
+    switching = Switching(probability=0.0)
+    return PairTable(table.frame, table.dataset_tau, table.language_draw, switching)
+
+
+def _fills(name: str, table: PairTable, batch_size: int) -> bool:
+    """Return whether twenty batches can be drawn at either end of alpha."""
+    try:
+        for alpha in (0.0, 1.0):
+            for step in range(20):
+                draw_batch(name, table, 0, step, batch_size, alpha)
+    except InputError:
+        return False
+    return True

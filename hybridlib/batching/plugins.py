@@ -1,8 +1,8 @@
 """Python files of one's own that a study uses: importing one registers its batch strategies.
 
-A file named in the parameter ``plugins`` is imported before the parameters are checked, wherever they are: by the
-command line, by every notebook's kernel and by ``python -m hybridlib.training``. So a strategy that it registers
-(:func:`hybridlib.samplers.strategy`) can be named like a built-in one.
+A file named in the parameter ``plugins`` is imported where a study is opened: by the command line,
+by every notebook's kernel and by ``python -m hybridlib.study.launch``. A strategy that it registers
+(:func:`hybridlib.strategy`) can then be named like a built-in one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from hybridlib.batching.strategies import STRATEGIES
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 
-if TYPE_CHECKING:
-    from hybridlib.config.params import Params
-
-_loaded: dict[Path, str] = {}  # content hash of each file that has run
+# The hash of each file that has been run.
+_loaded: dict[Path, str] = {}
 
 
 def load(files: Iterable[str | Path]) -> None:
@@ -49,43 +46,48 @@ def load(files: Iterable[str | Path]) -> None:
             _loaded[file] = digest
 
 
-def content(params: Params) -> list[str]:
-    """What a run's strategy depends on beside its parameters: a hash of each plugin, nothing for a built-in strategy."""
-    entry = STRATEGIES.get(params.strategy)
-    return (
-        []
-        if entry is None or entry.built_in
-        else [hashlib.sha256(resolve(name).read_bytes()).hexdigest() for name in params.plugins]
-    )
+def content(strategy: str, files: Iterable[str | Path]) -> list[str]:
+    """Return a hash of each plugin file; nothing for a built-in strategy, which needs none."""
+    entry = STRATEGIES.get(strategy)
+    if entry is None or entry.built_in:
+        return []
+    return [hashlib.sha256(resolve(name).read_bytes()).hexdigest() for name in files]
 
 
 def _run(file: Path, code: bytes) -> None:
-    """Execute a file as a module of its own, named after its place; what it registered before is forgotten."""
-    module = ModuleType(
-        f"hybridlib_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    )
+    """Run a file as a module named after its path; what it registered before is forgotten."""
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    module = ModuleType(f"hybridlib_plugin_{file.stem}_{digest}")
     module.__file__ = str(file)
-    for name in [
-        name for name, entry in STRATEGIES.items() if entry.draw.__module__ == module.__name__
-    ]:
-        del STRATEGIES[name]
+    for name, entry in list(STRATEGIES.items()):
+        if entry.draw.__module__ == module.__name__:
+            del STRATEGIES[name]
     sys.modules[module.__name__] = module
     try:
         exec(compile(code, str(file), "exec"), module.__dict__)
     except Exception as error:
         raise InputError(
-            f"plugins: {file}: {_where(file, error)}{type(error).__name__}: {error}"
+            f"plugins: {file}: {_line(file, error)}{type(error).__name__}: {error}{_hint(error)}"
         ) from None
 
 
-def _where(file: Path, error: Exception) -> str:
-    """``line 3: ``: the last line of the file that the error went through."""
+def _line(file: Path, error: Exception) -> str:
+    """Return ``line 3: ``: the last line of the file that the error went through."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename == str(file)
     ]
-    lines += (
-        [error.lineno] if isinstance(error, SyntaxError) and error.filename == str(file) else []
-    )
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        lines.append(error.lineno)
     return f"line {lines[-1]}: " if lines else ""
+
+
+def _hint(error: Exception) -> str:
+    """Return what to write for the module that held strategies in earlier versions."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "hybridlib.samplers":
+        return (
+            "; write `from hybridlib import strategy`, and "
+            "`from hybridlib.batching.registry import STRATEGIES, Batch`"
+        )
+    return ""

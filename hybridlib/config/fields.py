@@ -103,7 +103,7 @@ class Fields(BaseModel):
         "training pairs: `facts` (built in), `pairs` (a table), `xquad-r` or another kind of "
         "docs/training_data.md; or a list of several",
     )
-    train_corpus_path: Path | None | list[Path | None] = _train_data(
+    train_corpus_path: Path | list[Path | None] | None = _train_data(
         None,
         "file or folder of the training pairs, null for `facts`; a list as long as train_corpus "
         "if that is one",

@@ -11,14 +11,14 @@ from typing import TypeVar
 import pandas as pd
 from tqdm.auto import tqdm
 
-from hybridlib.config.parameters import UNTRAINED
+from hybridlib.config.names import UNTRAINED
 from hybridlib.evaluation import metrics, significance
 from hybridlib.evaluation.metrics import SETTINGS, headline
 from hybridlib.evaluation.significance import ClusteredMean
 from hybridlib.figures.tables import example_query
 from hybridlib.files import write_text
 from hybridlib.retrieval.ranking import Ranking
-from hybridlib.study.folder import Study
+from hybridlib.study.folder import Study, label
 
 RUN_KEYS = ["encoder", "strategy", "seed"]
 
@@ -30,7 +30,11 @@ PLAIN = "none"  # the correction that changes nothing
 
 
 def _key(run: Study) -> dict[str, object]:
-    return {name: getattr(run.params, name) for name in RUN_KEYS}
+    return {
+        "encoder": run.params.encoder,
+        "strategy": label(run.params),
+        "seed": run.params.seed,
+    }
 
 
 def headlines(runs: Sequence[Study]) -> pd.DataFrame:
@@ -70,7 +74,9 @@ def training_logs(runs: Sequence[Study]) -> pd.DataFrame:
     """The training logs of all runs, one row per step, with the run's encoder, strategy and seed."""
     return pd.concat(
         [
-            pd.read_json(run.place("training") / "training.jsonl", lines=True).assign(**_key(run))
+            pd.read_json(run.folder_of("training") / "training.jsonl", lines=True).assign(
+                **_key(run)
+            )
             for run in runs
         ],
         ignore_index=True,
@@ -463,9 +469,7 @@ def one_query(runs: Sequence[Study]) -> pd.DataFrame:
     first, query, parts = _first_seeds(runs), example_query(runs[0].evaluation_corpus()), []
     for run in first:
         ranks = pd.read_parquet(run.run / "ranks.parquet", filters=[("query", "==", query)])
-        parts.append(
-            ranks.assign(strategy=run.params.strategy, query=ranks["query_lang"] + " query")
-        )
+        parts.append(ranks.assign(strategy=label(run.params), query=ranks["query_lang"] + " query"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -476,7 +480,7 @@ def top_languages(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame
     query, languages = example_query(corpus), corpus.candidates["lang"]
     right = set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
     rows = {
-        run.params.strategy: [
+        label(run.params): [
             languages[row] + "*" * (row in right)
             for row in Ranking.load(run.run).top[query, :k].tolist()
         ]
@@ -495,7 +499,7 @@ def _systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
     """The runs by encoder and strategy: a list of seeds each."""
     found: dict[tuple[str, str], list[Study]] = {}
     for run in runs:
-        found.setdefault((run.params.encoder, run.params.strategy), []).append(run)
+        found.setdefault((run.params.encoder, label(run.params)), []).append(run)
     return found
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, read_json, resolve, write_json, write_text
+from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import NOTEBOOKS, Study
 
 _KEPT_AS_IT_IS = ("params.yaml", "run.json")
@@ -39,7 +40,7 @@ def export(study: Study, folder: Path) -> list[Study]:
     Raises:
         InputError: no run of the study is finished, or the folder cannot be written to.
     """
-    runs, folder = study.finished_runs(), resolve(folder)
+    runs, folder = finished_runs(study), resolve(folder)
     folder = folder.relative_to(project_root()) if folder.is_relative_to(project_root()) else folder
     if not runs:
         raise InputError(
@@ -59,7 +60,7 @@ def _export_run(run: Study, copy: Study) -> None:
     copy.run.mkdir(parents=True, exist_ok=True)
     for name in _KEPT_AS_IT_IS:
         shutil.copyfile(run.run / name, copy.run / name)
-    _shorten_log(run.place("training") / "training.jsonl", copy.run / "training.jsonl")
+    _shorten_log(run.folder_of("training") / "training.jsonl", copy.run / "training.jsonl")
     write_text(
         copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n"
     )
@@ -105,7 +106,7 @@ def _readme(study: Study, runs: list[Study]) -> str:
         )
     )
     lines = [
-        f"{len(runs)} of the {len(study.cells())} runs of the grid in `{GRID_FILE}`, without models, vectors and texts.",
+        f"{len(runs)} of the {len(study.runs())} runs of the grid in `{GRID_FILE}`, without models, vectors and texts.",
         f"Command: `hybridlib run {where}/{GRID_FILE} -p output_dir outputs`, then `hybridlib export`.",
         f"Hardware: {hardware}. Software: {software}; commit {different(lambda manifest: str(manifest['commit'])[:9])}.",
         f"Minutes of a run, {study.params.jobs} at a time: {'; '.join(durations)}.",
@@ -184,7 +185,7 @@ def compare(study: Study) -> Path:
     """
     from hybridlib.study.runner import run_step
 
-    if not study.finished_runs():
+    if not finished_runs(study):
         raise InputError(
             f"{study.folder}: no run is finished, so there is nothing to compare; `hybridlib run` trains and evaluates them"
         )

@@ -1,8 +1,8 @@
-"""The folder of a study: where each step reads and writes, and whether it is finished.
+"""Whether a step is finished: a hash of everything that its result depends on.
 
-A step is finished when it has written its marker, last, holding a fingerprint of everything its result depends
-on: its parameters, its input files, the code of its notebook, and the steps before it. Whoever finds a marker
-with the same fingerprint need not repeat the step.
+A step is finished when it has written its marker, last, with its fingerprint: of its parameters,
+the files that they name, the code of its notebook and of the modules that it uses, and the steps
+before it. A step whose marker holds the same fingerprint need not be repeated.
 """
 
 from __future__ import annotations
@@ -13,52 +13,137 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hybridlib.files import project_root, read_json
+from hybridlib import __version__
+from hybridlib.batching import plugins
+from hybridlib.config.names import BUILT_IN
+from hybridlib.config.params import names_of_step
+from hybridlib.files import project_root, read_json, resolve
+from hybridlib.study.folder import NOTEBOOKS, Study, run_name, training_parameters
+from hybridlib.study.modules import code_hash
 
-_BUILT_IN_ONLY = {"hidden_size", "layers", "attention_heads"}
+# The modules that a step enters by; what they import counts too.
+_DATA = ("hybridlib.data.prepare",)
+MODULES = {
+    "data": (*_DATA, "hybridlib.model.built_in"),
+    "training": (*_DATA, "hybridlib.model.built_in", "hybridlib.training.loop"),
+    "evaluation": (*_DATA, "hybridlib.evaluation.evaluate"),
+    "bias": ("hybridlib.evaluation.bias",),
+    "comparison": ("hybridlib.study.comparison", "hybridlib.figures"),
+}
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def is_done(study: Study, step: str) -> bool:
+    """Return whether a step has finished and nothing that it depends on has changed since.
+
+    The inputs of an exported run are elsewhere, so its marker counts as it is.
+    """
+    try:
+        marker = read_json(study.marker(step))
+    except (OSError, ValueError):
+        return False
+    return marker.get("exported", False) or marker.get("fingerprint") == fingerprint(study, step)
+
+
+def finished_runs(study: Study) -> list[Study]:
+    """Return the runs of the grid whose last step is done."""
+    return [run for run in study.runs() if is_done(run, "bias")]
+
+
+def missing_runs(study: Study) -> list[str]:
+    """Return the names of the grid's runs that are not finished."""
+    return [run_name(run.params) for run in study.runs() if not is_done(run, "bias")]
+
+
+def fingerprint(study: Study, step: str) -> str:
+    """Return a hash of all that the step's result depends on."""
+    return _digest(
+        {
+            "version": __version__,
+            "notebook": _notebook_code(NOTEBOOKS[step]),
+            "modules": code_hash(MODULES[step]),
+            **inputs(study, step),
+        }
+    )
+
+
+def inputs(study: Study, step: str) -> dict[str, Any]:
+    """Return the parameters, the files and the earlier steps that a step depends on."""
+    params = study.params
+    train_data = [*names_of_step("data"), *names_of_step("train-data")]
+    eval_data = [*names_of_step("data"), *names_of_step("eval-data")]
+    if step == "data":
+        return _values(study, [*train_data, *names_of_step("eval-data")])
+    if step == "training":
+        values = _values(study, [*train_data, *training_parameters(params)])
+        content = plugins.content(params.strategy, params.plugins)
+        return {**values, "encoder": _encoder_hash(params.encoder), "plugins": content}
+    if step == "evaluation":
+        values = _values(study, [*eval_data, *names_of_step("evaluation")])
+        return {**values, "training": fingerprint(study.trained, "training")}
+    if step == "bias":
+        values = _values(study, names_of_step("bias"))
+        return {**values, "evaluation": fingerprint(study, "evaluation")}
+    markers = {}
+    for run in finished_runs(study):
+        markers[run_name(run.params)] = read_json(run.marker("bias"))["fingerprint"]
+    return {**_values(study, names_of_step("comparison")), "runs": markers}
+
+
+def _values(study: Study, names: list[str]) -> dict[str, Any]:
+    """Return the values of some parameters, and the content of the files that they name."""
+    plain = study.params.plain()
+    files = {}
+    for name in names:
+        value = getattr(study.params, name)
+        paths = value if isinstance(value, list) else [value]
+        if any(isinstance(path, Path) for path in paths):
+            files[name] = [None if path is None else content_hash(resolve(path)) for path in paths]
+    return {"params": {name: plain[name] for name in sorted(names)}, "files": files}
+
+
+def _encoder_hash(encoder: str) -> str | None:
+    """Return the hash of an encoder's folder; None for one that is made here or of the hub."""
+    folder = resolve(encoder)
+    return content_hash(folder) if encoder != BUILT_IN and folder.is_dir() else None
 
 
 def _notebook_code(name: str) -> str | None:
-    """A hash of a notebook's code cells; its prose and outputs do not count."""
+    """Return a hash of a notebook's code cells; its prose and outputs do not count."""
     file = project_root() / "notebooks" / f"{name}.ipynb"
     if not file.exists():
         return None
-    cells = read_json(file)["cells"]
-    return _digest(
-        [
-            "".join(cell["source"])
-            for cell in cells
-            if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
-        ]
-    )
+    sources = []
+    for cell in read_json(file)["cells"]:
+        is_parameters = "parameters" in cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "code" and not is_parameters:
+            sources.append("".join(cell["source"]))
+    return _digest(sources)
 
 
-def _content_hash(path: Path) -> str | None:
-    """A hash of a file, or of all files in a folder; None where there is nothing."""
-    files = (
-        sorted(f for f in path.rglob("*") if f.is_file())
-        if path.is_dir()
-        else [path]
-        if path.is_file()
-        else []
-    )
-    return (
-        _digest(
-            [
-                (str(f.relative_to(path)), _file_hash(f, f.stat().st_mtime_ns, f.stat().st_size))
-                for f in files
-            ]
-        )
-        if files
-        else None
-    )
+def content_hash(path: Path) -> str | None:
+    """Return a hash of a file, or of all files in a folder; None where there is nothing."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        files = [path] if path.is_file() else []
+    if not files:
+        return None
+    hashes = []
+    for file in files:
+        status = file.stat()
+        digest = _file_hash(file, status.st_mtime_ns, status.st_size)
+        hashes.append((str(file.relative_to(path)), digest))
+    return _digest(hashes)
 
 
 @functools.lru_cache(maxsize=10_000)
 def _file_hash(file: Path, modified: int, size: int) -> str:
+    """Return the hash of a file's content, read again when time or size have changed."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest(value: Any) -> str:
+    """Return a short hash of a value that JSON can write."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

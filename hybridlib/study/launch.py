@@ -1,7 +1,4 @@
-"""The training loop: one function, the same under a notebook, the command line and ``accelerate launch``.
-
-Everything random in a step (the batch, dropout) is a function of the seed and the step. So resuming is starting at
-a later step with the weights and the optimizer's state, and looking at the validation data changes nothing.
+"""Trains one run of a study, as notebook 02 does, in one process or in several.
 
 Several GPUs: ``accelerate launch -m hybridlib.study.launch --params FILE``.
 """
@@ -15,23 +12,63 @@ from pathlib import Path
 
 import pandas as pd
 
-from hybridlib.config.params import Params, parse_overrides
+from hybridlib.config.params import Params
+from hybridlib.config.yaml_files import parse_overrides
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
+from hybridlib.study.encoders import starting_encoder
+from hybridlib.study.folder import Study
+from hybridlib.study.runner import begin, finish
 from hybridlib.training.loop import train
 
-logger = logging.getLogger(__name__)
+_EXAMPLE = (
+    "example: accelerate launch -m hybridlib.study.launch --params params/quickstart.yaml "
+    "-p strategy x-y"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train one run of a study: what 02_hybrid_training does, for ``accelerate launch``."""
-    from hybridlib.study.folder import Study
+    """Run the command line; the exit status is 2 after an input error."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("papermill").propagate = False
+    try:
+        train_run(Params.load(options.params, parse_overrides(options.p)))
+    except InputError as error:
+        sys.stderr.write(f"hybridlib: {error}\n")
+        return 2
+    return 0
 
-    example = "example: accelerate launch -m hybridlib.study.launch --params params/quickstart.yaml -p strategy x-y"
+
+def train_run(params: Params) -> None:
+    """Train the run of ``params``; 03 to 05 then find it finished.
+
+    Raises:
+        InputError: a parameter, file or encoder cannot be used.
+    """
+    is_main = processes().is_main_process
+    study = Study.open(params)
+
+    # Say what is frozen and where an interrupted run goes on, once.
+    logging.getLogger("hybridlib.training").setLevel(logging.INFO if is_main else logging.WARNING)
+
+    # The main process writes the data and the built-in encoder that the others read.
+    with processes().main_process_first():
+        if is_main:
+            begin(params, "training")
+        encoder = starting_encoder(study, make=is_main)
+
+    pairs = pd.read_parquet(study.data / "train.parquet")
+    log = train(params, encoder, pairs, study.validation_corpus(), study.run)
+    if is_main:
+        finish(study, "training", steps=len(log) - 1, source=encoder.source)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hybridlib.study.launch",
         description="Train one run of a study; 03 to 05 then find it finished.",
-        epilog=example,
+        epilog=_EXAMPLE,
     )
     parser.add_argument("--params", type=Path, required=True, help="the study's parameter file")
     parser.add_argument(
@@ -42,34 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar=("NAME", "VALUE"),
         help="set one parameter, read as YAML",
     )
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("papermill").propagate = False
-    try:
-        study = Study(Params.load(options.params, parse_overrides(options.p)))
-        main_process = processes().is_main_process
-        logger.setLevel(
-            logging.INFO if main_process else logging.WARNING
-        )  # what is frozen, where an interrupted run goes on
-        with (
-            processes().main_process_first()
-        ):  # it writes the data and the built-in encoder that the others read
-            if main_process:
-                study.begin("training")
-            encoder = study.starting_encoder(make=main_process)
-        log = train(
-            study.params,
-            encoder,
-            pd.read_parquet(study.data / "train.parquet"),
-            study.validation_corpus(),
-            study.run,
-        )
-        if main_process:
-            study.finish("training", steps=len(log) - 1, source=encoder.source)
-        return 0
-    except InputError as error:
-        sys.stderr.write(f"hybridlib: {error}\n")
-        return 2
+    return parser
 
 
 if __name__ == "__main__":

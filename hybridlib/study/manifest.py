@@ -1,13 +1,7 @@
-"""The folder of a study: where each step reads and writes, and whether it is finished.
-
-A step is finished when it has written its marker, last, holding a fingerprint of everything its result depends
-on: its parameters, its input files, the code of its notebook, and the steps before it. Whoever finds a marker
-with the same fingerprint need not repeat the step.
-"""
+"""run.json: commit, versions, hardware and durations of a run."""
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 import subprocess
@@ -16,37 +10,61 @@ from importlib import metadata
 from typing import Any
 
 from hybridlib import __version__
-from hybridlib.files import project_root
+from hybridlib.files import project_root, read_json, write_json
+from hybridlib.study.fingerprint import inputs
+from hybridlib.study.folder import Study, run_name
 
 _VERSIONS = ("torch", "transformers", "accelerate", "numpy", "pandas", "babel")
 
 
-_STARTED: dict[tuple[str, str], float] = {}
+def write_manifest(study: Study, step: str, record: dict[str, Any]) -> None:
+    """Write or extend run.json in the folder of a step with what the step says of itself."""
+    file = study.folder_of(step) / "run.json"
+    steps = read_json(file).get("steps", {}) if file.exists() else {}
+    write_json(
+        file,
+        {
+            "run": run_name(study.params),
+            "seed": study.params.seed,
+            "processes": int(os.environ.get("WORLD_SIZE", 1)),
+            "inputs": inputs(study, "data"),
+            **environment(),
+            "steps": {**steps, step: record},
+        },
+    )
 
 
 def environment() -> dict[str, Any]:
-    """Commit, versions and hardware of this run."""
-    torch = sys.modules.get("torch")  # a step that did not need it did not compute on a GPU either
-    gpus = (
-        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
-    )
+    """Return commit, versions and hardware of this process."""
     versions = {name: metadata.version(name) for name in _VERSIONS}
     return {
         "commit": _commit(),
         "versions": {"hybridlib": __version__, "python": platform.python_version(), **versions},
-        "hardware": {"cpus": os.cpu_count(), "machine": platform.machine(), "gpus": gpus},
+        "hardware": {"cpus": os.cpu_count(), "machine": platform.machine(), "gpus": _gpus()},
     }
 
 
+def _gpus() -> list[str]:
+    """Return the names of the GPUs; a step that did not load torch did not compute on one."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+
 def _commit() -> str | None:
-    run = functools.partial(subprocess.run, cwd=project_root(), capture_output=True, text=True)
+    """Return the commit, marked where files have changed since; None outside a repository."""
     try:
-        commit = run(["git", "rev-parse", "HEAD"])
-        changed = run(["git", "status", "--porcelain"])
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain")
     except OSError:
         return None
-    return (
-        None
-        if commit.returncode
-        else commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+    if commit.returncode:
+        return None
+    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=False
     )

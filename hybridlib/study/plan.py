@@ -11,12 +11,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridlib.config.parameters import BUILT_IN, UNTRAINED
+from hybridlib.config.names import BUILT_IN, UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.prepare import evaluation_corpus
 from hybridlib.errors import InputError
 from hybridlib.files import read_json, resolve
-from hybridlib.model.loading import DEFAULT_LENGTH
+from hybridlib.model.defaults import DEFAULT_LENGTH
+from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import Study, run_name
 
 UTILISATION = 0.35
@@ -100,7 +101,7 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
             speed,
             _command(file, overrides, run),
         )
-        for run in studies[0].cells()
+        for run in studies[0].runs()
     ]
 
 
@@ -109,12 +110,12 @@ def _plan_run(
 ) -> Plan:
     params, size = run.params, _size(run)
     length = params.max_length or DEFAULT_LENGTH
-    steps = 0 if params.strategy == UNTRAINED or run.is_done("training") else params.steps
+    steps = 0 if params.strategy == UNTRAINED or is_done(run, "training") else params.steps
     training = 6 * size.layers * steps * params.batch_size * 2 * length
     left = {
         study.params.eval_corpus: count
         for study, count in zip(evaluations, texts)
-        if not study.is_done("bias")
+        if not is_done(study, "bias")
     }
     hours = (
         (training + 2 * size.layers * length * sum(count or 0 for count in left.values()))

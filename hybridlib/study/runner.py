@@ -1,4 +1,4 @@
-"""Runs the notebooks of a study over its grid, through papermill; repeats only what is not finished."""
+"""Runs the notebooks of a study over its grid with papermill; repeats only what is not finished."""
 
 from __future__ import annotations
 
@@ -11,143 +11,235 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from tqdm.auto import tqdm
 
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.files import check_writable, project_root
+from hybridlib.files import check_writable, project_root, write_json
+from hybridlib.study.fingerprint import fingerprint, finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
+from hybridlib.study.manifest import write_manifest
 
 logger = logging.getLogger(__name__)
+
+# When each step that this process has begun was begun, by step and folder.
+_started: dict[tuple[str, Path], float] = {}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one step of a study ended: ``done``, ``kept`` (finished before), ``failed`` or ``left out``.
+    """How one step of a study ended.
 
-    ``where`` is the notebook to look at, ``reason`` one line for a step that failed or was left out.
+    Attributes:
+        name: the run, or the study.
+        step: a key of NOTEBOOKS.
+        state: ``done``, ``kept`` (finished before), ``failed`` or ``skipped``.
+        seconds: how long it took.
+        notebook: the executed notebook.
+        reason: one line for a step that failed or was skipped.
     """
 
     name: str
     step: str
     state: str
     seconds: float = 0.0
-    where: Path | None = None
+    notebook: Path | None = None
     reason: str = ""
 
     @property
     def good(self) -> bool:
+        """Whether the step is finished."""
         return self.state in ("done", "kept")
+
+
+def _report_nothing(outcome: Outcome) -> None:
+    """Take an outcome and say nothing of it."""
+
+
+# -------------------------------------------------------------------------------- a whole study
 
 
 def run_study(
     params: Params,
-    report: Callable[[Outcome], None] = lambda outcome: None,
+    report: Callable[[Outcome], None] = _report_nothing,
     progress: bool = True,
     only: str | None = None,
 ) -> list[Outcome]:
-    """01 once, 02-04 for each encoder x strategy x seed, 05 at the end; then the same for each of ``also_evaluate``.
+    """Run 01 once, 02 to 04 for each run of the grid and 05 at the end.
 
-    A failed step leaves out what needs it, not the other runs.
+    Then the same for each of ``also_evaluate``. A failed step skips what needs it, not the other
+    runs.
 
     Args:
         params: the study.
         report: called with each outcome as it is known.
         progress: show a bar over the grid.
-        only: the name of one run of the grid: it alone, without 05, which compares what has landed.
+        only: the name of one run of the grid: that run alone, and no comparison.
 
     Returns:
         One outcome per step, in order.
 
     Raises:
-        InputError: the grid or the output folder cannot be used, what executes notebooks is not here, or the grid has no run called
-            ``only``.
+        InputError: the grid or the output folder cannot be used, papermill or the notebooks are
+            missing, or the grid has no run called ``only``.
     """
     _check_notebooks()
-    outcomes = []
+    outcomes: list[Outcome] = []
     for part in (params, *params.further()):
-        outcomes += _run_one_study(Study(part), report, progress, only)
+        outcomes += _run_one_study(Study.open(part), report, progress, only)
     return outcomes
 
 
 def _run_one_study(
     study: Study, report: Callable[[Outcome], None], progress: bool, only: str | None
 ) -> list[Outcome]:
-    """01, then 02-04 of every run or of one, then 05."""
-    params, runs = study.params, study.cells()
-    if only is not None:
-        runs = [run for run in runs if run_name(run.params) == only]
-        if not runs:
-            raise InputError(
-                f"no run of {params.study} is called {only!r}; there are {', '.join(run_name(run.params) for run in study.cells())}"
-            )
+    """Run 01, then 02 to 04 of every run or of one, then 05."""
+    runs = _runs_to_do(study, only)
     check_writable(study.folder)
-    with (
-        _log_file(study.folder / "study.log"),
-        tqdm(
-            total=1 + (only is None) + len(runs) * len(RUN_STEPS),
-            desc=params.study,
-            unit="step",
-            disable=not progress,
-        ) as bar,
-    ):
+    total = 1 + (only is None) + len(runs) * len(RUN_STEPS)
+    bar = tqdm(total=total, desc=study.params.study, unit="step", disable=not progress)
 
-        def note(outcome: Outcome) -> Outcome:
-            report(outcome)
-            bar.set_postfix_str(f"{outcome.name} {NOTEBOOKS[outcome.step]}")
-            bar.update()
-            return outcome
+    def note(outcome: Outcome) -> Outcome:
+        report(outcome)
+        bar.set_postfix_str(f"{outcome.name} {NOTEBOOKS[outcome.step]}")
+        bar.update()
+        return outcome
 
-        with FileLock(study.folder / "data.lock"):  # runs on several machines may share the folder
+    def run_one(run: Study) -> list[Outcome]:
+        return _run_steps(run, data, note)
+
+    with bar, _log_to(study.folder / "study.log"):
+        # Runs on several machines may share the folder: the first one makes the data.
+        with FileLock(study.folder / "data.lock"):
             data = note(run_step(study, "data"))
-        with _share_of_cores(params.jobs), ThreadPoolExecutor(params.jobs) as workers:
-            cells = [
-                outcome
-                for cell in workers.map(lambda run: _run_cell(run, data, note), runs)
-                for outcome in cell
-            ]
-        if only is not None:
-            return [data, *cells]
-        broken = (
-            next((o for o in [data, *cells] if not o.good), None)
-            if not any(o.good and o.step == "bias" for o in cells)
-            else None
-        )
-        last = note(
-            _left_out(study, "comparison", broken) if broken else run_step(study, "comparison")
-        )
-    return [data, *cells, last]
-
-
-def _run_cell(run: Study, data: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:
-    """02, 03 and 04 of one run, until one of them fails."""
-    outcomes, broken = [], None if data.good else data
-    for step in RUN_STEPS:
-        outcomes.append(note(_left_out(run, step, broken) if broken else run_step(run, step)))
-        broken = broken or (None if outcomes[-1].good else outcomes[-1])
+        outcomes = [data]
+        with _share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
+            for of_run in workers.map(run_one, runs):
+                outcomes += of_run
+        if only is None:
+            outcomes.append(note(_compare(study, outcomes)))
     return outcomes
 
 
-def _left_out(study: Study, step: str, broken: Outcome) -> Outcome:
-    return Outcome(
-        _title(study, step),
-        step,
-        "left out",
-        reason=f"needs {NOTEBOOKS[broken.step]} of {broken.name}",
-    )
+def _runs_to_do(study: Study, only: str | None) -> list[Study]:
+    """Return the runs of the grid, or the one called ``only``."""
+    runs = study.runs()
+    if only is None:
+        return runs
+    chosen = [run for run in runs if run_name(run.params) == only]
+    if not chosen:
+        names = ", ".join(run_name(run.params) for run in runs)
+        raise InputError(f"no run of {study.params.study} is called {only!r}; there are {names}")
+    return chosen
 
 
-@contextmanager
-def _share_of_cores(jobs: int) -> Iterator[None]:
-    """Kernels started meanwhile compute on their share of the cores, so that they do not slow each other down."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    if jobs > 1 and before is None:
-        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
-    yield
-    if before is None:
-        os.environ.pop("OMP_NUM_THREADS", None)
+def _run_steps(run: Study, data: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:
+    """Run 02, 03 and 04 of one run, until one of them fails."""
+    outcomes = []
+    failed = None if data.good else data
+    for step in RUN_STEPS:
+        outcome = _skip(run, step, failed) if failed else run_step(run, step)
+        if failed is None and not outcome.good:
+            failed = outcome
+        outcomes.append(note(outcome))
+    return outcomes
+
+
+def _compare(study: Study, outcomes: list[Outcome]) -> Outcome:
+    """Run 05, unless there is nothing to compare."""
+    if any(outcome.good and outcome.step == "bias" for outcome in outcomes):
+        return run_step(study, "comparison")
+    failed = next(outcome for outcome in outcomes if not outcome.good)
+    return _skip(study, "comparison", failed)
+
+
+def _skip(study: Study, step: str, failed: Outcome) -> Outcome:
+    """Return the outcome of a step that cannot run."""
+    reason = f"needs {NOTEBOOKS[failed.step]} of {failed.name}"
+    return Outcome(_title(study, step), step, "skipped", reason=reason)
+
+
+# -------------------------------------------------------------------------------------- one step
+
+
+def run_step(study: Study, step: str) -> Outcome:
+    """Execute one notebook into the study's folder, unless it is finished already.
+
+    A notebook that ends without an error but without its marker (a kernel that died or was told
+    to exit) has failed.
+    """
+    import papermill  # an optional dependency
+
+    if step == "training":
+        study = study.trained
+    name = _title(study, step)
+    out = study.folder_of(step) / f"{NOTEBOOKS[step]}.ipynb"
+    if is_done(study, step):
+        return Outcome(name, step, "kept", notebook=out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    reason = ""
+    notebook = _notebook(step)
+    try:
+        papermill.execute_notebook(
+            notebook,
+            out,
+            parameters=_parameters_of(study.params),
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=notebook.parent,
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except Exception as error:  # whatever ends a notebook must not end the study
+        reason = _first_line(error)
+    if not reason and not is_done(study, step):
+        reason = "the notebook ended before its last cell: its kernel died or was told to exit"
+    seconds = time.monotonic() - started
+    logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
+    return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
+
+
+def begin(params: Params, step: str) -> Study:
+    """Open a study in a notebook: call it first.
+
+    It runs what the step needs and is missing, removes the step's old marker and notes the time.
+
+    Raises:
+        InputError: a strategy or plugin is not known, the output folder cannot be written to, or a
+            step before this one failed.
+    """
+    study = Study.open(params)
+    check_writable(study.folder_of(step))
+    run_missing(study, step)
+    study.marker(step).unlink(missing_ok=True)
+    if step in RUN_STEPS:
+        params.save(study.run / "params.yaml")
+    _started[step, study.folder_of(step)] = time.monotonic()
+    return study
+
+
+def finish(study: Study, step: str, **outputs: Any) -> dict[str, Any]:
+    """Mark a step finished in its notebook: call it last.
+
+    It writes run.json and then the marker.
+
+    Args:
+        study: what :func:`begin` returned.
+        step: the same step.
+        outputs: what the marker is to say besides.
+
+    Returns:
+        What the marker holds.
+    """
+    now = time.monotonic()
+    seconds = now - _started.get((step, study.folder_of(step)), now)
+    record = {"fingerprint": fingerprint(study, step), "seconds": round(seconds, 1), **outputs}
+    write_manifest(study, step, record)
+    write_json(study.marker(step), record)
+    return record
 
 
 def run_missing(study: Study, step: str) -> None:
@@ -156,73 +248,42 @@ def run_missing(study: Study, step: str) -> None:
     Raises:
         InputError: one of those steps failed.
     """
-    needs = {
-        "data": [],
-        "training": ["data"],
-        "evaluation": ["data", "training"],
-        "bias": ["data", "training", "evaluation"],
-    }
-    if step == "comparison":
-        missing = (
-            [(cell, s) for cell in study.cells() for s in ("data", *RUN_STEPS)]
-            if not study.finished_runs()
-            else []
+    # papermill warns of every parameter that a notebook's first cell does not show.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    for run, earlier in _steps_before(study, step):
+        if is_done(run, earlier):
+            continue
+        logger.warning(
+            "%s needs %s of %s first: running it",
+            NOTEBOOKS[step],
+            NOTEBOOKS[earlier],
+            _title(run, earlier),
         )
-    else:
-        missing = [(study, s) for s in needs[step]]
-    for cell, earlier in missing:
-        if not cell.is_done(earlier):
-            logging.getLogger("papermill").setLevel(
-                logging.ERROR
-            )  # it warns of every parameter that a notebook's first cell does not show
-            logger.warning(
-                "%s needs %s of %s first: running it",
-                NOTEBOOKS[step],
-                NOTEBOOKS[earlier],
-                _title(cell, earlier),
+        outcome = run_step(run, earlier)
+        if not outcome.good:
+            raise InputError(
+                f"{NOTEBOOKS[step]} needs {NOTEBOOKS[earlier]}, which failed: {outcome.reason}; "
+                f"see {outcome.notebook}"
             )
-            outcome = run_step(cell, earlier)
-            if not outcome.good:
-                raise InputError(
-                    f"{NOTEBOOKS[step]} needs {NOTEBOOKS[earlier]}, which failed: {outcome.reason}; see {outcome.where}"
-                )
 
 
-def run_step(study: Study, step: str) -> Outcome:
-    """Execute one notebook into the study's folder, unless it is finished already.
-
-    A notebook that ends without an error but without its marker (a kernel that died or was told to exit) failed.
-    """
-    import papermill
-
-    study = study.trained if step == "training" else study
-    name, out = _title(study, step), study.place(step) / f"{NOTEBOOKS[step]}.ipynb"
-    if study.is_done(step):
-        return Outcome(name, step, "kept", where=out)
-    study.place(step).mkdir(parents=True, exist_ok=True)
-    started, reason = time.time(), ""
-    try:
-        papermill.execute_notebook(
-            _notebook(step),
-            out,
-            parameters=_injected(study.params),
-            kernel_name="python3",
-            progress_bar=False,
-            cwd=_notebook(step).parent,
-            extra_arguments=["--log-level=ERROR"],
-        )
-    except Exception as error:  # whatever ends a notebook must not end the study
-        reason = _short(error)
-    if not reason and not study.is_done(step):
-        reason = "the notebook ended before its last cell: its kernel died or was told to exit"
-    seconds = time.time() - started
-    logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
-    return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
+def _steps_before(study: Study, step: str) -> list[tuple[Study, str]]:
+    """Return the runs and steps that a step needs, in order."""
+    order = ["data", *RUN_STEPS]
+    if step != "comparison":
+        return [(study, earlier) for earlier in order[: order.index(step)]]
+    if finished_runs(study):
+        return []
+    return [(run, earlier) for run in study.runs() for earlier in order]
 
 
-def _injected(params: Params) -> dict[str, object]:
-    """What a notebook is told: the run, and whatever differs from the defaults."""
-    values, defaults = params.plain(), Params().plain()
+# ----------------------------------------------------------------------------------------- helpers
+
+
+def _parameters_of(params: Params) -> dict[str, object]:
+    """Return what a notebook is given: which run it is, and what differs from the defaults."""
+    values = params.plain()
+    defaults = Params().plain()
     always = ("study", "encoder", "strategy", "seed")
     return {
         name: value for name, value in values.items() if name in always or value != defaults[name]
@@ -230,55 +291,66 @@ def _injected(params: Params) -> dict[str, object]:
 
 
 def _check_notebooks() -> None:
-    """Refuse, before anything is written, to run notebooks without papermill, a kernel, or the notebooks."""
+    """Refuse to run notebooks without papermill, a kernel, or the notebooks."""
     for package in ("papermill", "ipykernel"):
         if importlib.util.find_spec(package) is None:
             raise InputError(
-                f"a study runs notebooks, and {package} is not installed: in a clone of the project, run: pip install '.[notebooks]'"
+                f"a study runs notebooks, and {package} is not installed: in a clone of the "
+                "project, run: pip install '.[notebooks]'"
             )
     for step in NOTEBOOKS:
         _notebook(step)
 
 
 def _notebook(step: str) -> Path:
+    """Return the notebook of a step."""
     file = project_root() / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
     if not file.exists():
         raise InputError(
-            f"{file}: no such notebook; a study is run from inside a clone of the project, which holds notebooks/"
+            f"{file}: no such notebook; a study is run from inside a clone of the project, which "
+            "holds notebooks/"
         )
     return file
 
 
 def _title(study: Study, step: str) -> str:
+    """Return whose step it is: a run's, or the study's."""
     return run_name(study.params) if step in RUN_STEPS else study.params.study
 
 
-def _short(error: Exception) -> str:
-    """The last line of what went wrong, without a terminal's colours."""
-    kind, value = (
-        getattr(error, "ename", type(error).__name__),
-        getattr(error, "evalue", str(error)),
-    )
-    lines = [line for line in str(value).splitlines() if line.strip()]
+def _first_line(error: Exception) -> str:
+    """Return the kind and the first line of an error, a notebook's or our own."""
+    kind = getattr(error, "ename", type(error).__name__)
+    value = str(getattr(error, "evalue", error))
+    lines = [line for line in value.splitlines() if line.strip()]
     return f"{kind}: {lines[0] if lines else ''}"
 
 
-class _log_file:
-    """Everything that is logged meanwhile also goes to a file."""
+@contextmanager
+def _share_cores(jobs: int) -> Iterator[None]:
+    """Give kernels that start meanwhile their share of the cores, so that none slows another."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    if jobs > 1 and before is None:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
 
-    def __init__(self, file: Path) -> None:
-        self.handler = logging.FileHandler(file, encoding="utf-8")
-        self.handler.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        )
-        self.loggers = [logging.getLogger("hybridlib"), logging.getLogger("papermill")]
 
-    def __enter__(self) -> None:
-        for log in self.loggers:
-            log.addHandler(self.handler)
-            log.setLevel(logging.INFO)
-
-    def __exit__(self, *_: object) -> None:
-        for log in self.loggers:
-            log.removeHandler(self.handler)
-        self.handler.close()
+@contextmanager
+def _log_to(file: Path) -> Iterator[None]:
+    """Write everything that is logged meanwhile to a file as well."""
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger("hybridlib"), logging.getLogger("papermill")]
+    for log in loggers:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for log in loggers:
+            log.removeHandler(handler)
+        handler.close()

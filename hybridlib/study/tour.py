@@ -16,7 +16,9 @@ from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.figures import tables
 from hybridlib.study import runner
-from hybridlib.study.folder import Study, load_encoder
+from hybridlib.study.encoders import load_encoder
+from hybridlib.study.fingerprint import is_done
+from hybridlib.study.folder import Study
 
 if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder
@@ -46,8 +48,8 @@ class Tour:
         Raises:
             InputError: a notebook that trains one of them failed.
         """
-        runs = [Study(params.but(strategy=name)) for name in params.strategies]
-        missing = [run for run in runs if not run.is_done("training")]
+        runs = [Study.open(params.but(strategy=name)) for name in params.strategies]
+        missing = [run for run in runs if not is_done(run, "training")]
         if missing:
             logger.warning(
                 "not trained yet, made now and once: %s; with the quickstart's settings two to three minutes each on two CPU cores",

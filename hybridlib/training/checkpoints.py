@@ -3,19 +3,163 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import zipfile
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+
+from hybridlib.config.params import Params
+from hybridlib.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass
+class TrainingState:
+    """Where a run stands, beside its weights and its optimizer.
+
+    Attributes:
+        step: the last step taken.
+        records: the log, one record per step.
+        best: the best validation so far.
+        without_better: validations since the best one.
+    """
+
+    step: int = 0
+    records: list[dict[str, Any]] = field(default_factory=list)
+    best: float = -math.inf
+    without_better: int = 0
+
+    def is_best(self, score: float) -> bool:
+        """Note a validation and return whether it is the best so far."""
+        if score <= self.best:
+            self.without_better += 1
+            return False
+        self.best = score
+        self.without_better = 0
+        return True
+
+
+class Checkpoints:
+    """The checkpoints of a run, in a folder of their own; a finished run keeps none.
+
+    Args:
+        params: how many to keep, and whether to go on from them.
+        folder: where they are written.
+        accelerator: the main process alone writes.
+        parts: what is saved: modules and optimizers by name; ``model`` is also kept when best.
+        identity: what must be the same for a resumed run to be the run that was interrupted.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        folder: Path,
+        accelerator: Accelerator,
+        parts: dict[str, Any],
+        identity: dict[str, str],
+    ) -> None:
+        self.params = params
+        self.folder = folder
+        self.accelerator = accelerator
+        self.parts = dict(parts)
+        self.identity = identity
+        if accelerator.scaler is not None:
+            self.parts["scaler"] = accelerator.scaler
+
+    @property
+    def best_file(self) -> Path:
+        """The weights of the best validation."""
+        return self.folder / "best.pt"
+
+    def resume(self) -> TrainingState:
+        """Load the newest checkpoint that may be used; without one, begin with an empty folder.
+
+        Raises:
+            InputError: it is of a run with other parameters or data.
+        """
+        newest = None if self.params.resume == "never" else latest(self.folder)
+        state = TrainingState()
+        if newest is not None:
+            file, saved = newest
+            self._check_identity(file, saved["identity"])
+            for name, part in self.parts.items():
+                part.load_state_dict(saved[name])
+            state = TrainingState(**saved["state"])
+            if self.params.keep_best and not self._has_best(state.step):
+                state.best = -math.inf
+            logger.info("going on from %s", file)
+        self.accelerator.wait_for_everyone()
+        if newest is None:
+            self.remove()
+        return state
+
+    def save(self, state: TrainingState) -> None:
+        """Write a checkpoint of this state; then the oldest go."""
+        if self.accelerator.is_main_process:
+            saved = {name: part.state_dict() for name, part in self.parts.items()}
+            save_step(
+                self.folder,
+                state.step,
+                {"identity": self.identity, "state": asdict(state), **saved},
+                self.params.keep_checkpoints,
+            )
+        self.accelerator.wait_for_everyone()
+
+    def save_best(self, step: int) -> None:
+        """Keep the model's weights as the best so far."""
+        if self.accelerator.is_main_process:
+            save(self.best_file, {"model": self.parts["model"].state_dict(), "step": step})
+
+    def load_best(self) -> None:
+        """Give the model the best weights."""
+        self.parts["model"].load_state_dict(load(self.best_file)["model"])
+
+    def remove(self) -> None:
+        """Remove all checkpoints."""
+        if self.accelerator.is_main_process:
+            remove_folder(self.folder)
+
+    def _check_identity(self, file: Path, saved: dict[str, str]) -> None:
+        """Refuse a checkpoint of another run, unless the parameters allow it."""
+        now = self.identity
+        changed = [
+            f"{name} ({saved.get(name)} then, {now.get(name)} now)"
+            for name in sorted(now.keys() | saved.keys())
+            if now.get(name) != str(saved.get(name))
+        ]
+        if changed and self.params.resume != "changed":
+            raise InputError(
+                f"{file}: is of a run with other {', '.join(changed)}; set resume to `changed` to "
+                "go on from it all the same, or to `never` to begin anew"
+            )
+
+    def _has_best(self, step: int) -> bool:
+        """Return whether the best weights are there, whole, and of a step up to this one."""
+        try:
+            return load(self.best_file)["step"] <= step
+        except OSError:
+            return False
+        except ValueError as error:
+            logger.warning(
+                "%s: the best weights so far are lost, the file is not whole (%s)",
+                self.best_file,
+                error,
+            )
+            return False
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
 def save(file: Path, state: dict[str, Any]) -> None:
-    """Write aside, flush to the disk, then rename: the file is there whole, or the old one is."""
+    """Write aside, flush to the disk, then rename: a reader sees the old file or the new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(".part")
     with aside.open("wb") as stream:
@@ -26,18 +170,21 @@ def save(file: Path, state: dict[str, Any]) -> None:
 
 
 def save_step(folder: Path, step: int, state: dict[str, Any], keep: int) -> None:
-    """:func:`save` as ``folder/step-<step>.pt``; then the oldest go, until ``keep`` are left."""
+    """Write ``folder/step-<step>.pt``, then remove the oldest until ``keep`` are left."""
     save(folder / f"step-{step:08d}.pt", state)
-    for old in _steps(folder)[keep:]:
+    for old in _files(folder)[keep:]:
         old.unlink()
 
 
 def load(file: Path) -> dict[str, Any]:
-    """The state in a file, on the CPU; ValueError where it is torn."""
+    """Return the state in a file, on the CPU.
+
+    Raises:
+        ValueError: the file is not whole.
+    """
+    # The zip format has a sum of every record, which torch.load does not check.
     try:
-        with zipfile.ZipFile(
-            file
-        ) as archive:  # checks the sum of every record, which torch.load does not
+        with zipfile.ZipFile(file) as archive:
             torn = archive.testzip()
     except zipfile.BadZipFile as error:
         raise ValueError(str(error)) from None
@@ -47,8 +194,8 @@ def load(file: Path) -> dict[str, Any]:
 
 
 def latest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint; torn ones are skipped with a warning. None where there is none."""
-    for file in _steps(folder):
+    """Return the newest whole checkpoint; torn ones are skipped with a warning."""
+    for file in _files(folder):
         try:
             return file, load(file)
         except ValueError as error:
@@ -56,8 +203,8 @@ def latest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def forget(folder: Path) -> None:
-    """Remove a folder of checkpoints: it is gone at once, whole, also for who is killed meanwhile."""
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of checkpoints: renamed first, so that a kill leaves none of it in place."""
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     if folder.exists():
@@ -65,6 +212,6 @@ def forget(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _steps(folder: Path) -> list[Path]:
-    """Checkpoint files, newest first."""
+def _files(folder: Path) -> list[Path]:
+    """Return the checkpoint files, newest first."""
     return sorted(folder.glob("step-*.pt"), reverse=True)

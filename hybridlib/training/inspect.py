@@ -1,10 +1,4 @@
-"""The training loop: one function, the same under a notebook, the command line and ``accelerate launch``.
-
-Everything random in a step (the batch, dropout) is a function of the seed and the step. So resuming is starting at
-a later step with the weights and the optimizer's state, and looking at the validation data changes nothing.
-
-Several GPUs: ``accelerate launch -m hybridlib.training --params FILE``.
-"""
+"""A training batch as the loss sees it."""
 
 from __future__ import annotations
 
@@ -14,42 +8,44 @@ import numpy as np
 import pandas as pd
 import torch
 
-from hybridlib.batching.pair_table import PairTable
 from hybridlib.batching.strategies import draw_batch
-from hybridlib.config.parameters import UNTRAINED
+from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.model.encoder import DualEncoder
-from hybridlib.training.loss import info_nce, left_out
-from hybridlib.training.setup import _content_ids
+from hybridlib.training.loss import ignore_mask, info_nce
+from hybridlib.training.setup import content_ids, pair_table
 
 
 @dataclass(frozen=True)
 class BatchScores:
-    """A training batch as the loss sees it.
+    """The scores of a batch.
 
     Attributes:
-        scores: cosine of every question with every passage, ``[batch, batch]``; the diagonal holds the right pairs.
-        left_out: where a passage says what the right one says, and is no negative, ``[batch, batch]``.
-        question_langs, passage_langs: of each row.
+        scores: cosine of every question with every passage, ``[batch, batch]``; the diagonal holds
+            the right pairs.
+        masked: where a passage has the content of the right one and is no negative,
+            ``[batch, batch]``.
+        question_langs: of each row.
+        passage_langs: of each row.
         loss: InfoNCE of the batch (without explicit negatives).
     """
 
     scores: np.ndarray
-    left_out: np.ndarray
+    masked: np.ndarray
     question_langs: list[str]
     passage_langs: list[str]
     loss: float
 
     def part(self, rows: int) -> BatchScores:
-        """At most so many rows and their passages: those with something left out first, then the first others."""
-        chosen = np.sort(np.argsort(~self.left_out.any(1), kind="stable")[:rows])
-        langs = [
-            [part[row] for row in chosen] for part in (self.question_langs, self.passage_langs)
-        ]
+        """Return at most so many rows and their passages, those with something masked first."""
+        order = np.argsort(~self.masked.any(1), kind="stable")
+        chosen = np.sort(order[:rows])
+        square = np.ix_(chosen, chosen)
         return BatchScores(
-            self.scores[np.ix_(chosen, chosen)],
-            self.left_out[np.ix_(chosen, chosen)],
-            *langs,
+            self.scores[square],
+            self.masked[square],
+            [self.question_langs[row] for row in chosen],
+            [self.passage_langs[row] for row in chosen],
             self.loss,
         )
 
@@ -57,20 +53,42 @@ class BatchScores:
 def batch_scores(
     params: Params, encoder: DualEncoder, pairs: pd.DataFrame, step: int = 1
 ) -> BatchScores:
-    """The batch of a step under ``encoder`` as it is; for ``untrained`` a batch of languages mixed row by row."""
-    table, name = PairTable.from_params(pairs, params), params.strategy
-    size = params.batch_size if name != UNTRAINED else min(params.batch_size, table.capacity["x-x"])
-    batch = draw_batch(
-        "x-x" if name == UNTRAINED else name, table, params.seed, step, size, params.alpha
+    """Score the batch of a step with ``encoder`` as it is.
+
+    For ``untrained`` it is a batch of languages mixed row by row.
+    """
+    table = pair_table(params, pairs)
+    strategy = params.strategy
+    size = params.batch_size
+    if strategy == UNTRAINED:
+        strategy = "x-x"
+        size = min(size, table.capacity["x-x"])
+    batch = draw_batch(strategy, table, params.seed, step, size, params.alpha)
+
+    # Encode both sides, and score every question against every passage.
+    questions, passages = batch.texts(pairs)
+    query_vectors = torch.from_numpy(encoder.encode(questions, "query", params.encode_tokens))
+    passage_vectors = torch.from_numpy(encoder.encode(passages, "passage", params.encode_tokens))
+    scores = query_vectors @ passage_vectors.T
+
+    # What the loss masks, and the loss itself.
+    contents, _ = content_ids(pairs)
+    query_contents = contents[batch.questions]
+    passage_contents = contents[batch.passages]
+    positives = torch.arange(size)
+    masked = ignore_mask(query_contents, passage_contents, positives)
+    loss = info_nce(
+        query_vectors,
+        passage_vectors,
+        query_contents,
+        passage_contents,
+        positives,
+        params.temperature,
     )
-    texts, (groups, _) = batch.texts(pairs), _content_ids(pairs)
-    questions, passages = (
-        torch.from_numpy(encoder.encode(part, side, params.encode_tokens))
-        for part, side in zip(texts, ("query", "passage"))
-    )
-    groups, own = (groups[batch.questions], groups[batch.passages]), torch.arange(size)
-    langs = [pairs["lang"].iloc[rows].tolist() for rows in (batch.questions, batch.passages)]
-    loss = info_nce(questions, passages, *groups, own, params.temperature).item()
     return BatchScores(
-        (questions @ passages.T).numpy(), left_out(*groups, own).numpy(), *langs, loss
+        scores.numpy(),
+        masked.numpy(),
+        pairs["lang"].iloc[batch.questions].tolist(),
+        pairs["lang"].iloc[batch.passages].tolist(),
+        loss.item(),
     )

@@ -1,14 +1,10 @@
-"""The training loop: one function, the same under a notebook, the command line and ``accelerate launch``.
-
-Everything random in a step (the batch, dropout) is a function of the seed and the step. So resuming is starting at
-a later step with the weights and the optimizer's state, and looking at the validation data changes nothing.
-
-Several GPUs: ``accelerate launch -m hybridlib.training --params FILE``.
-"""
+"""What the loop needs before its first step, made from parameters."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,93 +15,155 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from hybridlib.config.params import Params
+from hybridlib.batching import plugins
+from hybridlib.batching.code_switching import Switching
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.config.params import Params, names_of_step
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
+from hybridlib.files import resolve
 from hybridlib.model.encoder import DualEncoder
-from hybridlib.training.loss import NOBODY, ContrastiveLoss
+from hybridlib.training.loss import IGNORE, ContrastiveLoss
 
 
-def _accelerator(params: Params, folder: Path) -> Accelerator:
-    AcceleratorState._reset_state()  # an earlier run in this kernel may have had another precision
-    processes()  # before Accelerate looks around by itself: it would take each process for the only one where there is no GPU
+@contextmanager
+def open_accelerator(params: Params, folder: Path, encoder: DualEncoder) -> Iterator[Accelerator]:
+    """Give the loop its accelerator; afterwards the encoder is as it came and trackers are closed.
+
+    Raises:
+        InputError: precision, trackers or batch size do not fit this machine.
+    """
+    accelerator = _make_accelerator(params, folder)
+    try:
+        yield accelerator
+    finally:
+        accelerator.unwrap_model(encoder, keep_fp32_wrapper=False)
+        for tracker in accelerator.trackers:
+            tracker.finish()
+
+
+def _make_accelerator(params: Params, folder: Path) -> Accelerator:
+    # An earlier run in this kernel may have had another precision.
+    AcceleratorState._reset_state()
+    # Connect the processes first: Accelerate alone takes each for the only one where no GPU is.
+    processes()
     mixed = "no" if params.precision == "fp32" else params.precision
+    trackers = ", ".join(params.trackers) or "none"
     try:
         accelerator = Accelerator(
-            mixed_precision=mixed, log_with=params.trackers or None, project_dir=folder / "trackers"
+            mixed_precision=mixed,
+            log_with=params.trackers or None,
+            project_dir=folder / "trackers",
         )
     except ValueError as error:
         raise InputError(
-            f"precision ({params.precision}) or trackers ({', '.join(params.trackers) or 'none'}) cannot be had here: {error}"
+            f"precision ({params.precision}) or trackers ({trackers}) cannot be had here: {error}"
         ) from None
-    if (
-        mixed != "no" and not accelerator.native_amp
-    ):  # Accelerate would train in fp32 without a word
-        raise InputError(
-            f"precision ({params.precision}) cannot be had on {accelerator.device.type}; use bf16 or fp32"
-        )
-    missing = set(params.trackers) - {
-        str(getattr(tracker, "value", tracker)) for tracker in accelerator.log_with
-    }
-    if missing:
-        raise InputError(
-            f"trackers: {', '.join(sorted(missing))} is not installed; install it with pip, or take it out of trackers"
-        )
-    if params.batch_size % accelerator.num_processes:
-        raise InputError(
-            f"batch_size ({params.batch_size}) must be a multiple of the number of processes ({accelerator.num_processes}): each takes as many rows"
-        )
+    _check_accelerator(params, accelerator)
     if params.trackers:
         plain = {
             name: value
             for name, value in params.plain().items()
-            if isinstance(value, (bool, int, float, str))
+            if isinstance(value, bool | int | float | str)
         }
         accelerator.init_trackers(params.study, config=plain)
     return accelerator
 
 
-def _content_ids(pairs: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """A number per row that says which passage content it holds, and one for its explicit negative.
+def _check_accelerator(params: Params, accelerator: Accelerator) -> None:
+    """Refuse what Accelerate would leave out silently."""
+    if params.precision != "fp32" and not accelerator.native_amp:
+        raise InputError(
+            f"precision ({params.precision}) cannot be had on {accelerator.device.type}; use bf16 "
+            "or fp32"
+        )
+    started = {str(getattr(tracker, "value", tracker)) for tracker in accelerator.log_with}
+    missing = sorted(set(params.trackers) - started)
+    if missing:
+        raise InputError(
+            f"trackers: {', '.join(missing)} is not installed; install it with pip, or take it "
+            "out of trackers"
+        )
+    if params.batch_size % accelerator.num_processes:
+        raise InputError(
+            f"batch_size ({params.batch_size}) must be a multiple of the number of processes "
+            f"({accelerator.num_processes}): each takes as many rows"
+        )
 
-    A negative whose text is some row's passage has that passage's number; where a row has none, it is NOBODY's.
+
+def pair_table(params: Params, pairs: pd.DataFrame) -> PairTable:
+    """Return the table that a run draws its batches from."""
+    lexicon_path = None if params.lexicon_path is None else resolve(params.lexicon_path)
+    switching = Switching(params.switch_probability, params.switch_sides, lexicon_path)
+    return PairTable(pairs, params.dataset_tau, params.language_draw, switching)
+
+
+def content_ids(pairs: pd.DataFrame) -> tuple[Tensor, Tensor]:
+    """Number the passage contents: of each row's passage, and of its explicit negative.
+
+    A negative whose text is some row's passage has that passage's number; a row without a negative
+    has IGNORE.
+
+    Returns:
+        Two tensors ``[rows]``.
     """
-    groups, names = pd.factorize(pairs["passage_id"])
+    contents, names = pd.factorize(pairs["passage_id"])
+    ids = torch.from_numpy(contents.copy())
     if "negative" not in pairs:
-        return torch.from_numpy(groups.copy()), torch.full((len(pairs),), NOBODY)
-    known = dict(zip(pairs["passage"], groups))
+        return ids, torch.full((len(pairs),), IGNORE)
+
+    # Number the texts of the negatives: as the passage they repeat, else behind all passages.
+    known = dict(zip(pairs["passage"], contents, strict=True))
     texts, unique = pd.factorize(pairs["negative"])
-    number = np.array(
-        [
-            NOBODY if not text.strip() else known.get(text, len(names) + place)
-            for place, text in enumerate(unique)
-        ]
-    )
-    return torch.from_numpy(groups.copy()), torch.from_numpy(number[texts])
+    numbers = []
+    for place, text in enumerate(unique):
+        number = known.get(text, len(names) + place)
+        numbers.append(number if text.strip() else IGNORE)
+    return ids, torch.from_numpy(np.array(numbers)[texts])
 
 
-def _parameter_groups(
-    encoder: DualEncoder, loss: ContrastiveLoss, params: Params
-) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: not on biases, norms and the temperature."""
-    trained = [
-        parameter
-        for module in (encoder, loss)
-        for parameter in module.parameters()
-        if parameter.requires_grad
+def make_optimizer(
+    params: Params, encoder: DualEncoder, loss: ContrastiveLoss, device: torch.device
+) -> torch.optim.Optimizer:
+    """Return AdamW with weight decay on matrices only: not on biases, norms and the temperature."""
+    weights = [*encoder.parameters(), *loss.parameters()]
+    trained = [weight for weight in weights if weight.requires_grad]
+    groups = [
+        {"params": [w for w in trained if w.ndim >= 2], "weight_decay": params.weight_decay},
+        {"params": [w for w in trained if w.ndim < 2], "weight_decay": 0.0},
     ]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": params.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    fused = device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(groups, lr=params.learning_rate, fused=fused)
 
 
-def _rate_factor(params: Params, step: int) -> float:
-    """Learning-rate factor of a step (from 1): up to 1 over the warm-up, then down to 0, or as it is."""
+def learning_rate(params: Params, step: int) -> float:
+    """Return the learning rate of a step (from 1).
+
+    It rises over the warm-up to its peak, then falls to 0, or stays as it is.
+    """
     warmup = round(params.steps * params.warmup_fraction)
     if step <= warmup:
-        return step / (warmup + 1)
+        return params.learning_rate * (step / (warmup + 1))
     done = (step - 1 - warmup) / max(1, params.steps - warmup)
-    return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}[
-        params.schedule
-    ]
+    factors = {
+        "linear": 1 - done,
+        "cosine": (1 + math.cos(math.pi * done)) / 2,
+        "constant": 1.0,
+    }
+    return params.learning_rate * factors[params.schedule]
+
+
+def dropout_seed(seed: int, step: int, process: int) -> int:
+    """Return the seed of a step's dropout in one process."""
+    state = np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(2))
+
+
+def run_identity(params: Params, pairs: pd.DataFrame) -> dict[str, Any]:
+    """Return what must be the same for a resumed run to be the run that was interrupted."""
+    identity = {name: str(getattr(params, name)) for name in names_of_step("training")}
+    data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(pairs).to_numpy())
+    identity["training pairs"] = f"{data:016x}"
+    for number, content in enumerate(plugins.content(params.strategy, params.plugins)):
+        identity[f"plugin {number}"] = content
+    return identity

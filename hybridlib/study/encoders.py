@@ -1,0 +1,75 @@
+"""The encoders of a run: the one that training begins with, and the trained one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridlib.config.names import BUILT_IN
+from hybridlib.config.params import Params
+from hybridlib.files import resolve
+from hybridlib.study.folder import Study
+
+if TYPE_CHECKING:
+    from hybridlib.model.encoder import DualEncoder
+
+
+def starting_encoder(study: Study, make: bool = True) -> DualEncoder:
+    """Return the encoder before training: made here, or loaded.
+
+    Args:
+        study: the run.
+        make: write the built-in encoder first; false where another process of the run did.
+    """
+    params = study.params
+    source = params.encoder
+    if source == BUILT_IN:
+        source = str(study.run / "initial")
+        if make:
+            _make_built_in(study, Path(source))
+    elif resolve(source).is_dir():
+        source = str(resolve(source))
+    return load_encoder(params, source)
+
+
+def load_encoder(params: Params, source: str) -> DualEncoder:
+    """Load the encoder at ``source`` as ``params`` want it, on this process's device.
+
+    Pooling, prefixes, length, dropout and projection are those of ``params``.
+    """
+    # Importing transformers takes seconds that the rest of a study need not spend.
+    from hybridlib.distributed import processes
+    from hybridlib.model.encoder import DualEncoder
+
+    encoder = DualEncoder.load(
+        source,
+        params.pooling,
+        params.query_prefix,
+        params.passage_prefix,
+        params.max_length,
+        params.dropout,
+        params.projection,
+        params.seed,
+    )
+    return encoder.to(processes().device)
+
+
+def _make_built_in(study: Study, folder: Path) -> None:
+    """Write a small transformer with random weights."""
+    from transformers import AutoTokenizer  # takes seconds to import
+
+    from hybridlib.model.built_in import make_encoder
+    from hybridlib.model.defaults import DEFAULT_LENGTH
+
+    params = study.params
+    shutil.rmtree(folder, ignore_errors=True)
+    make_encoder(
+        AutoTokenizer.from_pretrained(study.data / "tokenizer"),
+        folder,
+        params.seed,
+        params.hidden_size,
+        params.layers,
+        params.attention_heads,
+        params.max_length or DEFAULT_LENGTH,
+    )
