@@ -33,9 +33,10 @@ def shared_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def fact_pairs() -> pd.DataFrame:
     """Some of the built-in facts in three languages: 150 pairs in each."""
-    from hybridlib.data.facts import facts, phrase
+    from hybridlib.data.facts import all_facts
+    from hybridlib.data.phrasings import phrase
 
-    return phrase(facts()[::12], FACT_LANGUAGES, seed=0, variants=1)
+    return phrase(all_facts()[::12], FACT_LANGUAGES, seed=0, variants=1)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from hybridlib.config.params import Params
-from hybridlib.data.facts import facts, phrase
+from hybridlib.data.facts import all_facts
+from hybridlib.data.phrasings import phrase
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.inspect import BatchScores, batch_scores
 
@@ -20,7 +21,7 @@ def encoder(tiny_encoder) -> DualEncoder:
 @pytest.fixture(scope="module")
 def twice() -> pd.DataFrame:
     """20 facts in three languages, each phrased twice: the same content under two pair_ids."""
-    return phrase(facts()[:20], ("de", "en", "th"), seed=0, variants=2)
+    return phrase(all_facts()[:20], ("de", "en", "th"), seed=0, variants=2)
 
 
 @pytest.mark.parametrize("strategy", ["hybrid", "x-x-mono", "x-y", "untrained"])

@@ -1,0 +1,1 @@
+"""Corpora and training pairs: their readers, the built-in facts, split and overlap."""

@@ -1,14 +1,12 @@
-"""Parallel question-passage tables to train on, and retrieval corpora to evaluate on.
+"""Retrieval corpora: queries, candidates and the relevance between them.
 
-Training pairs are one DataFrame with PAIR_COLUMNS: the same ``pair_id`` in two languages means translation of
-each other; the same ``passage_id``, the same passage content in any language. A :class:`RetrievalCorpus` holds
-queries, candidates and the relevance between them. Texts are data and are used exactly as they stand.
+Texts are data and are used exactly as they stand.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridlib.data.checks import check_ids, check_language_names, check_texts
 from hybridlib.errors import InputError
 from hybridlib.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+_PARTS = ("queries", "candidates", "qrels")
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,12 @@ class RetrievalCorpus:
 
     Attributes:
         name: what results call it.
-        queries: columns query_id, lang, question_id, text. Language copies of a question share question_id.
-        candidates: columns candidate_id, lang, group, text; sorted by (lang, candidate_id). The row number is
-            the document index that breaks ties. Candidates with the same ``group`` say the same thing.
-        qrels: columns query, candidate (row numbers), grade (int, 1 = relevant).
+        queries: columns query_id, lang, question_id, text. The language copies of a question
+            share their question_id.
+        candidates: columns candidate_id, lang, group, text; sorted by (lang, candidate_id). The
+            row number is the document index that breaks ties. Candidates with the same ``group``
+            have the same content.
+        qrels: columns query, candidate (row numbers), grade (a whole number, 1 = relevant).
         candidate_text: ``sentence``, ``context`` or ``passage``: what a candidate's text holds.
     """
 
@@ -41,26 +46,31 @@ class RetrievalCorpus:
 
     @property
     def languages(self) -> list[str]:
-        """Languages that have candidates, sorted."""
+        """Return the languages that have candidates, sorted."""
         return sorted(self.candidates["lang"].unique())
 
     @property
     def hash(self) -> str:
-        """Identifies the content."""
+        """Return a hash of the content, 16 hexadecimal digits."""
         digest = hashlib.sha256(self.candidate_text.encode())
         for frame in (self.queries, self.candidates, self.qrels):
             digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def restrict(self, languages: Iterable[str] | None) -> RetrievalCorpus:
-        """Only the queries and candidates in ``languages`` (None: all)."""
+        """Return the corpus with the queries and candidates in ``languages`` only (None: all).
+
+        Raises:
+            InputError: the corpus has no candidates in one of the languages.
+        """
         if languages is None:
             return self
         wanted = sorted(languages)
         missing = sorted(set(wanted) - set(self.languages))
         if missing:
             raise InputError(
-                f"corpus {self.name!r} has no {', '.join(missing)}; it has {', '.join(self.languages)}: change eval_languages"
+                f"corpus {self.name!r} has no {', '.join(missing)}; "
+                f"it has {', '.join(self.languages)}: change the languages (eval_languages)"
             )
         return self.keep(
             self.queries["lang"].isin(wanted).to_numpy(),
@@ -68,40 +78,45 @@ class RetrievalCorpus:
         )
 
     def keep(self, queries: np.ndarray, candidates: np.ndarray) -> RetrievalCorpus:
-        """Only the queries and candidates whose entry in these masks is true, numbered anew."""
-        keep = [queries, candidates]
-        number = [np.where(k, np.cumsum(k) - 1, -1) for k in keep]
+        """Return the corpus with some of its queries and candidates, numbered anew.
+
+        Args:
+            queries: boolean mask of the queries to keep, shape ``[queries]``.
+            candidates: boolean mask of the candidates to keep, shape ``[candidates]``.
+        """
         qrels = self.qrels.assign(
-            query=number[0][self.qrels["query"]], candidate=number[1][self.qrels["candidate"]]
+            query=_new_numbers(queries)[self.qrels["query"]],
+            candidate=_new_numbers(candidates)[self.qrels["candidate"]],
         )
-        qrels = qrels[(qrels["query"] >= 0) & (qrels["candidate"] >= 0)].reset_index(drop=True)
+        qrels = qrels[(qrels["query"] >= 0) & (qrels["candidate"] >= 0)]
         return replace(
             self,
-            queries=self.queries[keep[0]].reset_index(drop=True),
-            candidates=self.candidates[keep[1]].reset_index(drop=True),
-            qrels=qrels,
+            queries=self.queries[queries].reset_index(drop=True),
+            candidates=self.candidates[candidates].reset_index(drop=True),
+            qrels=qrels.reset_index(drop=True),
         )
 
     def save(self, folder: Path) -> None:
-        """Write queries, candidates and qrels as parquet, and corpus.json last."""
+        """Write queries, candidates and qrels as parquet files, and corpus.json last."""
         folder.mkdir(parents=True, exist_ok=True)
-        for part in ("queries", "candidates", "qrels"):
+        for part in _PARTS:
             getattr(self, part).to_parquet(folder / f"{part}.parquet", index=False)
-        write_json(
-            folder / "corpus.json", {"name": self.name, "candidate_text": self.candidate_text}
-        )
+        about = {"name": self.name, "candidate_text": self.candidate_text}
+        write_json(folder / "corpus.json", about)
 
     @classmethod
     def load(cls, folder: Path) -> RetrievalCorpus:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: the folder has no corpus.json.
+        """
         if not (folder / "corpus.json").exists():
             raise InputError(
-                f"{folder}: no corpus.json: not a prepared corpus; run 01_data_prep for this study first"
+                f"{folder}: no corpus.json: not a prepared corpus; "
+                "run 01_data_prep for this study first"
             )
-        parts = {
-            part: pd.read_parquet(folder / f"{part}.parquet")
-            for part in ("queries", "candidates", "qrels")
-        }
+        parts = {part: pd.read_parquet(folder / f"{part}.parquet") for part in _PARTS}
         return cls(**read_json(folder / "corpus.json"), **parts)
 
     @classmethod
@@ -113,42 +128,50 @@ class RetrievalCorpus:
         relevance: pd.DataFrame,
         candidate_text: str = "passage",
     ) -> RetrievalCorpus:
-        """Sort, number and check. ``relevance``: columns query_id, candidate_id, grade.
+        """Sort, number and check the parts of a corpus.
 
-        The order of the rows given does not matter: candidates are numbered by (lang, candidate_id). Pairs with a
-        grade of 0 or less are judged not relevant, and left out.
+        The order of the given rows does not matter: candidates are numbered by
+        (lang, candidate_id). Pairs with a grade of 0 or less were judged not relevant and are
+        dropped.
+
+        Args:
+            name: the name of the corpus.
+            queries: columns query_id, lang, question_id, text.
+            candidates: columns candidate_id, lang, group, text.
+            relevance: columns query_id, candidate_id, grade.
+            candidate_text: what a candidate's text holds.
 
         Raises:
-            InputError: a repeated id, an empty text, a language that cannot name a file, or relevance that names an unknown
-                id; it says which.
+            InputError: a repeated id, an empty text, a language that cannot name a file, or
+                relevance that names an unknown id; the message says which.
         """
         relevance = relevance[relevance["grade"] > 0]
-        for frame in (queries, candidates):
-            _check_languages_are_names(name, frame["lang"])
+        check_language_names(name, queries["lang"])
+        check_language_names(name, candidates["lang"])
         queries = queries.sort_values(["lang", "query_id"], ignore_index=True)
         candidates = candidates.sort_values(["lang", "candidate_id"], ignore_index=True)
-        _check_texts(name, queries, "query_id", "text")
-        _check_texts(name, candidates, "candidate_id", "text")
-        qrels = pd.DataFrame(
-            {
-                "query": _number(name, relevance["query_id"], queries["query_id"]),
-                "candidate": _number(name, relevance["candidate_id"], candidates["candidate_id"]),
-                "grade": relevance["grade"].to_numpy(),
-            }
-        )
-        return cls(
-            name,
-            queries,
-            candidates,
-            qrels.sort_values(["query", "candidate"], ignore_index=True),
-            candidate_text,
-        )
+        check_texts(name, queries, "query_id", "text")
+        check_ids(name, queries["query_id"])
+        check_texts(name, candidates, "candidate_id", "text")
+        check_ids(name, candidates["candidate_id"])
+        columns = {
+            "query": _row_numbers(name, relevance["query_id"], queries["query_id"]),
+            "candidate": _row_numbers(name, relevance["candidate_id"], candidates["candidate_id"]),
+            "grade": relevance["grade"].to_numpy(),
+        }
+        qrels = pd.DataFrame(columns).sort_values(["query", "candidate"], ignore_index=True)
+        return cls(name, queries, candidates, qrels, candidate_text)
 
 
 def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
-    """Every question of ``pairs`` is a query; every passage in every language, once, a candidate.
+    """Make a corpus of training pairs.
 
-    Relevant to a question is every candidate with its passage_id, in any language.
+    Every question is a query. Every passage in every language, once, is a candidate. Relevant to
+    a question is every candidate with its passage_id, in any language.
+
+    Args:
+        name: the name of the corpus.
+        pairs: columns pair_id, lang, question, passage, passage_id.
     """
     pairs = pairs.sort_values(["lang", "passage_id", "pair_id"])
     queries = pd.DataFrame(
@@ -159,51 +182,60 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
             "text": pairs["question"],
         }
     )
-    unique = pairs.drop_duplicates(["lang", "passage_id"])
+    passages = pairs.drop_duplicates(["lang", "passage_id"])
     candidates = pd.DataFrame(
         {
-            "candidate_id": unique["lang"] + ":" + unique["passage_id"],
-            "lang": unique["lang"],
-            "group": unique["passage_id"],
-            "text": unique["passage"],
+            "candidate_id": passages["lang"] + ":" + passages["passage_id"],
+            "lang": passages["lang"],
+            "group": passages["passage_id"],
+            "text": passages["passage"],
         }
     )
-    asked = queries.assign(group=pairs["passage_id"])[["query_id", "group"]]
-    relevance = asked.merge(candidates[["candidate_id", "group"]], on="group").assign(grade=1)
+    answers = queries.assign(group=pairs["passage_id"])[["query_id", "group"]]
+    relevance = answers.merge(candidates[["candidate_id", "group"]], on="group").assign(grade=1)
     return RetrievalCorpus.build(name, queries, candidates, relevance)
 
 
-def _check_texts(
-    where: str, frame: pd.DataFrame, key: str, column: str, unique: bool = True
-) -> None:
-    if not len(frame):
-        raise InputError(f"{where}: holds no record")
-    empty = frame[frame[column].isna() | (frame[column].str.strip() == "")]
-    if len(empty):
+def corpus_from_judgments(
+    name: str, queries: pd.DataFrame, candidates: pd.DataFrame, relevance: pd.DataFrame
+) -> RetrievalCorpus:
+    """Make a corpus of judged pairs; queries without a relevant candidate are dropped.
+
+    A warning says how many are dropped, and names the first. The arguments are those of
+    :meth:`RetrievalCorpus.build`.
+
+    Raises:
+        InputError: no query has a relevant candidate, or what ``build`` raises.
+    """
+    relevance = relevance[relevance["grade"] > 0]
+    answered = queries["query_id"].isin(relevance["query_id"])
+    if not answered.any():
         raise InputError(
-            f"{where}: {column} of {key} {empty.iloc[0][key]!r} ({empty.iloc[0]['lang']}) is empty; every text needs words"
+            f"{name}: no query has a relevant passage (a grade of 1 or more) among the passages; "
+            "check the qrels and the languages"
         )
-    if unique and frame[key].duplicated().any():
-        raise InputError(
-            f"{where}: {key} {frame.loc[frame[key].duplicated(), key].iloc[0]!r} stands twice; ids must be unique"
+    if not answered.all():
+        log.warning(
+            "%s: left out %d of %d queries, which have no relevant passage (first: %r)",
+            name,
+            (~answered).sum(),
+            len(queries),
+            queries.loc[~answered, "query_id"].min(),
         )
+    return RetrievalCorpus.build(name, queries[answered], candidates, relevance)
 
 
-def _check_languages_are_names(where: str, languages: pd.Series) -> None:
-    strange = [
-        lang for lang in languages.unique() if lang == "all" or not re.fullmatch(r"[\w.-]+", lang)
-    ]
-    if strange:
-        raise InputError(
-            f"{where}: {strange[0]!r} cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), and not 'all', which means all languages pooled"
-        )
+def _new_numbers(mask: np.ndarray) -> np.ndarray:
+    """Return the new row number of each row if those in ``mask`` are kept, -1 for the others."""
+    return np.where(mask, np.cumsum(mask) - 1, -1)
 
 
-def _number(where: str, ids: pd.Series, known: pd.Series) -> np.ndarray:
-    """Row numbers of ``ids`` in ``known``."""
+def _row_numbers(source: str, ids: pd.Series, known: pd.Series) -> np.ndarray:
+    """Return the row number in ``known`` of each of ``ids``."""
     rows = pd.Index(known).get_indexer(pd.Index(ids))
     if (rows < 0).any():
         raise InputError(
-            f"{where}: relevance names {ids.to_numpy()[rows < 0][0]!r}, which is neither a query nor a candidate"
+            f"{source}: relevance names {ids.to_numpy()[rows < 0][0]!r}, "
+            "which is neither a query nor a candidate"
         )
     return rows

@@ -1,151 +1,180 @@
-"""The built-in parallel corpus: facts of the Unicode CLDR, phrased as question and answer in eleven languages.
+"""The built-in facts of the Unicode CLDR, named in eleven languages, and their split.
 
-The facts and all their names come from the Common Locale Data Repository (CLDR, https://cldr.unicode.org)
-through the Babel package, so nothing has to be downloaded. A fact is kept only if CLDR names both of its ends
-in all the XQuAD languages and if its question has one answer::
+A fact is kept only if CLDR names both of its ends in all the XQuAD languages and if its question
+has one answer. Excluded are also subjects that share a name in some language, and answers that
+can be read off the question.
 
-    from hybridlib.data.facts import facts, phrase
-    pairs = phrase(facts(), ("de", "en", "th"), seed=0, variants=1)
-
-What is left out: whatever is contested, out of date in CLDR or not what the question says it is (an island among
-the cities), subjects that share a name in some language, and answers that can be read off the question.
+Example:
+    >>> from hybridlib.data.phrasings import phrase
+    >>> pairs = phrase(all_facts(), ["de", "en", "th"], seed=0)
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
-import numpy as np
-import pandas as pd
-from tqdm.auto import tqdm
-
-from hybridlib.data.cldr import LANGUAGES, Fact, _all_facts
-from hybridlib.data.phrasings import PHRASINGS
+from hybridlib.data.cldr import LANGUAGES, RELATIONS, gives_away, names_of
 from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
+
+@dataclass(frozen=True)
+class Fact:
+    """One statement, such as "the currency of Japan is the yen".
+
+    Attributes:
+        fact_id: the relation and the code of the subject.
+        relation: a key of :data:`hybridlib.data.cldr.RELATIONS`.
+        subject: its names, language -> name.
+        object: its names, language -> name.
+        subject_key: ``kind:code``, such as ``territory:JP``; the same for every language and
+            relation, so it shows where two facts speak of the same thing.
+        object_key: the same, such as ``currency:JPY``.
+    """
+
+    fact_id: str
+    relation: str
+    subject: Mapping[str, str]
+    object: Mapping[str, str]
+    subject_key: str
+    object_key: str
+
+    @property
+    def parts(self) -> set[str]:
+        """Return what a training set must contain before the fact can be held out."""
+        return {self.relation, self.subject_key, self.object_key}
 
 
-def facts() -> list[Fact]:
-    """All facts: the relations in the order of ``RELATIONS``, the facts of a relation by ``fact_id``."""
+def all_facts() -> list[Fact]:
+    """Return all facts: relations in the order of ``RELATIONS``, then by ``fact_id``."""
     return list(_all_facts())
+
+
+@cache
+def _all_facts() -> tuple[Fact, ...]:
+    """Return all facts; computed once."""
+    facts: list[Fact] = []
+    for relation in RELATIONS:
+        facts += drop_ambiguous(_facts_of(relation))
+    return tuple(facts)
+
+
+def _facts_of(relation: str) -> list[Fact]:
+    """Return the facts of a relation whose two ends have names that do not give it away."""
+    subject_kind, object_kind, links = RELATIONS[relation]
+    contained = bool({subject_kind, object_kind} & {"city", "timezone"})
+    facts = []
+    for subject_code, object_code in sorted(links()):
+        subject_key = f"{subject_kind}:{subject_code}"
+        object_key = f"{object_kind}:{object_code}"
+        subject = names_of(subject_key)
+        object_ = names_of(object_key)
+        if subject and object_ and not gives_away(subject, object_, contained):
+            fact_id = f"{relation}:{subject_code}"
+            facts.append(Fact(fact_id, relation, subject, object_, subject_key, object_key))
+    return facts
+
+
+def drop_ambiguous(facts: Sequence[Fact]) -> list[Fact]:
+    """Drop the facts whose subject, or whose object, shares its name with another.
+
+    Args:
+        facts: facts of one relation. A name shared in one language is enough.
+    """
+    keys: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for fact in facts:
+        for name, key in _names_and_keys(fact):
+            keys[name].add(key)
+    return [
+        fact for fact in facts if all(len(keys[name]) == 1 for name, _ in _names_and_keys(fact))
+    ]
+
+
+def _names_and_keys(fact: Fact) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """Yield (part, language, name) and key of the subject and the object in every language."""
+    for language in LANGUAGES:
+        yield ("subject", language, fact.subject[language].casefold()), fact.subject_key
+        yield ("object", language, fact.object[language].casefold()), fact.object_key
 
 
 def split_facts(
     facts: Sequence[Fact], seed: int, validation: float = 0.1, test: float = 0.1
 ) -> dict[str, list[Fact]]:
-    """Splits by fact into train, validation and test, each in the order given.
+    """Split facts into train, validation and test, each in the given order.
 
-    The subject and the object of every held-out fact occur in training facts too, and so does its relation: what is
-    held out is the statement, not the words. A fact for which that is impossible stays in train, so large fractions
-    may not be reached: each of the two can have up to half of what can be held out, whatever the other one has (a
-    warning says how much that is). Depends on ``seed`` and the set of facts, not on their order.
+    The subject and the object of every held-out fact occur in training facts too, and so does its
+    relation: what is held out is the statement, not the words. A fact for which that is
+    impossible stays in train, so large fractions may not be reached. Each of the two can have up
+    to half of what can be held out, whatever the other one has, and a warning says how much that
+    is. The split depends on ``seed`` and the set of facts, not on their order.
+
+    Args:
+        facts: the facts to split.
+        seed: decides which facts are held out.
+        validation: share of the facts to hold out for validation.
+        test: share of the facts to hold out for the test.
+
+    Raises:
+        InputError: a negative share, or nothing is left to train on.
     """
     if validation < 0 or test < 0 or not validation + test < 1:
         raise InputError(
-            f"validation={validation} and test={test} must be 0 or more and leave a part to train on"
+            f"validation={validation} and test={test} must be 0 or more and leave a part to "
+            "train on"
         )
-    asked = {"validation": round(validation * len(facts)), "test": round(test * len(facts))}
     spare = _spare_facts(facts, seed)
-    wanted = {split: min(count, len(spare) // 2) for split, count in asked.items()}
-    for split in wanted:
-        if wanted[split] < asked[split]:
+    remaining = {}
+    for split, share in (("validation", validation), ("test", test)):
+        wanted = round(share * len(facts))
+        remaining[split] = min(wanted, len(spare) // 2)
+        if remaining[split] < wanted:
             log.warning(
                 "facts: %d of %d can be held out, half of them for %s: it has %d instead of %d",
                 len(spare),
                 len(facts),
                 split,
-                wanted[split],
-                asked[split],
+                remaining[split],
+                wanted,
             )
-    place: dict[str, str] = {}
-    for fact in spare[: sum(wanted.values())]:
-        neediest = max(wanted, key=wanted.__getitem__)
-        place[fact.fact_id] = neediest
-        wanted[neediest] -= 1
-    splits = ("train", "validation", "test")
-    return {
-        split: [fact for fact in facts if place.get(fact.fact_id, "train") == split]
-        for split in splits
-    }
+    # Each fact goes to the split that still needs more.
+    split_of: dict[str, str] = {}
+    for fact in spare[: sum(remaining.values())]:
+        split = max(remaining, key=remaining.__getitem__)
+        split_of[fact.fact_id] = split
+        remaining[split] -= 1
+    splits: dict[str, list[Fact]] = {"train": [], "validation": [], "test": []}
+    for fact in facts:
+        splits[split_of.get(fact.fact_id, "train")].append(fact)
+    return splits
 
 
-def _spare_facts(facts: Sequence[Fact], seed: int) -> list[Fact]:
-    """All facts that can be held out together: their parts occur in the facts that remain; in the random order of ``seed``."""
-    left = Counter(part for fact in facts for part in _parts(fact))
-    spare: list[Fact] = []
-    for fact in sorted(facts, key=lambda fact: (_hash(seed, "split", fact.fact_id), fact.fact_id)):
-        if all(left[part] > 1 for part in _parts(fact)):
+def stable_hash(*parts: object) -> int:
+    """Return a 64-bit number that depends on the parts alone, in every process and version."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _spare_facts(facts: Iterable[Fact], seed: int) -> list[Fact]:
+    """Return the facts that can be held out together, in the random order of ``seed``.
+
+    All of their parts occur in the facts that remain.
+    """
+    facts = list(facts)
+    counts = Counter(part for fact in facts for part in fact.parts)
+    spare = []
+    for fact in sorted(facts, key=lambda fact: _random_order(fact, seed)):
+        if all(counts[part] > 1 for part in fact.parts):
             spare.append(fact)
-            left.subtract(_parts(fact))
+            counts.subtract(fact.parts)
     return spare
 
 
-def phrase(
-    facts: Iterable[Fact], languages: Iterable[str], seed: int, variants: int = 1
-) -> pd.DataFrame:
-    """Questions and passages, one row for each (fact, language, variant), in that order.
-
-    Wording is drawn for each fact and language from ``seed`` alone, so the languages of one pair are translations in
-    meaning but not in form, and a row does not depend on which others are asked for. The variants of one fact and
-    language differ in question and in passage; ``passage_id`` is the fact.
-
-    Args:
-        variants: how many phrasings of each fact, at most ``len(PHRASINGS[relation][language]["questions"])``.
-
-    Returns:
-        Columns pair_id (``<fact_id>/<variant>``), dataset, lang, question, passage, passage_id.
-    """
-    languages = list(languages)
-    for language in languages:
-        if language not in LANGUAGES:
-            raise InputError(
-                f"the facts are not phrased in {language!r}; they are in {', '.join(LANGUAGES)}"
-            )
-    facts = tqdm(list(facts), desc="phrasing", unit="fact", mininterval=2, delay=2)
-    rows = (
-        row
-        for fact in facts
-        for language in languages
-        for row in _rows(fact, language, seed, variants)
-    )
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rows(fact: Fact, language: str, seed: int, variants: int) -> Iterator[tuple[str, ...]]:
-    wording = PHRASINGS[fact.relation][language]
-    available = min(len(wording["questions"]), len(wording["answers"]))
-    if not 1 <= variants <= available:
-        raise InputError(
-            f"variants={variants}, but {fact.relation} has 1 to {available} phrasings in {language!r}"
-        )
-    rng = np.random.default_rng(_hash(seed, "phrase", fact.fact_id, language))
-    questions, answers = (
-        rng.permutation(wording[part])[:variants] for part in ("questions", "answers")
-    )
-    names = {"subject": fact.subject[language], "object": fact.object[language]}
-    for variant, (question, answer) in enumerate(zip(questions, answers)):
-        pair_id = f"{fact.fact_id}/{variant}"
-        yield (
-            pair_id,
-            "facts",
-            language,
-            question.format(**names),
-            answer.format(**names),
-            fact.fact_id,
-        )
-
-
-def _parts(fact: Fact) -> set[str]:
-    """What a training set must contain before the fact can be held out."""
-    return {fact.relation, fact.subject_key, fact.object_key}
-
-
-def _hash(*parts: object) -> int:
-    text = "\x1f".join(map(str, parts))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+def _random_order(fact: Fact, seed: int) -> tuple[int, str]:
+    """Return the sort key of a fact in the random order of ``seed``."""
+    return stable_hash(seed, "split", fact.fact_id), fact.fact_id

@@ -1,30 +1,42 @@
-"""Parallel question-passage tables to train on, and retrieval corpora to evaluate on.
+"""LAReQA (arXiv 2004.05484): XQuAD-R and MLQA-R as retrieval corpora and as training pairs.
 
-Training pairs are one DataFrame with PAIR_COLUMNS: the same ``pair_id`` in two languages means translation of
-each other; the same ``passage_id``, the same passage content in any language. A :class:`RetrievalCorpus` holds
-queries, candidates and the relevance between them. Texts are data and are used exactly as they stand.
+Its files are SQuAD JSON whose paragraphs also have ``sentence_breaks``, the [start, end) of each
+sentence. Texts are used exactly as they stand.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from hybridlib.data.corpus import RetrievalCorpus, _number
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.grouping import connected_groups, smallest_connected
+from hybridlib.data.squad import Paragraph, get_field, read_paragraphs
 from hybridlib.errors import InputError
-from hybridlib.files import read_json
 
 LAREQA_LANGUAGES = {
     "xquad-r": ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
     "mlqa-r": ("ar", "de", "en", "es", "hi", "vi", "zh"),
 }
+
+
+class _Sentence(NamedTuple):
+    """A sentence of a paragraph: its candidate id, and its [start, end) in the paragraph."""
+
+    candidate_id: str
+    start: int
+    end: int
+
+
+class _Question(NamedTuple):
+    """A question of a paragraph, with the ids of the sentences that hold its answers."""
+
+    question_id: str
+    text: str
+    answers: list[str]
 
 
 def load_lareqa(
@@ -33,210 +45,195 @@ def load_lareqa(
     languages: Iterable[str] | None = None,
     candidate_text: str = "sentence",
 ) -> RetrievalCorpus:
-    """Read a folder of LAReQA's ``<lang>.json`` (SQuAD JSON plus sentence_breaks; arXiv 2004.05484).
+    """Read a folder of LAReQA's ``<lang>.json``.
 
-    A candidate is one sentence of one paragraph in one language; equal texts are not merged. Relevant to a
-    question are, in every language that has its id, the sentences ``[start, end)`` that hold an answer_start.
+    A candidate is one sentence of one paragraph in one language; equal texts are not merged.
+    Relevant to a question are, in every language that has its id, the sentences [start, end) that
+    hold an answer_start.
 
     Args:
-        folder: holds one JSON file per language.
+        folder: holds one JSON file for each language.
         name: ``xquad-r`` or ``mlqa-r``.
-        languages: None takes all of the set.
-        candidate_text: ``sentence`` alone, or ``context``: the sentence, a space, and its paragraph.
+        languages: the languages to read; None takes all of the set.
+        candidate_text: ``sentence`` alone, or ``context``: the sentence, a space, and its
+            paragraph.
 
     Raises:
-        InputError: a file that is missing or malformed, an answer outside every sentence, a repeated question
-            id, an empty text; with the file and the record.
+        InputError: a file that is missing or malformed, an answer outside every sentence, a
+            repeated question id, an empty text; with the file and the record.
     """
-    folder, wanted = Path(folder), sorted(languages or LAREQA_LANGUAGES[name])
-    unknown = sorted(set(wanted) - set(LAREQA_LANGUAGES[name]))
-    if unknown:
-        raise InputError(
-            f"{name} has no {', '.join(unknown)}; it has {', '.join(LAREQA_LANGUAGES[name])}"
-        )
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder; it should hold {name}'s <lang>.json files from LAReQA (what the hub has of it lacks the sentence breaks: docs/corpora.md)"
-        )
-    queries: list[tuple] = []
-    candidates: list[tuple] = []
-    for lang in wanted:
-        asked, sentences = _read_lareqa(folder / f"{lang}.json", lang, candidate_text)
-        queries += asked
-        candidates += sentences
-    asked_frame = pd.DataFrame(
-        queries, columns=["query_id", "lang", "question_id", "text", "answers"]
-    )
-    gold = (
-        asked_frame[["question_id", "answers"]]
-        .explode("answers", ignore_index=True)
-        .rename(columns={"answers": "candidate_id"})
-    )
-    sentence_frame = pd.DataFrame(candidates, columns=["candidate_id", "lang", "text"])
-    sentence_frame["group"] = _same_content(sentence_frame["candidate_id"], gold)
+    folder = Path(folder)
+    languages = sorted(languages or LAREQA_LANGUAGES[name])
+    _check_set(folder, name, languages)
+    query_rows: list[tuple] = []
+    candidate_rows: list[tuple] = []
+    for lang in languages:
+        queries_of_file, candidates_of_file = _read_file(folder, lang, candidate_text)
+        query_rows += queries_of_file
+        candidate_rows += candidates_of_file
+    query_columns = ["query_id", "lang", "question_id", "text", "answers"]
+    queries = pd.DataFrame(query_rows, columns=query_columns)
+    candidates = pd.DataFrame(candidate_rows, columns=["candidate_id", "lang", "text"])
+
+    # The answer sentences of a question in one language answer it in every language.
+    answers = queries[["question_id", "answers"]].explode("answers", ignore_index=True)
+    answers = answers.rename(columns={"answers": "candidate_id"})
+    candidates["group"] = _content_groups(candidates["candidate_id"], answers)
     relevance = (
-        asked_frame[["query_id", "question_id"]]
-        .merge(gold, on="question_id")
+        queries[["query_id", "question_id"]]
+        .merge(answers, on="question_id")
         .drop_duplicates(["query_id", "candidate_id"])
         .assign(grade=1)
     )
-    return RetrievalCorpus.build(
-        name, asked_frame.drop(columns="answers"), sentence_frame, relevance, candidate_text
-    )
-
-
-def _read_lareqa(file: Path, lang: str, candidate_text: str) -> tuple[list[tuple], list[tuple]]:
-    """Queries (id, lang, question id, text, answer candidate ids) and candidates (id, lang, text) of one file."""
-    queries, candidates, seen = [], [], set()
-    for number, paragraph, title in _paragraphs(file):
-        where = f"{file}: paragraph {number} ({title!r})"
-        context, breaks = (
-            _field(paragraph, "context", str, where),
-            _field(paragraph, "sentence_breaks", list, where),
-        )
-        if not all(
-            isinstance(limits, list) and [type(limit) for limit in limits] == [int, int]
-            for limits in breaks
-        ):
-            raise InputError(f"{where}: 'sentence_breaks' is not a list of [start, end) offsets")
-        names = [f"{lang}-{number:05d}-{position:03d}" for position in range(len(breaks))]
-        for candidate_id, (start, end) in zip(names, breaks):
-            sentence = context[start:end]
-            if not sentence.strip():
-                raise InputError(
-                    f"{where}: sentence [{start}, {end}) is empty; mend its sentence_breaks"
-                )
-            candidates.append(
-                (
-                    candidate_id,
-                    lang,
-                    sentence if candidate_text == "sentence" else f"{sentence} {context}",
-                )
-            )
-        for qa in _field(paragraph, "qas", list, where):
-            question_id = str(_field(qa, "id", str, where))
-            if question_id in seen:
-                raise InputError(
-                    f"{where}: question id {question_id!r} stands twice in this file; ids must be unique within a language"
-                )
-            seen.add(question_id)
-            question = _field(qa, "question", str, f"{where}, question {question_id!r}")
-            if not question.strip():
-                raise InputError(
-                    f"{where}, question {question_id!r}: 'question' is empty; every text needs words"
-                )
-            queries.append(
-                (
-                    f"{lang}:{question_id}",
-                    lang,
-                    question_id,
-                    question,
-                    _answers(qa, breaks, names, f"{where}, question {question_id!r}"),
-                )
-            )
-    return queries, candidates
-
-
-def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
-    """Article number of each question id of a LAReQA folder: articles that share a question are one, in whatever languages.
-
-    Args:
-        languages: whose files to read; with those of languages that are not trained on, articles of two languages
-            are found to be one although none of their questions is in both.
-    """
-    rows = [
-        (f"{lang}:{title}", str(qa["id"]))
-        for lang in languages
-        for _, paragraph, title in _paragraphs(Path(folder) / f"{lang}.json")
-        for qa in paragraph["qas"]
-    ]
-    titles, questions = (np.array(column) for column in zip(*rows))
-    return dict(zip(questions, connected(titles, questions).tolist()))
-
-
-def connected(nodes: Iterable[str], links: Iterable[str]) -> np.ndarray:
-    """A number per row, the same for rows that are tied together by equal nodes or equal links, ``[rows]``."""
-    (left, nodes), (right, links) = (
-        pd.factorize(np.asarray(list(part), dtype=object)) for part in (nodes, links)
-    )
-    graph = coo_matrix(
-        (np.ones(len(left)), (left, len(nodes) + right)), shape=(len(nodes) + len(links),) * 2
-    )
-    return connected_components(graph, directed=False)[1][left]
-
-
-def _paragraphs(file: Path) -> Iterable[tuple[int, dict, str]]:
-    """The paragraphs of a SQuAD JSON file, numbered through."""
-    try:
-        articles = read_json(file)["data"]
-        flat = [
-            (paragraph, article["title"])
-            for article in articles
-            for paragraph in article["paragraphs"]
-        ]
-    except FileNotFoundError:
-        raise InputError(
-            f"{file}: no such file; each language needs its <lang>.json, or leave that language out"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid JSON ({error}); fetch the file again") from None
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{file}: not SQuAD JSON (data > paragraphs, title): {error!r}") from None
-    return ((number, paragraph, title) for number, (paragraph, title) in enumerate(flat))
-
-
-def _field(record: Any, key: str, kind: type, where: str) -> Any:
-    if not isinstance(record, dict) or not isinstance(record.get(key), kind):
-        raise InputError(f"{where}: {key!r} is missing or not a {kind.__name__}")
-    return record[key]
-
-
-def _answers(qa: dict, breaks: list, names: list[str], where: str) -> list[str]:
-    """Ids of the sentences that hold an answer's start."""
-    found = []
-    for answer in _field(qa, "answers", list, where):
-        at = _field(answer, "answer_start", int, where)
-        inside = [name for name, (start, end) in zip(names, breaks) if start <= at < end]
-        if not inside:
-            raise InputError(
-                f"{where}: answer_start {at} lies in no sentence (sentence_breaks {breaks}); mend the offsets or take the question out"
-            )
-        found += inside
-    if not found:
-        raise InputError(f"{where}: has no answer; every question needs one")
-    return sorted(set(found))
-
-
-def _same_content(candidate_ids: pd.Series, gold: pd.DataFrame) -> np.ndarray:
-    """Group name per candidate: sentences that answer the same question, in any language, say the same thing."""
-    rows = _number("answers", gold["candidate_id"], candidate_ids)
-    questions, names = pd.factorize(gold["question_id"])
-    count = len(candidate_ids)
-    graph = coo_matrix(
-        (np.ones(len(rows)), (rows, count + questions)), shape=(count + len(names),) * 2
-    )
-    label = connected_components(graph, directed=False)[1][:count]
-    first = pd.Series(candidate_ids.to_numpy()).groupby(label).transform("min")
-    return first.to_numpy()
+    queries = queries.drop(columns="answers")
+    return RetrievalCorpus.build(name, queries, candidates, relevance, candidate_text)
 
 
 def pairs_from_lareqa(corpus: RetrievalCorpus) -> pd.DataFrame:
-    """Training pairs (question, its answer sentence in the same language) of a LAReQA set.
+    """Return training pairs of a LAReQA set: a question and its answer sentence in its language.
 
-    A question with several answer sentences keeps the first, so that a pair is one row per language.
+    Of several answer sentences the first is taken, so that a pair is one row per language.
     """
     joined = corpus.qrels.merge(corpus.queries, left_on="query", right_index=True).merge(
         corpus.candidates, left_on="candidate", right_index=True, suffixes=("", "_candidate")
     )
-    own = joined[joined["lang"] == joined["lang_candidate"]].drop_duplicates(["query"])
-    frame = pd.DataFrame(
+    monolingual = joined[joined["lang"] == joined["lang_candidate"]]
+    first = monolingual.drop_duplicates(["query"])
+    pairs = pd.DataFrame(
         {
-            "pair_id": own["question_id"],
+            "pair_id": first["question_id"],
             "dataset": corpus.name,
-            "lang": own["lang"],
-            "question": own["text"],
-            "passage": own["text_candidate"],
-            "passage_id": own["group"],
+            "lang": first["lang"],
+            "question": first["text"],
+            "passage": first["text_candidate"],
+            "passage_id": first["group"],
         }
     )
-    return frame.sort_values(["pair_id", "lang"], ignore_index=True)
+    return pairs.sort_values(["pair_id", "lang"], ignore_index=True)
+
+
+def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
+    """Return the article number of each question id of a LAReQA folder.
+
+    Articles that share a question, in whatever languages, are one.
+
+    Args:
+        folder: holds one JSON file for each language.
+        languages: the languages whose files to read. Those that are not trained on matter too:
+            a question in a third language may show that two articles are one.
+    """
+    titles = []
+    question_ids = []
+    for lang in languages:
+        for paragraph in read_paragraphs(Path(folder) / f"{lang}.json"):
+            for question in paragraph.questions:
+                titles.append(f"{lang}:{paragraph.title}")
+                question_ids.append(get_field(question, "id", str, paragraph.source))
+    return dict(zip(question_ids, connected_groups(titles, question_ids).tolist()))
+
+
+def _check_set(folder: Path, name: str, languages: Iterable[str]) -> None:
+    """Check that the set has these languages, and that its folder exists."""
+    known = LAREQA_LANGUAGES[name]
+    unknown = sorted(set(languages) - set(known))
+    if unknown:
+        raise InputError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; it should hold {name}'s <lang>.json files from LAReQA "
+            "(what the hub has of it lacks the sentence breaks: docs/corpora.md)"
+        )
+
+
+def _read_file(folder: Path, lang: str, candidate_text: str) -> tuple[list[tuple], list[tuple]]:
+    """Read one language.
+
+    Returns:
+        Queries (query id, language, question id, text, ids of the answer sentences), and
+        candidates (candidate id, language, text).
+    """
+    queries: list[tuple] = []
+    candidates: list[tuple] = []
+    question_ids: set[str] = set()
+    for paragraph in read_paragraphs(folder / f"{lang}.json"):
+        context = paragraph.context
+        sentences = _sentences(paragraph, lang)
+        for sentence in sentences:
+            text = context[sentence.start : sentence.end]
+            if candidate_text != "sentence":
+                text = f"{text} {context}"
+            candidates.append((sentence.candidate_id, lang, text))
+        for record in paragraph.questions:
+            question = _read_question(record, sentences, paragraph.source)
+            if question.question_id in question_ids:
+                raise InputError(
+                    f"{paragraph.source}: question id {question.question_id!r} stands twice in "
+                    "this file; ids must be unique within a language"
+                )
+            question_ids.add(question.question_id)
+            queries.append((f"{lang}:{question.question_id}", lang, *question))
+    return queries, candidates
+
+
+def _sentences(paragraph: Paragraph, lang: str) -> list[_Sentence]:
+    """Return the sentences of a paragraph, none of which is empty."""
+    breaks = get_field(paragraph.record, "sentence_breaks", list, paragraph.source)
+    sentences = []
+    for position, limits in enumerate(breaks):
+        is_pair = isinstance(limits, list) and [type(limit) for limit in limits] == [int, int]
+        if not is_pair:
+            raise InputError(
+                f"{paragraph.source}: 'sentence_breaks' is not a list of [start, end) offsets"
+            )
+        start, end = limits
+        if not paragraph.context[start:end].strip():
+            raise InputError(
+                f"{paragraph.source}: sentence [{start}, {end}) is empty; mend its sentence_breaks"
+            )
+        candidate_id = f"{lang}-{paragraph.number:05d}-{position:03d}"
+        sentences.append(_Sentence(candidate_id, start, end))
+    return sentences
+
+
+def _read_question(record: Any, sentences: Sequence[_Sentence], source: str) -> _Question:
+    """Read one entry of ``qas``; the sentences are those of its paragraph."""
+    question_id = get_field(record, "id", str, source)
+    source = f"{source}, question {question_id!r}"
+    text = get_field(record, "question", str, source)
+    if not text.strip():
+        raise InputError(f"{source}: 'question' is empty; every text needs words")
+    return _Question(question_id, text, _answer_sentences(record, sentences, source))
+
+
+def _answer_sentences(record: Any, sentences: Sequence[_Sentence], source: str) -> list[str]:
+    """Return the ids of the sentences in which an answer of the question starts."""
+    candidate_ids: set[str] = set()
+    for answer in get_field(record, "answers", list, source):
+        start = get_field(answer, "answer_start", int, source)
+        containing = {
+            sentence.candidate_id
+            for sentence in sentences
+            if sentence.start <= start < sentence.end
+        }
+        if not containing:
+            breaks = [[sentence.start, sentence.end] for sentence in sentences]
+            raise InputError(
+                f"{source}: answer_start {start} lies in no sentence (sentence_breaks {breaks}); "
+                "mend the offsets or take the question out"
+            )
+        candidate_ids |= containing
+    if not candidate_ids:
+        raise InputError(f"{source}: has no answer; every question needs one")
+    return sorted(candidate_ids)
+
+
+def _content_groups(candidate_ids: pd.Series, answers: pd.DataFrame) -> pd.Series:
+    """Return the group of each candidate: sentences that answer one question have one content.
+
+    Args:
+        candidate_ids: the id of each candidate.
+        answers: columns question_id and candidate_id, in whatever language.
+    """
+    groups = smallest_connected(answers["candidate_id"], answers["question_id"])
+    group_of = dict(zip(answers["candidate_id"], groups))
+    return candidate_ids.map(group_of).fillna(candidate_ids)

@@ -1,29 +1,28 @@
-"""Evaluation corpora of other origin: a folder of one's own tables, and MIRACL as the hub holds it.
+"""MIRACL (arXiv 2210.09984) as a retrieval corpus, from the hub or from a downloaded folder.
 
-Both end in :class:`hybridlib.corpora.RetrievalCorpus`. Only judged pairs count: relevance is never carried over to
-a translation by a shared ``question_id`` or ``group``. docs/corpora.md shows the files.
+Each language has three tables: ``<lang>-corpus`` (_id, title, text), ``<lang>-queries`` (_id,
+text) and ``<lang>-qrels`` (query-id, corpus-id, score). docs/corpora.md shows the files.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from hybridlib.data.corpus import RetrievalCorpus
-from hybridlib.data.folder import PARTS, _build, _check_languages, _parquet, _titled
+from hybridlib.data.checks import check_languages
+from hybridlib.data.corpus import RetrievalCorpus, corpus_from_judgments
+from hybridlib.data.hub import Tables, hub_tables, split_hub_id
+from hybridlib.data.records import read_parquet, with_titles
 from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-Tables = dict[str, Callable[[], pd.DataFrame]]
+_PARTS = ("-corpus", "-queries", "-qrels")
 
 
 def load_miracl(
@@ -32,183 +31,182 @@ def load_miracl(
     split: str = "dev",
     revision: str | None = None,
 ) -> RetrievalCorpus:
-    """Read MIRACL (arXiv 2210.09984) in the layout of ``mteb/MIRACLRetrieval`` and ``mteb/MIRACLRetrievalHardNegatives``.
+    """Read ``mteb/MIRACLRetrieval``, ``mteb/MIRACLRetrievalHardNegatives`` or a set like them.
 
-    Each language has three configurations: ``<lang>-corpus`` (_id, title, text), ``<lang>-queries`` (_id, text)
-    and ``<lang>-qrels`` (query-id, corpus-id, score). Ids get the language in front (``ar:12#3``), texts the
-    title and a space, as mteb does. The sets are monolingual: what is relevant is in the query's language, and
-    equal ids in two languages mean nothing.
+    Ids get the language in front (``ar:12#3``); the text of a passage is its title, a space and
+    its text, as in mteb. The sets are monolingual: what is relevant is in the query's language,
+    and equal ids in two languages mean nothing.
 
     Args:
-        source: a downloaded repository folder: a folder ``<configuration>`` with ``<split>-*.parquet`` for each,
-            or files elsewhere that its README.md names; or a hub id, ``name`` or ``name@revision``.
-        languages: None takes all that the source has.
+        source: a downloaded repository folder (a folder ``<configuration>`` with
+            ``<split>-*.parquet`` for each, or files elsewhere that its README.md names); or a hub
+            id, ``name`` or ``name@revision``.
+        languages: the languages to read; None takes all that the source has.
         split: the split to read.
         revision: commit, branch or tag of a hub id that names none itself.
 
     Raises:
-        InputError: no such folder, the hub out of reach (with what to do), a configuration, column or language
-            that is missing, an empty text.
+        InputError: no such folder, the hub out of reach (with what to do), a configuration,
+            column or language that is missing, an empty text.
     """
-    folder = Path(source)
-    name, _, pinned = str(source).partition("@")
-    if folder.is_dir():
-        name, tables = folder.resolve().name, _folder_tables(folder, split)
-    elif HUB_ID.fullmatch(name):
-        name, tables = name.split("/")[1], _hub_tables(name, split, pinned or revision)
-    else:
-        raise InputError(
-            f"{source}: no such folder; give a downloaded folder or a hub id such as mteb/MIRACLRetrievalHardNegatives"
-        )
+    name, tables = _find_tables(source, split, revision)
     present = {table.removesuffix("-corpus") for table in tables if table.endswith("-corpus")}
     if not present:
         raise InputError(
-            f"{source}: no <lang>-corpus with split {split!r}; each language needs <lang>-corpus, <lang>-queries and <lang>-qrels, as in mteb/MIRACLRetrieval"
+            f"{source}: no <lang>-corpus with split {split!r}; each language needs <lang>-corpus, "
+            "<lang>-queries and <lang>-qrels, as in mteb/MIRACLRetrieval"
         )
     wanted = present if languages is None else set(languages)
-    _check_languages(str(source), wanted, present)
-    parts = [_miracl_language(str(source), lang, tables) for lang in sorted(wanted)]
-    return _build(name, *(pd.concat(frames, ignore_index=True) for frames in zip(*parts)))
+    check_languages(str(source), wanted, present)
+    parts = [_load_language(str(source), lang, tables) for lang in sorted(wanted)]
+    queries, candidates, relevance = zip(*parts)
+    return corpus_from_judgments(
+        name,
+        pd.concat(queries, ignore_index=True),
+        pd.concat(candidates, ignore_index=True),
+        pd.concat(relevance, ignore_index=True),
+    )
 
 
-def _miracl_language(
+@dataclass(frozen=True)
+class _Table:
+    """One table of the set; ``source`` names it in error messages."""
+
+    source: str
+    frame: pd.DataFrame
+
+    def column(self, *names: str) -> pd.Series:
+        """Return the first of these columns that exists, as strings; missing values are empty."""
+        for name in names:
+            if name in self.frame:
+                values = self.frame[name].astype(object)
+                return values.where(values.notna(), "").astype(str)
+        present = ", ".join(str(column) for column in self.frame.columns)
+        raise InputError(f"{self.source}: no column {' or '.join(names)}; it has {present}")
+
+
+def _find_tables(source: str | Path, split: str, revision: str | None) -> tuple[str, Tables]:
+    """Return the name of a set and how to read each of its tables."""
+    folder = Path(source)
+    if folder.is_dir():
+        return folder.resolve().name, _folder_tables(folder, split)
+    hub_id = split_hub_id(str(source))
+    if hub_id is None:
+        raise InputError(
+            f"{source}: no such folder; give a downloaded folder or a hub id such as "
+            "mteb/MIRACLRetrievalHardNegatives"
+        )
+    name, pinned = hub_id
+    return name.split("/")[1], hub_tables(name, split, pinned or revision)
+
+
+def _load_language(
     source: str, lang: str, tables: Tables
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Queries, candidates and relevance of one language."""
-    frames = {}
-    for table in (lang + part for part in PARTS):
-        if table not in tables:
-            raise InputError(
-                f"{source}: no {table}; download it as well, or leave {lang} out of the languages"
-            )
-        frames[table] = tables[table]()
-    held, asked, judged = ((f"{source}: {table}", frame) for table, frame in frames.items())
-    ids = lang + ":" + _column(*held, "_id", "id")
+    """Return queries, candidates and relevance of one language."""
+    passage_table = _read_table(source, lang, "corpus", tables)
+    query_table = _read_table(source, lang, "queries", tables)
+    judgment_table = _read_table(source, lang, "qrels", tables)
+
+    candidate_ids = lang + ":" + passage_table.column("_id", "id")
+    texts = passage_table.column("text")
+    if "title" in passage_table.frame:
+        texts = with_titles(texts, passage_table.frame["title"])
     candidates = pd.DataFrame(
         {
-            "candidate_id": ids,
+            "candidate_id": candidate_ids,
             "lang": lang,
-            "group": ids,
-            "text": _titled(held[1], _column(*held, "text")).str.strip(),
+            "group": candidate_ids,
+            "text": texts.str.strip(),
         }
     )
-    ids = lang + ":" + _column(*asked, "_id", "id")
+    query_ids = lang + ":" + query_table.column("_id", "id")
     queries = pd.DataFrame(
-        {"query_id": ids, "lang": lang, "question_id": ids, "text": _column(*asked, "text")}
+        {
+            "query_id": query_ids,
+            "lang": lang,
+            "question_id": query_ids,
+            "text": query_table.column("text"),
+        }
     )
     relevance = pd.DataFrame(
         {
-            "query_id": lang + ":" + _column(*judged, "query-id"),
-            "candidate_id": lang + ":" + _column(*judged, "corpus-id"),
-            "grade": _column(*judged, "score").astype(float).astype(int),
+            "query_id": lang + ":" + judgment_table.column("query-id"),
+            "candidate_id": lang + ":" + judgment_table.column("corpus-id"),
+            "grade": judgment_table.column("score").astype(float).astype(int),
         }
     )
-    return queries, candidates, _without_strange(judged[0], relevance, queries, candidates)
+    relevance = _without_unknown(judgment_table.source, relevance, queries, candidates)
+    return queries, candidates, relevance
 
 
-def _column(where: str, frame: pd.DataFrame, *names: str) -> pd.Series:
-    """The first of these columns that is there, as strings; a missing value is an empty one."""
-    for name in names:
-        if name in frame:
-            return frame[name].astype(object).where(frame[name].notna(), "").astype(str)
-    raise InputError(
-        f"{where}: no column {' or '.join(names)}; it has {', '.join(map(str, frame.columns))}"
-    )
+def _read_table(source: str, lang: str, part: str, tables: Tables) -> _Table:
+    """Read one table of one language."""
+    name = f"{lang}-{part}"
+    if name not in tables:
+        raise InputError(
+            f"{source}: no {name}; download it as well, or leave {lang} out of the languages"
+        )
+    return _Table(f"{source}: {name}", tables[name]())
 
 
-def _without_strange(
-    where: str, relevance: pd.DataFrame, queries: pd.DataFrame, candidates: pd.DataFrame
+def _without_unknown(
+    source: str, relevance: pd.DataFrame, queries: pd.DataFrame, candidates: pd.DataFrame
 ) -> pd.DataFrame:
-    """Judgments of texts that the set holds; a warning counts relevant ones of others."""
-    known = relevance["query_id"].isin(queries["query_id"]) & relevance["candidate_id"].isin(
-        candidates["candidate_id"]
-    )
-    lost = relevance[~known & (relevance["grade"] > 0)]
-    if len(lost):
+    """Return the judgments of texts that the set holds; a warning counts the others."""
+    known_query = relevance["query_id"].isin(queries["query_id"])
+    known_candidate = relevance["candidate_id"].isin(candidates["candidate_id"])
+    known = known_query & known_candidate
+    dropped = relevance[~known & (relevance["grade"] > 0)]
+    if len(dropped):
         log.warning(
             "%s: left out %d judgments of texts that the set does not hold (first: %s)",
-            where,
-            len(lost),
-            " ".join(lost.iloc[0][["query_id", "candidate_id"]]),
+            source,
+            len(dropped),
+            " ".join(dropped.iloc[0][["query_id", "candidate_id"]]),
         )
     return relevance[known]
 
 
 def _folder_tables(folder: Path, split: str) -> Tables:
-    """How to read each configuration that a local folder has files of: the hub's folders, else what the card says.
+    """Return how to read each table that a local folder has files of.
 
-    The files are read as they are now: ``load_dataset`` on a folder with a README.md goes on serving its first
-    copy of files that have changed since, and refuses a folder that holds only some of the card's languages.
+    They are found in the hub's folders, else where the README.md says. The files are read as they
+    are now: ``load_dataset`` on a folder with a README.md goes on serving its first copy of files
+    that have changed since, and refuses a folder that holds only some of its languages.
     """
-    inner = [path for path in folder.iterdir() if path.is_dir()]
-    files = {
-        path.name: [*path.glob(f"{split}.parquet"), *sorted(path.glob(f"{split}-*.parquet"))]
-        for path in inner
-    }
-    if not any(name.endswith("-corpus") for name, found in files.items() if found):
+    files: dict[str, list[Path]] = {}
+    for path in folder.iterdir():
+        if path.is_dir():
+            whole = list(path.glob(f"{split}.parquet"))
+            files[path.name] = whole + sorted(path.glob(f"{split}-*.parquet"))
+    if not any(name.endswith("-corpus") and files[name] for name in files):
         files = _files_by_card(folder, split)
-    return {config: partial(_read_files, found) for config, found in files.items() if found}
+    return {name: partial(_read_files, files[name]) for name in files if files[name]}
 
 
 def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
-    """Files of each configuration as the README.md's ``configs`` name them; none without such a file."""
+    """Return the files of each table that the ``configs`` of the README.md name."""
     if not (folder / "README.md").is_file():
         return {}
+    # Loaded late: takes long, and only folders of another layout need it.
     from datasets import get_dataset_config_names, load_dataset_builder
 
+    files: dict[str, list[Path]] = {}
     try:
-        names = [name for name in get_dataset_config_names(str(folder)) if name.endswith(PARTS)]
-        builders = {name: load_dataset_builder(str(folder), name=name) for name in names}
-    except Exception as error:  # what a malformed card raises is not one family
+        for name in get_dataset_config_names(str(folder)):
+            if name.endswith(_PARTS):
+                builder = load_dataset_builder(str(folder), name=name)
+                files[name] = [Path(file) for file in builder.config.data_files.get(split, [])]
+    # A malformed card raises errors of many kinds.
+    except Exception as error:
         raise InputError(
-            f"{folder}: has no <lang>-corpus folders with split {split!r}, and its README.md cannot be read as a dataset card ({error})"
+            f"{folder}: has no <lang>-corpus folders with split {split!r}, and its README.md "
+            f"cannot be read as a dataset card ({error})"
         ) from error
-    return {
-        name: [Path(file) for file in builder.config.data_files.get(split, [])]
-        for name, builder in builders.items()
-    }
+    return files
 
 
 def _read_files(files: list[Path]) -> pd.DataFrame:
-    return pd.concat([_parquet(file) for file in files], ignore_index=True)
-
-
-def _hub_tables(hub_id: str, split: str, revision: str | None) -> Tables:
-    """How to read each configuration of a hub set, all from one commit.
-
-    The commit is asked for first: it answers at once where there is no network, and without it ``datasets``
-    would serve whatever revision it happens to have cached.
-    """
-    from datasets import get_dataset_config_names
-    from huggingface_hub import HfApi
-
-    try:
-        commit = HfApi().dataset_info(hub_id, revision=revision, timeout=20).sha
-        names = get_dataset_config_names(hub_id, revision=commit)
-    except (
-        Exception
-    ) as error:  # connection errors come from whichever HTTP library the hub client uses
-        raise InputError(_unreachable(hub_id, revision, error)) from error
-    if revision is None:
-        log.warning(
-            "%s: no revision given, taking the newest; %s@%s repeats it", hub_id, hub_id, commit
-        )
-    return {name: partial(_from_hub, hub_id, name, split, commit) for name in names}
-
-
-def _from_hub(hub_id: str, config: str, split: str, commit: str) -> pd.DataFrame:
-    from datasets import load_dataset
-
-    try:
-        return load_dataset(hub_id, name=config, split=split, revision=commit).to_pandas()
-    except Exception as error:  # network, disk, split: each from another library
-        raise InputError(f"{config}: {_unreachable(hub_id, commit, error)}") from error
-
-
-def _unreachable(hub_id: str, revision: str | None, error: Exception) -> str:
-    reason = str(error).strip().split("\n")[0] or type(error).__name__
-    pin = f" --revision {revision}" if revision else ""
-    return (
-        f"{hub_id}: cannot be read from the hub ({reason}). Check the name and the revision; for a machine without network, run "
-        f"`hf download --repo-type dataset {hub_id}{pin} --local-dir FOLDER` where there is one and give FOLDER instead"
-    )
+    """Read the parquet files of one table, one below the other."""
+    return pd.concat([read_parquet(file).frame for file in files], ignore_index=True)

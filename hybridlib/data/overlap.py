@@ -1,8 +1,8 @@
-"""Parallel question-passage tables to train on, and retrieval corpora to evaluate on.
+"""What training pairs share with the evaluation corpus, and training pairs without it.
 
-Training pairs are one DataFrame with PAIR_COLUMNS: the same ``pair_id`` in two languages means translation of
-each other; the same ``passage_id``, the same passage content in any language. A :class:`RetrievalCorpus` holds
-queries, candidates and the relevance between them. Texts are data and are used exactly as they stand.
+Equal text in the same language counts, at least 20 characters of it (10 in scripts without
+spaces): a shorter text is equal by chance. So does an equal question id in any language, unless
+it is a number or shorter than 8 characters.
 """
 
 from __future__ import annotations
@@ -14,74 +14,84 @@ import pandas as pd
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
+
+# A larger share of common pairs than this means that the two sets are not different.
+_LARGEST_SHARE = 0.01
+
+_SHORTEST_TEXT = 20
+_SHORTEST_TEXT_WITHOUT_SPACES = 10
+_SHORTEST_ID = 8
 
 
-def apart_from(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
-    """The training pairs without those whose question, or whose passage, the evaluation corpus holds too.
-
-    Equal text in the same language is what counts, at least 20 characters of it (10 in scripts without spaces): a
-    short phrase says nothing of where it comes from. So does an equal question id, in whatever language, unless it
-    is a number or shorter than 8 characters.
+def drop_overlap(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
+    """Drop the training pairs that share something with the evaluation corpus.
 
     Raises:
-        InputError: more than a hundredth of the pairs would go: the two are not different sets. It names the first.
+        InputError: more than a hundredth of the pairs would be dropped, so the two are not
+            different sets. The message names the first pair.
     """
     shared = overlaps(pairs, evaluation)
-    if shared.any(axis=None) and shared.any(axis=1).mean() > 0.01:
-        raise InputError(_what_overlaps(pairs, shared, evaluation.name))
-    gone = shared.any(axis=1)
-    if gone.any():
-        logger.warning(
-            "%d of %d training pairs left out: %s holds their question or passage",
-            gone.sum(),
-            len(pairs),
-            evaluation.name,
-        )
-    return pairs[~gone].reset_index(drop=True)
+    dropped = shared.any(axis=1)
+    if not dropped.any():
+        return pairs.reset_index(drop=True)
+    if dropped.mean() > _LARGEST_SHARE:
+        raise InputError(_describe(pairs, shared, evaluation.name))
+    log.warning(
+        "%d of %d training pairs left out: %s holds their question or passage",
+        dropped.sum(),
+        len(pairs),
+        evaluation.name,
+    )
+    return pairs[~dropped].reset_index(drop=True)
 
 
 def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
-    """What each training pair shares with the evaluation corpus, by the rules of :func:`apart_from`.
+    """Return what each training pair shares with the evaluation corpus.
 
     Returns:
         Boolean columns question, passage and pair_id, one row per pair.
     """
-    held = {"question": evaluation.queries, "passage": evaluation.candidates}
-    known = {
-        column: set(zip(frame["lang"], frame["text"].str.strip())) for column, frame in held.items()
+    question_ids = {
+        question_id
+        for question_id in evaluation.queries["question_id"].unique()
+        if len(question_id) >= _SHORTEST_ID and not question_id.isdigit()
     }
-    shared = {
-        column: [
-            _telling(lang, text) and (lang, text) in texts
-            for lang, text in zip(pairs["lang"], pairs[column].str.strip())
-        ]
-        for column, texts in known.items()
+    columns = {
+        "question": _shared_texts(pairs, "question", evaluation.queries),
+        "passage": _shared_texts(pairs, "passage", evaluation.candidates),
+        "pair_id": pairs["pair_id"].isin(question_ids).to_numpy(),
     }
-    ids = {
-        name
-        for name in evaluation.queries["question_id"].unique()
-        if len(name) >= 8 and not name.isdigit()
-    }
-    return pd.DataFrame(
-        {**shared, "pair_id": pairs["pair_id"].isin(ids).to_numpy()}, index=pairs.index
-    )
+    return pd.DataFrame(columns, index=pairs.index)
 
 
-def _telling(lang: str, text: str) -> bool:
-    """Whether a text is long enough to stand in two corpora by its origin alone, not by chance."""
-    return len(text) >= (10 if lang in ("zh", "ja") else 20)
+def _shared_texts(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> list[bool]:
+    """Return whether the evaluation has the text of each pair in the same language."""
+    known = set(zip(evaluation["lang"], evaluation["text"].str.strip()))
+    return [
+        (lang, text) in known and _is_long_enough(lang, text)
+        for lang, text in zip(pairs["lang"], pairs[column].str.strip())
+    ]
 
 
-def _what_overlaps(pairs: pd.DataFrame, shared: pd.DataFrame, name: str) -> str:
-    counts = ", ".join(
-        f"{shared[column].sum():,} by their {'question id' if column == 'pair_id' else column}"
-        for column in shared
-        if shared[column].any()
-    )
-    column = next(column for column in shared if shared[column].any())
-    first = pairs[shared[column]].iloc[0]
+def _is_long_enough(lang: str, text: str) -> bool:
+    """Return whether a text that stands in two corpora can not be there by chance."""
+    without_spaces = lang in ("zh", "ja")
+    return len(text) >= (_SHORTEST_TEXT_WITHOUT_SPACES if without_spaces else _SHORTEST_TEXT)
+
+
+def _describe(pairs: pd.DataFrame, shared: pd.DataFrame, name: str) -> str:
+    """Return the message for a training set that is evaluated on, with counts and an example."""
+    columns = [column for column in shared if shared[column].any()]
+    counts = []
+    for column in columns:
+        label = "question id" if column == "pair_id" else column
+        counts.append(f"{shared[column].sum():,} by their {label}")
+    first = pairs[shared[columns[0]]].iloc[0]
     return (
-        f"train_corpus and eval_corpus ({name}) are not different sets: {shared.any(axis=1).sum():,} of {len(pairs):,} training pairs of {first['dataset']!r} are evaluated on ({counts}), "
-        f"for example pair_id {first['pair_id']!r} ({first['lang']}), {first[column][:80]!r}: train on another set, or take what they share out of one of them"
+        f"train_corpus and eval_corpus ({name}) are not different sets: "
+        f"{shared.any(axis=1).sum():,} of {len(pairs):,} training pairs of {first['dataset']!r} "
+        f"are evaluated on ({', '.join(counts)}), for example pair_id {first['pair_id']!r} "
+        f"({first['lang']}), {first[columns[0]][:80]!r}: "
+        "train on another set, or take what they share out of one of them"
     )

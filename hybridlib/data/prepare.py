@@ -1,13 +1,8 @@
-"""Parallel question-passage tables to train on, and retrieval corpora to evaluate on.
-
-Training pairs are one DataFrame with PAIR_COLUMNS: the same ``pair_id`` in two languages means translation of
-each other; the same ``passage_id``, the same passage content in any language. A :class:`RetrievalCorpus` holds
-queries, candidates and the relevance between them. Texts are data and are used exactly as they stand.
-"""
+"""What a study trains, validates and evaluates on: its sets, loaded, split and kept apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hybridlib.data import cldr, facts
+from hybridlib.data import cldr, training_sets
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
+from hybridlib.data.facts import all_facts, split_facts
 from hybridlib.data.lareqa import LAREQA_LANGUAGES, articles, load_lareqa, pairs_from_lareqa
-from hybridlib.data.overlap import apart_from
+from hybridlib.data.load import load_corpus
+from hybridlib.data.overlap import drop_overlap
 from hybridlib.data.pairs import load_pairs
+from hybridlib.data.phrasings import phrase
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 
@@ -29,14 +27,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyData:
-    """What a study trains, validates and evaluates on."""
+    """What a study trains, validates and evaluates on.
+
+    Attributes:
+        train: training pairs.
+        validation: a corpus of held-out training pairs.
+        evaluation: the evaluation corpus.
+    """
 
     train: pd.DataFrame
     validation: RetrievalCorpus
     evaluation: RetrievalCorpus
 
     def save(self, folder: Path) -> None:
-        """Write train.parquet, validation/ and evaluation/."""
+        """Write validation/, evaluation/ and train.parquet."""
         self.validation.save(folder / "validation")
         self.evaluation.save(folder / "evaluation")
         self.train.to_parquet(folder / "train.parquet", index=False)
@@ -45,156 +49,168 @@ class StudyData:
 def prepare(params: Params) -> StudyData:
     """Load and split what ``params`` names: one training set, or several in one table.
 
-    Nothing of the evaluation corpus is in training (:func:`apart_from`); validation passages, and where a set has
-    articles validation articles, are never trained on. With several sets, pair_id and passage_id begin with the
-    set's name, and each set gives its share to the validation.
+    Nothing of the evaluation corpus is trained on (:mod:`hybridlib.data.overlap`). Validation
+    passages, or validation articles where a set has articles, are never trained on. With several
+    sets, pair_id and passage_id begin with the name of the set, and each set gives its share to
+    the validation.
 
     Raises:
-        InputError: a set cannot be read or split, has none of the languages or is the evaluation corpus too; two
-            sets have one name; a language is in no set.
+        InputError: a set cannot be read or split, has none of the languages or is the evaluation
+            corpus too; two sets have one name; a language is in no set.
     """
     evaluation = evaluation_corpus(params)
-    parts = [_one_set(params, corpus, path, evaluation) for corpus, path in params.training_sets]
-    if len(parts) > 1:
-        _check_names(parts)
-    train, held_out = (_together(frames) for frames in zip(*parts))
+    train_parts = []
+    validation_parts = []
+    for corpus, path in params.training_sets:
+        train, validation = _load_and_split(params, corpus, path)
+        train_parts.append(drop_overlap(train, evaluation))
+        validation_parts.append(validation)
+    if len(train_parts) > 1:
+        _check_set_names(train_parts)
+    train = _join_sets(train_parts)
     missing = sorted(set(params.languages) - set(train["lang"]))
     if missing:
         raise InputError(
-            f"no training pairs in {', '.join(missing)}; change languages to those there are: {', '.join(sorted(set(train['lang'])))}"
+            f"no training pairs in {', '.join(missing)}; "
+            f"change languages to those there are: {', '.join(sorted(set(train['lang'])))}"
         )
-    return StudyData(train, corpus_from_pairs("validation", held_out), evaluation)
-
-
-def _one_set(
-    params: Params, corpus: str, path: Path | None, evaluation: RetrievalCorpus
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation pairs of one set, apart from the evaluation corpus."""
-    _check_not_evaluated(params, corpus, path)
-    if corpus == "facts":
-        languages = _wanted_languages("facts", cldr.LANGUAGES, params)
-        splits = facts.split_facts(
-            facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction
-        )
-        train = facts.phrase(splits["train"], languages, params.data_seed, params.variants)
-        held_out = facts.phrase(splits["validation"], languages, params.data_seed, 1)
-    else:
-        train, held_out = _split_pairs(_training_pairs(params, corpus, path), params)
-    return apart_from(train, evaluation), held_out
-
-
-def _together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """The pairs of several sets under each other, ids told apart by the set's name; of one set, as they are."""
-    frames = list(frames)
-    if len(frames) == 1:
-        return frames[0]
-    named = [
-        frame.assign(
-            **{
-                column: frame["dataset"] + "/" + frame[column]
-                for column in ("pair_id", "passage_id")
-            }
-        )
-        for frame in frames
-    ]
-    pairs = pd.concat(named, ignore_index=True)
-    return pairs.assign(negative=pairs["negative"].fillna("")) if "negative" in pairs else pairs
-
-
-def _check_names(parts: list[tuple[pd.DataFrame, pd.DataFrame]]) -> None:
-    names = [name for train, _ in parts for name in train["dataset"].unique()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(
-            f"train_corpus: two sets are called {twice[0]!r}, and pairs are told apart by that name; rename the file or folder of one (or change its column dataset)"
-        )
-
-
-def _check_not_evaluated(params: Params, corpus: str, path: Path | None) -> None:
-    """Refuses the evaluation corpus itself; the facts are split into training and test."""
-    if (
-        corpus == params.eval_corpus
-        and corpus != "facts"
-        and (corpus in LAREQA_LANGUAGES or resolve(path) == resolve(params.eval_corpus_path))
-    ):
-        raise InputError(
-            f"train_corpus and eval_corpus are both {corpus!r} ({path}): what is trained on cannot be evaluated on; choose another set for one of them"
-        )
+    validation_corpus = corpus_from_pairs("validation", _join_sets(validation_parts))
+    return StudyData(train, validation_corpus, evaluation)
 
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
-    """The corpus that ``params`` evaluates on, in its eval_languages."""
-    from hybridlib.data import folder, miracl
-
-    if params.eval_corpus == "facts":
-        test = facts.split_facts(
-            facts.facts(), params.data_seed, params.validation_fraction, params.test_fraction
-        )["test"]
-        return corpus_from_pairs(
-            "facts",
-            facts.phrase(test, params.eval_languages or cldr.LANGUAGES, params.data_seed, 1),
-        )
-    path = resolve(params.eval_corpus_path)
-    if params.eval_corpus == "pairs":
-        return corpus_from_pairs(path.stem, load_pairs(path)).restrict(params.eval_languages)
-    if params.eval_corpus == "folder":
-        return folder.load_folder(path, params.eval_languages)
-    if params.eval_corpus == "miracl":
-        return miracl.load_miracl(
-            path if path.exists() else str(params.eval_corpus_path), params.eval_languages
-        )
-    return load_lareqa(path, params.eval_corpus, params.eval_languages, params.candidate_text)
+    """Load the corpus that ``params`` evaluates on, in its eval_languages."""
+    return load_corpus(
+        params.eval_corpus,
+        params.eval_corpus_path,
+        params.eval_languages,
+        candidate_text=params.candidate_text,
+        data_seed=params.data_seed,
+        validation_fraction=params.validation_fraction,
+        test_fraction=params.test_fraction,
+    )
 
 
-def _training_pairs(params: Params, corpus: str, path: Path | None) -> pd.DataFrame:
-    """All training pairs in the wanted languages, of a corpus other than the facts; a column ``article`` where it has articles."""
-    from hybridlib.data import training_sets
-
-    place = resolve(path)
+def _load_and_split(
+    params: Params, corpus: str, path: Path | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training and validation pairs of one set."""
+    # Only the built-in facts have no path.
+    if path is None:
+        return _split_built_in_facts(params)
+    resolved = resolve(path)
+    _check_not_evaluated(params, corpus, path)
     if corpus == "pairs":
-        pairs = load_pairs(place)
-        return pairs[
-            pairs["lang"].isin(_wanted_languages(str(place), pairs["lang"].unique(), params))
-        ]
-    if corpus in LAREQA_LANGUAGES:
-        languages = (
-            params.languages
-            if len(params.training_sets) == 1
-            else _wanted_languages(str(place), LAREQA_LANGUAGES[corpus], params)
-        )
-        pairs = pairs_from_lareqa(load_lareqa(place, corpus, languages))
-        there = [
-            lang
-            for lang in LAREQA_LANGUAGES[corpus]
-            if lang in languages or (place / f"{lang}.json").is_file()
-        ]
-        return pairs.assign(article=pairs["pair_id"].map(articles(place, there)))
-    found = training_sets.find(corpus, place if place.exists() else str(path))
-    languages = _wanted_languages(str(path), found.languages, params)
-    return found.load(languages)
+        pairs = load_pairs(resolved)
+        languages = _wanted_languages(params, str(resolved), pairs["lang"].unique())
+        pairs = pairs[pairs["lang"].isin(languages)]
+    elif corpus in LAREQA_LANGUAGES:
+        pairs = _lareqa_pairs(params, corpus, resolved)
+    else:
+        # A path that does not exist may be a hub id.
+        source = resolved if resolved.exists() else str(path)
+        training_set = training_sets.find(corpus, source)
+        pairs = training_set.load(_wanted_languages(params, str(path), training_set.languages))
+    return _split_pairs(pairs, params)
 
 
-def _wanted_languages(where: str, there: Iterable[str], params: Params) -> list[str]:
-    """The languages to take from a set: all of ``params``, which one of several sets need not have all."""
-    there = sorted(there)
-    missing = sorted(set(params.languages) - set(there))
-    found = [lang for lang in params.languages if lang in there]
-    if not found or (missing and len(params.training_sets) == 1):
+def _split_built_in_facts(params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training and validation pairs of the facts; one phrasing of each for validation."""
+    languages = _wanted_languages(params, "facts", cldr.LANGUAGES)
+    splits = split_facts(
+        all_facts(), params.data_seed, params.validation_fraction, params.test_fraction
+    )
+    train = phrase(splits["train"], languages, params.data_seed, params.variants)
+    validation = phrase(splits["validation"], languages, params.data_seed)
+    return train, validation
+
+
+def _lareqa_pairs(params: Params, corpus: str, folder: Path) -> pd.DataFrame:
+    """Return training pairs of a LAReQA set with a column ``article``."""
+    known = LAREQA_LANGUAGES[corpus]
+    languages = params.languages
+    if len(params.training_sets) > 1:
+        languages = _wanted_languages(params, str(folder), known)
+    pairs = pairs_from_lareqa(load_lareqa(folder, corpus, languages))
+    # Files of languages that are not trained on help to find which articles are one.
+    with_file = [lang for lang in known if lang in languages or (folder / f"{lang}.json").is_file()]
+    return pairs.assign(article=pairs["pair_id"].map(articles(folder, with_file)))
+
+
+def _check_not_evaluated(params: Params, corpus: str, path: Path) -> None:
+    """Check that a training set is not the evaluation corpus itself.
+
+    The facts may be both, because they are split into training and test.
+    """
+    if corpus != params.eval_corpus or params.eval_corpus_path is None:
+        return
+    if corpus in LAREQA_LANGUAGES or resolve(path) == resolve(params.eval_corpus_path):
         raise InputError(
-            f"{where}: no pairs in {', '.join(missing)}; change languages to those it has: {', '.join(there)}"
+            f"train_corpus and eval_corpus are both {corpus!r} ({path}): "
+            "what is trained on cannot be evaluated on; choose another set for one of them"
         )
-    return found
+
+
+def _wanted_languages(params: Params, source: str, present: Iterable[str]) -> list[str]:
+    """Return the languages of ``params`` that a set has.
+
+    Raises:
+        InputError: it has none of them; or not all of them, although it is the only set.
+    """
+    present = sorted(present)
+    missing = sorted(set(params.languages) - set(present))
+    languages = [lang for lang in params.languages if lang in present]
+    is_only_set = len(params.training_sets) == 1
+    if not languages or (missing and is_only_set):
+        raise InputError(
+            f"{source}: no pairs in {', '.join(missing)}; "
+            f"change languages to those it has: {', '.join(present)}"
+        )
+    return languages
 
 
 def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation pairs, divided by article where that is known, else by passage: none stands on both sides."""
-    unit = pairs["article"] if "article" in pairs else pairs["passage_id"]
-    kind = unit.name
-    units, pairs = np.sort(unit.unique()), pairs.drop(columns="article", errors="ignore")
+    """Return training and validation pairs; no article, or else no passage, stands in both."""
+    unit_of_pair = pairs["article"] if "article" in pairs else pairs["passage_id"]
+    units = np.sort(unit_of_pair.unique())
+    pairs = pairs.drop(columns="article", errors="ignore")
     if len(units) < 2:
         raise InputError(
-            f"{pairs['dataset'].iloc[0]}: the training pairs are all of one {kind}, so none can be kept for validation; give a larger set"
+            f"{pairs['dataset'].iloc[0]}: the training pairs are all of one {unit_of_pair.name}, "
+            "so none can be kept for validation; give a larger set"
         )
-    held = max(1, round(len(units) * params.validation_fraction))
-    inside = unit.isin(np.random.default_rng(params.data_seed).choice(units, held, replace=False))
-    return pairs[~inside].reset_index(drop=True), pairs[inside].reset_index(drop=True)
+    count = max(1, round(len(units) * params.validation_fraction))
+    held_out = np.random.default_rng(params.data_seed).choice(units, count, replace=False)
+    is_held_out = unit_of_pair.isin(held_out)
+    train = pairs[~is_held_out].reset_index(drop=True)
+    validation = pairs[is_held_out].reset_index(drop=True)
+    return train, validation
+
+
+def _check_set_names(parts: Iterable[pd.DataFrame]) -> None:
+    """Check that no two sets have one name, which their pairs are told apart by."""
+    names = [name for pairs in parts for name in pairs["dataset"].unique()]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"train_corpus: two sets are called {repeated[0]!r}, and pairs are told apart by that "
+            "name; rename the file or folder of one (or change its column dataset)"
+        )
+
+
+def _join_sets(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the pairs of several sets in one table, ids with the set's name in front.
+
+    The pairs of one set alone are returned as they are.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    named = []
+    for pairs in parts:
+        prefix = pairs["dataset"] + "/"
+        ids = {column: prefix + pairs[column] for column in ("pair_id", "passage_id")}
+        named.append(pairs.assign(**ids))
+    joined = pd.concat(named, ignore_index=True)
+    if "negative" in joined:
+        joined["negative"] = joined["negative"].fillna("")
+    return joined

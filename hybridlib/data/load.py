@@ -1,0 +1,82 @@
+"""Evaluation corpora by their name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hybridlib.config.names import EVAL_CORPORA
+from hybridlib.data import cldr
+from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
+from hybridlib.data.facts import all_facts, split_facts
+from hybridlib.data.folder import load_folder
+from hybridlib.data.lareqa import load_lareqa
+from hybridlib.data.miracl import load_miracl
+from hybridlib.data.pairs import load_pairs
+from hybridlib.data.phrasings import phrase
+from hybridlib.errors import InputError
+from hybridlib.files import resolve
+
+
+def load_corpus(
+    name: str,
+    path: str | Path | None = None,
+    languages: Sequence[str] | None = None,
+    *,
+    candidate_text: str = "sentence",
+    data_seed: int = 0,
+    validation_fraction: float = 0.05,
+    test_fraction: float = 0.1,
+) -> RetrievalCorpus:
+    """Load an evaluation corpus.
+
+    Args:
+        name: ``facts`` (built in), ``pairs`` (a table of training pairs), ``xquad-r`` or
+            ``mlqa-r`` (LAReQA), ``folder`` (queries, passages and qrels of the user) or
+            ``miracl``. docs/corpora.md describes their files.
+        path: file or folder of the corpus, or the hub id of ``miracl``; a relative path starts at
+            the project folder. None for ``facts``.
+        languages: the languages of queries and candidates; None takes all of the corpus.
+        candidate_text: LAReQA: ``sentence``, or ``context``: the sentence and its paragraph.
+        data_seed: ``facts``: seed of the split and of the phrasings.
+        validation_fraction: ``facts``: share of the facts that is kept for validation.
+        test_fraction: ``facts``: share of the facts that is kept for evaluation.
+
+    Raises:
+        InputError: an unknown name, a path that is missing or not needed, or files that cannot be
+            read as this corpus.
+
+    Example:
+        >>> corpus = load_corpus("facts", languages=["de", "en"])
+        >>> corpus.languages, len(corpus.queries), len(corpus.candidates)
+        (['de', 'en'], 360, 360)
+    """
+    _check_arguments(name, path, candidate_text)
+    if path is None:
+        # Only the built-in facts have no path.
+        splits = split_facts(all_facts(), data_seed, validation_fraction, test_fraction)
+        pairs = phrase(splits["test"], languages or cldr.LANGUAGES, data_seed)
+        return corpus_from_pairs("facts", pairs)
+    resolved = resolve(path)
+    if name == "pairs":
+        return corpus_from_pairs(resolved.stem, load_pairs(resolved)).restrict(languages)
+    if name == "folder":
+        return load_folder(resolved, languages)
+    if name == "miracl":
+        # A path that does not exist may be a hub id.
+        return load_miracl(resolved if resolved.exists() else str(path), languages)
+    return load_lareqa(resolved, name, languages, candidate_text)
+
+
+def _check_arguments(name: str, path: str | Path | None, candidate_text: str) -> None:
+    """Check what :func:`load_corpus` is given."""
+    if name not in EVAL_CORPORA:
+        raise InputError(f"no corpus is called {name!r}; there are {', '.join(EVAL_CORPORA)}")
+    if name == "facts" and path is not None:
+        raise InputError(f"the built-in facts take no path, got {str(path)!r}")
+    if name != "facts" and path is None:
+        raise InputError(f"{name!r} needs the path of its file or folder")
+    if candidate_text not in ("sentence", "context"):
+        raise InputError(
+            f"candidate_text={candidate_text!r} must be 'sentence' or 'context' (LAReQA only)"
+        )
