@@ -26,7 +26,10 @@ def literal_names(source: str) -> list[str]:
             if not isinstance(line, ast.Assign):
                 return []
             ast.literal_eval(line.value)
-            names += [target.id for target in line.targets if isinstance(target, ast.Name)]
+            for target in line.targets:
+                if not isinstance(target, ast.Name):
+                    return []
+                names.append(target.id)
     except (SyntaxError, ValueError):
         return []
     return names

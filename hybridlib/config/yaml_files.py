@@ -34,5 +34,15 @@ def parse_overrides(given: Iterable[Sequence[str]]) -> dict[str, Any]:
     """Return what ``-p NAME VALUE`` sets, from pairs of name and text.
 
     A value is read as YAML reads it: ``0.3``, ``[de, en]``, ``null``.
+
+    Raises:
+        InputError: a text is no YAML.
     """
-    return {name: yaml.safe_load(text) for name, text in given}
+    values = {}
+    for name, text in given:
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"-p {name}: {text!r} cannot be read as YAML: {reason}") from None
+    return values

@@ -1,0 +1,88 @@
+"""Which cells of a notebook are parameter cells, and what is read from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hybridlib.config.notebook import literal_names
+from hybridlib.config.params import Params
+from hybridlib.errors import InputError
+
+CALL = "params = Params.from_notebook(globals())"
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("steps = 3", ["steps"]),
+        (
+            "# Parameters\nsteps = 3  # few\nalpha = -0.5\nlanguages = ['de', 'en']\n\nstudy = 'a'",
+            ["steps", "alpha", "languages", "study"],
+        ),
+        (
+            "dropout = None\nfreeze_embeddings = True\nx = {'a': (1, 2)}",
+            ["dropout", "freeze_embeddings", "x"],
+        ),
+        ("a = b = 1", ["a", "b"]),
+        ("a = 1; b = 2", ["a", "b"]),
+        ("", []),
+        ("# only a comment", []),
+        ("'''only a text'''", []),
+        ("steps = 3\nprint(steps)", []),
+        ("steps = int('3')", []),
+        ("steps = other", []),
+        ("steps = 2 * 3", []),
+        ("steps: int = 3", []),
+        ("steps += 1", []),
+        ("a, b = 1, 2", []),
+        ("a.b = 1", []),
+        ("a['b'] = 1", []),
+        ("steps = 3\na, b = 1, 2", []),
+        ("steps = 3\na.b = 1", []),
+        ("steps = a['b'] = 1", []),
+        ("import os", []),
+        ("del steps", []),
+        ("def f():\n    return 1", []),
+        ("for i in [1]:\n    x = 1", []),
+        ("%matplotlib inline", []),
+        ("steps = ", []),
+    ],
+)
+def test_only_cells_of_literal_assignments_are_parameter_cells(source, names):
+    assert literal_names(source) == names
+
+
+class Shell:
+    """What is left in an IPython session by the cells that ran."""
+
+    def __init__(self, *cells: str) -> None:
+        self.user_ns = {"In": ["", *cells]}
+
+
+def from_cells(monkeypatch, *cells: str) -> Params:
+    namespace: dict[str, Any] = {"get_ipython": None, "unrelated": 1}
+    for cell in cells[:-1]:
+        exec(cell, namespace)
+    monkeypatch.setattr("IPython.get_ipython", lambda: Shell(*cells))
+    return Params.from_notebook(namespace)
+
+
+def test_a_notebook_takes_its_cell_and_the_injected_one(monkeypatch):
+    injected = "# Parameters\nsteps = 5\nalpha = 0.25"
+    params = from_cells(monkeypatch, "import os", "steps = 3\nseed = 1", injected, CALL)
+    assert params.steps == 5
+    assert params.seed == 1
+    assert params.alpha == 0.25
+
+
+def test_a_notebook_leaves_earlier_cells_alone(monkeypatch):
+    """Cells before other code are no parameter cells, even when they look like some."""
+    params = from_cells(monkeypatch, "width = 3", "import os", "steps = 4", CALL)
+    assert params.steps == 4
+
+
+def test_a_misspelt_name_in_a_parameter_cell_is_refused(monkeypatch):
+    with pytest.raises(InputError, match="notebook parameters: there is no parameter 'stepz'"):
+        from_cells(monkeypatch, "seed = 1", "stepz = 3", CALL)

@@ -1,0 +1,136 @@
+"""Parameter files: what YAML makes of them, and what is put on top by ``-p``."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from hybridlib.config.params import Params
+from hybridlib.config.yaml_files import parse_overrides, read_yaml
+from hybridlib.errors import InputError
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("learning_rate: 2e-5\nweight_decay: 1e-2\nsteps: '300'\ndropout: 1e-1\n")
+    assert yaml.safe_load(file.read_text())["learning_rate"] == "2e-5"  # why this is needed
+    params = Params.load(file)
+    numbers = [params.learning_rate, params.weight_decay, params.steps, params.dropout]
+    assert numbers == [2e-5, 1e-2, 300, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("languages", "[no, de]"),
+        ("study", "on"),
+        ("query_prefix", "yes"),
+        ("steps", "true"),
+        ("eval_languages", "[no]"),
+        ("dropout", "off"),
+        ("candidate_text", "no"),
+    ],
+)
+def test_unintended_booleans_are_explained(key, text, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(f"{key}: {text}\n")
+    reason = "YAML reads an unquoted yes, no, on, off, true or false as a boolean: put it in quotes"
+    with pytest.raises(InputError, match=reason) as error:
+        Params.load(file)
+    assert f"{file}: {key} = " in str(error.value)
+
+
+def test_quoted_norwegian_and_meant_booleans_are_valid(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("eval_languages: ['no', de]\nfreeze_embeddings: yes\n")
+    params = Params.load(file)
+    assert params.eval_languages == ["no", "de"]
+    assert params.freeze_embeddings is True
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("steps: [1, 2", "cannot be read as YAML"),
+        ("steps: 1\n\tseed: 2", "cannot be read as YAML"),
+        ("- steps", "expected `key: value` lines, found list"),
+        ("", "found NoneType"),
+        ("steps", "found str"),
+        (b"\xff\xfe\x00", "cannot be read as YAML"),
+    ],
+)
+def test_bad_yaml_is_named(content, reason, tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError) as error:
+        Params.load(file)
+    assert str(error.value).startswith(f"{file}: ")
+    assert reason in str(error.value)
+
+
+def test_a_missing_file_or_a_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: no such parameter file"):
+        Params.load(tmp_path / "nowhere.yaml")
+    with pytest.raises(InputError, match="cannot be read as YAML"):
+        read_yaml(tmp_path)
+
+
+def test_overrides_win_over_the_file_and_are_checked(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("steps: 10\nseed: 3\n")
+    given = [
+        ("steps", "20"),
+        ("languages", "[de, th]"),
+        ("eval_languages", "null"),
+        ("alpha", "1e-1"),
+        ("grid", "{alpha: [0.25]}"),
+    ]
+    params = Params.load(file, parse_overrides(given))
+    assert params.steps == 20
+    assert params.seed == 3
+    assert params.languages == ["de", "th"]
+    assert params.eval_languages is None
+    assert params.alpha == 0.1
+    assert params.grid == {"alpha": [0.25]}
+    with pytest.raises(InputError, match="did you mean 'steps'"):
+        Params.load(file, {"stepz": 1})
+
+
+def test_an_override_that_is_no_yaml_is_named():
+    with pytest.raises(InputError, match=r"-p languages: '\[de' cannot be read as YAML") as error:
+        parse_overrides([("languages", "[de")])
+    assert "\n" not in str(error.value)
+
+
+def test_the_encoder_of_a_grid_is_its_first_unless_the_file_says_another(tmp_path):
+    file = tmp_path / "grid.yaml"
+    file.write_text("encoders: [models/some, models/other]\n")
+    assert Params.load(file).encoder == "models/some"
+    assert Params.load(file, {"encoder": "models/other"}).encoder == "models/other"
+    assert Params.load(file, {"encoders": ["models/third"]}).encoder == "models/third"
+
+
+def test_save_and_load(tmp_path):
+    params = Params(
+        study="mine",
+        output_dir="some/where",
+        train_corpus="pairs",
+        train_corpus_path="data/ä.jsonl",
+        languages=["de", "no"],
+        eval_languages=["th"],
+        learning_rate=2e-5,
+        pooling="cls",
+        query_prefix="คำถาม: ",
+        passage_prefix="",
+        dropout=0.1,
+        freeze_embeddings=True,
+        precision="bf16",
+        seeds=[3, 1],
+        strategies=["x-y"],
+        grid={"alpha": [0.25]},
+    )
+    file = tmp_path / "params.yaml"
+    params.save(file)
+    assert Params.load(file) == params
+    saved = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert list(saved) == list(Params.model_fields)
