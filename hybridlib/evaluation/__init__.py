@@ -1,0 +1,1 @@
+"""Retrieval quality in three settings, language bias, and whether differences are significant."""

@@ -1,0 +1,1 @@
+"""Vectors on disk, exact ranks and top k, corrections of language bias, TREC files."""

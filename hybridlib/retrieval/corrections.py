@@ -1,14 +1,14 @@
-"""Training-free corrections of language bias: linear maps of vectors, by language, estimated without the queries.
+"""Training-free corrections of language bias: linear maps of vectors, one for each language.
 
-Every correction is fitted on vectors whose language is known (the candidates themselves, or a named parallel
-set), never on evaluation queries, and is then applied to query and candidate vectors. Corrected vectors are
-brought back to unit length, so that scores stay cosines.
+Every correction is fitted on vectors whose language is known (the candidates themselves, or a named
+parallel set), never on evaluation queries. It is then applied to the vectors of queries and
+candidates. Corrected vectors are brought back to unit length, so that scores stay cosines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,86 +18,97 @@ CORRECTIONS = ("centering", "lir", "shift")
 
 
 class Correction(Protocol):
-    """What evaluation asks of a correction.
+    """What every correction has.
 
     Attributes:
-        by_query_language: whether queries of different languages meet different candidate vectors.
+        by_query_language: whether candidate vectors depend on the language of the query.
     """
 
     by_query_language: bool
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-        """Corrected query vectors ``[n, d]``."""
+        """Return corrected query vectors ``[n, d]``."""
 
     def candidates(
         self, vectors: np.ndarray, languages: Sequence[str], query_language: str
     ) -> np.ndarray:
-        """Corrected candidate vectors ``[n, d]``, as the queries of one language meet them."""
+        """Return candidate vectors ``[n, d]`` as corrected for the queries of one language."""
 
 
-class Centering:
+class _SameForAllQueries:
+    """A correction that treats candidates as it treats queries, whatever the query language."""
+
+    by_query_language = False
+
+    def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
+        """Return corrected query vectors ``[n, d]``."""
+        raise NotImplementedError
+
+    def candidates(
+        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
+    ) -> np.ndarray:
+        """Return corrected candidate vectors ``[n, d]``; the query language changes nothing."""
+        return self.queries(vectors, languages)
+
+
+class Centering(_SameForAllQueries):
     """Subtract each language's mean vector.
 
     Args:
-        vectors, languages: what the means are taken over, for instance the candidates: ``[n, d]`` and ``[n]``.
+        vectors: what the means are taken over, for instance the candidates: ``[n, d]``.
+        languages: theirs, ``[n]``.
     """
-
-    by_query_language = False
 
     def __init__(self, vectors: np.ndarray, languages: Sequence[str]) -> None:
         self.means = language_means(vectors, languages)
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-        return unit(vectors - _stack(self.means, languages))
-
-    def candidates(
-        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
-    ) -> np.ndarray:
-        return self.queries(vectors, languages)
+        """Return corrected query vectors ``[n, d]``."""
+        return unit(vectors - _rows_of(self.means, languages))
 
 
-class LIR:
-    """Language information removal (arXiv 2109.04727): take out each language's first r principal directions.
+class LIR(_SameForAllQueries):
+    """Language information removal: remove each language's first r principal directions.
 
-    The directions are the first right singular vectors of the language's matrix of vectors, not centred: the
-    first one lies close to the language's mean.
+    The directions are the first right singular vectors of the language's matrix of vectors, not
+    centred; the first one lies close to the language's mean. Source: arXiv 2109.04727.
 
     Args:
-        vectors, languages: ``[n, d]`` and ``[n]``.
+        vectors: what the directions are estimated from, ``[n, d]``.
+        languages: theirs, ``[n]``.
         r: directions per language.
     """
 
-    by_query_language = False
-
     def __init__(self, vectors: np.ndarray, languages: Sequence[str], r: int = 1) -> None:
         names = np.asarray(languages)
-        self.directions = {
-            name: np.linalg.svd(vectors[names == name], full_matrices=False)[2][:r]
-            for name in np.unique(names)
-        }
+        self.directions = {}
+        for name in np.unique(names):
+            _, _, directions = np.linalg.svd(vectors[names == name], full_matrices=False)
+            self.directions[name] = directions[:r]
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-        corrected, names = vectors.copy(), np.asarray(languages)
+        """Return corrected query vectors ``[n, d]``."""
+        corrected = vectors.copy()
+        names = np.asarray(languages)
         for name in np.unique(names):
-            basis = _of(self.directions, name)
-            corrected[names == name] -= vectors[names == name] @ basis.T @ basis
+            basis = _entry(self.directions, name)
+            rows = names == name
+            corrected[rows] -= vectors[rows] @ basis.T @ basis
         return unit(corrected)
-
-    def candidates(
-        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
-    ) -> np.ndarray:
-        return self.queries(vectors, languages)
 
 
 class Shift:
-    """SHIFT (arXiv 2606.18801): move candidates by the mean difference of parallel passages; queries stay.
+    """SHIFT: move candidates by the mean difference of parallel passages; queries stay.
 
-    A candidate in language y, met by queries in language x, loses ``mean over translations (vector in y - vector
-    in x)``. The index so made serves the queries of one language: another language has another one.
+    A candidate in language y, searched by queries in language x, loses ``mean over translations
+    (vector in y - vector in x)``. So each query language has an index of its own.
+    Source: arXiv 2606.18801.
 
     Args:
-        vectors, languages, groups: parallel passages: ``[n, d]``, their languages, and what they say: the same
-            group in two languages means translation. Only groups in both languages of a pair count for it.
+        vectors: of parallel passages, ``[n, d]``.
+        languages: theirs, ``[n]``.
+        groups: the same group in two languages means translation, ``[n]``. Only groups in both
+            languages of a pair count for it.
     """
 
     by_query_language = True
@@ -105,32 +116,41 @@ class Shift:
     def __init__(
         self, vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]
     ) -> None:
-        names, keys = np.asarray(languages), np.asarray(groups)
-        self.tables = {
-            str(name): dict(zip(keys[names == name], vectors[names == name]))
-            for name in np.unique(names)
-        }
+        names = np.asarray(languages)
+        keys = np.asarray(groups)
+        self.tables: dict[str, dict[str, np.ndarray]] = {}
+        for name in np.unique(names):
+            rows = names == name
+            self.tables[str(name)] = dict(zip(keys[rows], vectors[rows]))
 
     def offset(self, candidate_language: str, query_language: str) -> np.ndarray:
-        """Mean of (candidate language - query language) over shared passages, ``[d]``."""
-        theirs, ours = _of(self.tables, candidate_language), _of(self.tables, query_language)
-        shared = sorted(theirs.keys() & ours.keys())
+        """Return the mean of (candidate language - query language) over shared passages, ``[d]``.
+
+        Raises:
+            InputError: no passage is in both languages.
+        """
+        candidates = _entry(self.tables, candidate_language)
+        queries = _entry(self.tables, query_language)
+        shared = sorted(candidates.keys() & queries.keys())
         if not shared:
             raise InputError(
-                f"shift: the parallel set has no passage in both {candidate_language!r} and {query_language!r}; take one that has"
+                f"shift: the parallel set has no passage in both {candidate_language!r} and "
+                f"{query_language!r}; take one that has"
             )
-        return np.mean([theirs[key] for key in shared], axis=0) - np.mean(
-            [ours[key] for key in shared], axis=0
-        )
+        candidate_mean = np.mean([candidates[key] for key in shared], axis=0)
+        query_mean = np.mean([queries[key] for key in shared], axis=0)
+        return candidate_mean - query_mean
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
+        """Return the query vectors as they are."""
         return vectors
 
     def candidates(
         self, vectors: np.ndarray, languages: Sequence[str], query_language: str
     ) -> np.ndarray:
+        """Return candidate vectors ``[n, d]`` as corrected for the queries of one language."""
         offsets = {name: self.offset(name, query_language) for name in sorted(set(languages))}
-        return unit(vectors - _stack(offsets, languages))
+        return unit(vectors - _rows_of(offsets, languages))
 
 
 def fit(
@@ -140,12 +160,17 @@ def fit(
     groups: Sequence[str],
     directions: int = 1,
 ) -> Correction:
-    """The correction of that name, estimated from candidates or parallel passages.
+    """Fit the correction of that name to candidates or parallel passages.
 
     Args:
         name: ``centering``, ``lir`` or ``shift``.
-        vectors, languages, groups: what it is estimated from; only ``shift`` reads the groups.
-        directions: of ``lir``.
+        vectors: what it is estimated from, ``[n, d]``.
+        languages: theirs, ``[n]``.
+        groups: the same group in two languages means translation; only ``shift`` reads them.
+        directions: per language, of ``lir``.
+
+    Raises:
+        InputError: no correction has that name.
     """
     if name == "centering":
         return Centering(vectors, languages)
@@ -157,24 +182,27 @@ def fit(
 
 
 def language_means(vectors: np.ndarray, languages: Sequence[str]) -> dict[str, np.ndarray]:
-    """Mean vector ``[d]`` of each language."""
+    """Return the mean vector ``[d]`` of each language."""
     names = np.asarray(languages)
     return {str(name): vectors[names == name].mean(0) for name in np.unique(names)}
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows brought to length 1, float32; a zero row stays zero."""
+    """Return the rows scaled to length 1, float32; a zero row stays zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
 
 
-def _stack(by_language: dict[str, np.ndarray], languages: Sequence[str]) -> np.ndarray:
-    return np.stack([_of(by_language, name) for name in languages])
+def _rows_of(by_language: dict[str, np.ndarray], languages: Sequence[str]) -> np.ndarray:
+    """Return one row for each language given, ``[n, d]``."""
+    return np.stack([_entry(by_language, name) for name in languages])
 
 
-def _of(table: dict, language: str) -> np.ndarray:
-    if language not in table:
+def _entry(by_language: dict[str, Any], language: str) -> Any:
+    """Return the entry of a language; an InputError if the correction was fitted without it."""
+    if language not in by_language:
         raise InputError(
-            f"correction: nothing to estimate {language!r} from; it was fitted on {', '.join(sorted(table))}"
+            f"correction: nothing to estimate {language!r} from; "
+            f"it was fitted on {', '.join(sorted(by_language))}"
         )
-    return table[language]
+    return by_language[language]

@@ -1,11 +1,8 @@
-"""Exact ranks of the relevant candidates, and the exact top k, from one pass over blocks of scores.
-
-A relevant candidate's rank is 1 + how many candidates score higher; at equal scores the lower document index
-comes first. It is taken twice from the same scores: in the whole corpus (``rank_pool``) and among the candidates
-of its own language (``rank_lang``). Every setting and every bias figure is made of these two numbers and the top k.
-"""
+"""Scores of vectors and their exact top k: the core that ranking and search share."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,45 +10,112 @@ from torch import Tensor, nn
 
 from hybridlib.errors import InputError
 
-
-def _finite(vectors: Tensor, name: str, rows: np.ndarray) -> Tensor:
-    """The vectors themselves; scores of others would rank anyhow."""
-    good = vectors.isfinite().all(1)
-    if not good.all():
-        raise InputError(
-            f"the vector of {name} {rows[int(good.int().argmin())]} is not finite; encode in float32 or bfloat16, and look at what was trained"
-        )
-    return vectors
+_COLUMN_MULTIPLE = 64  # what the widths of score blocks are padded to, for equal rounding
+_ROW_MULTIPLE = 32  # and their heights
 
 
-def columns_of(vectors: np.ndarray, rows: np.ndarray, width: int) -> Tensor:
-    """These candidates as ``[d, width]`` float32, zeros behind the last; the width is filled up to a multiple of 64. A
-    product's last columns may round differently where they are fewer, and equal vectors are to score equally wherever
-    they stand."""
-    part = torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32))
-    _finite(part, "candidate", rows)
-    return nn.functional.pad(part, (0, 0, 0, -(-width // 64) * 64 - len(part))).T
+class TopK:
+    """The k best candidates of each query so far; of equal scores the lower row comes first.
 
+    Args:
+        queries: how many.
+        k: candidates kept for each.
 
-def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
-    """``queries @ candidates``, ``[rows, width]``, for candidates as :func:`columns_of` gives them. Rows are filled up
-    to a multiple of 32, because a product of few rows may round differently: so a query's scores do not depend on how
-    many others are scored with it."""
-    fill = -len(queries) % 32
-    return (nn.functional.pad(queries, (0, 0, 0, fill)) @ candidates)[: len(queries)]
+    Attributes:
+        rows: of the candidates, ``[queries, k]`` int64, best first; -1 stands for none yet.
+        scores: theirs, ``[queries, k]`` float32; -inf where there is none yet.
+    """
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.k = k
+        self.rows = torch.full((queries, k), -1)
+        self.scores = torch.full((queries, k), -torch.inf)
+
+    def merge(self, queries: slice | Tensor, rows: Tensor, scores: Tensor) -> None:
+        """Merge in further candidates of some queries.
+
+        Args:
+            queries: which; a slice or their numbers.
+            rows: of the candidates, ``[these queries, any]``: all behind the rows so far, those of
+                equal scores in ascending order. So the first of equals stays the first.
+            scores: theirs.
+        """
+        all_rows = torch.cat([self.rows[queries], rows], dim=1)
+        all_scores = torch.cat([self.scores[queries], scores], dim=1)
+        columns, best = top_of(all_scores, self.k)
+        self.scores[queries] = best
+        self.rows[queries] = all_rows.gather(1, columns)
 
 
 def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k best columns of each row, best first, equal scores by column; ``[rows, k]`` columns and scores."""
+    """Return the k best columns of each row and their scores, ``[rows, k]`` each.
+
+    The best come first, equal scores by column.
+    """
     values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
     if values.shape[1] > k:
-        cut = (
-            values[:, k - 1] == values[:, k]
-        )  # a tie across the cut: topk may have kept any of the equals
-        for row in torch.nonzero(cut).flatten().tolist():
+        # Where the k-th best ties with the next one, topk may have kept any of the equals.
+        tied = values[:, k - 1] == values[:, k]
+        for row in torch.nonzero(tied).flatten().tolist():
             order = torch.sort(scores[row], descending=True, stable=True)
-            values[row], columns[row] = order.values[: k + 1], order.indices[: k + 1]
-        values, columns = values[:, :k], columns[:, :k]
+            values[row] = order.values[: k + 1]
+            columns[row] = order.indices[: k + 1]
+        values = values[:, :k]
+        columns = columns[:, :k]
+    # Sort by column, then stably by score: equal scores stay in the order of their columns.
     columns, by_column = columns.sort(dim=1)
     values, by_score = values.gather(1, by_column).sort(dim=1, descending=True, stable=True)
     return columns.gather(1, by_score), values
+
+
+def columns_of(vectors: np.ndarray, rows: np.ndarray, width: int) -> Tensor:
+    """Return some candidates as ``[d, width]`` float32, with zeros behind the last.
+
+    The width is padded to a multiple of 64: the last columns of a product may round differently
+    where they are fewer, and equal vectors must score equally wherever they stand.
+
+    Args:
+        vectors: of all candidates, ``[candidates, d]``.
+        rows: which of them.
+        width: of the result before padding, at least ``len(rows)``.
+
+    Raises:
+        InputError: a vector is not finite.
+    """
+    part = torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32))
+    check_finite(part, "candidate", rows)
+    padded = -(-width // _COLUMN_MULTIPLE) * _COLUMN_MULTIPLE
+    return nn.functional.pad(part, (0, 0, 0, padded - len(part))).T
+
+
+def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Return ``queries @ candidates``, ``[rows, width]``.
+
+    Rows are padded to a multiple of 32, because a product of few rows may round differently. So the
+    scores of a query do not depend on how many others are scored with it.
+
+    Args:
+        queries: ``[rows, d]``.
+        candidates: what :func:`columns_of` returns.
+    """
+    padding = -len(queries) % _ROW_MULTIPLE
+    return (nn.functional.pad(queries, (0, 0, 0, padding)) @ candidates)[: len(queries)]
+
+
+def check_finite(vectors: Tensor, name: str, rows: Sequence[int] | np.ndarray) -> None:
+    """Refuse vectors that are not finite; their scores would rank without an error.
+
+    Args:
+        vectors: ``[n, d]``.
+        name: what they are vectors of, for the message.
+        rows: their numbers, for the message.
+
+    Raises:
+        InputError: the first such vector.
+    """
+    finite = vectors.isfinite().all(1)
+    if not finite.all():
+        raise InputError(
+            f"the vector of {name} {rows[int(finite.int().argmin())]} is not finite; "
+            "encode in float32 or bfloat16, and look at what was trained"
+        )

@@ -1,4 +1,4 @@
-"""What a pass over the scores leaves: ranks and top lists, readable without loading torch."""
+"""The result of a pass over the scores: ranks and top lists, readable without loading torch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+POOL = "all"  # what results call the candidates of all languages together
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """What one pass over the scores leaves.
+    """Ranks of the relevant candidates, and the best candidates of each query.
 
     Attributes:
-        relevant: one row per query and relevant candidate: query, candidate (row numbers), grade, query_lang,
-            candidate_lang, rank_pool, rank_lang (1 is best).
-        top: candidate row numbers of each query's best k in the whole corpus, best first, ``[queries, k]``.
+        relevant: one row per query and relevant candidate: query, candidate (row numbers), grade,
+            query_lang, candidate_lang, rank_pool, rank_lang (1 is best).
+        top: candidate row numbers of each query's best k in the whole corpus, best first,
+            ``[queries, k]``.
         top_scores: their scores, ``[queries, k]``.
     """
 

@@ -1,15 +1,12 @@
-"""Retrieval over a corpus larger than memory: vectors on disk, and the exact top k from one pass over them.
+"""The exact top k of a corpus that may be larger than memory, from one pass over its vectors.
 
-A :class:`VectorStore` is a folder: ``vectors.npy`` (float16, memory-mapped), ``store.json`` (what they are vectors
-of) and ``done-<process>.txt`` (``#`` for each block of texts whose vectors are on disk, ``.`` for the others).
-Building can be killed at any moment and takes up where it stopped. Everything here runs in one process or in all
-those that accelerate or torch.distributed has connected; then every process must make the same calls.
+It runs in one process or in all those that accelerate or torch.distributed has connected; then
+every process must make the same call.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,11 +16,10 @@ from tqdm.auto import tqdm
 
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
-from hybridlib.retrieval.exact import top_of
+from hybridlib.retrieval.exact import TopK, check_finite, top_of
 from hybridlib.retrieval.vector_store import VectorStore
 
 _QUERIES = 1024  # queries scored at a time: bounds the block of scores
-
 
 _GROUP = 32  # documents whose best score is taken before any single one is looked at
 
@@ -35,123 +31,124 @@ def search(
     block: int = 16_384,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` documents of highest dot product for each query: exact, equal scores by lower row.
+    """Return the ``k`` documents of highest dot product for each query, equal scores by lower row.
 
-    Documents pass through memory once, ``block`` at a time. Beside the queries and the result that takes about
-    ``4 * block * (d + min(queries, 1024))`` bytes, however many documents there are. All products have the same
-    shape, so that equal vectors score equally wherever they stand.
+    Documents pass through memory once, ``block`` at a time. Beside the queries and the result that
+    takes about ``4 * block * (d + min(queries, 1024))`` bytes, however many documents there are.
+    All products have the same shape, so that equal vectors score equally wherever they stand.
 
     Args:
         query_vectors: ``[queries, d]`` float32.
         store: a store, or ``[documents, d]`` float16 or float32, such as a memory-mapped array.
         k: how many; all documents, if there are fewer.
         block: documents scored at a time; more than 32 * k of them save time when k is large.
+        progress: show a progress bar.
 
     Returns:
-        Rows ``[queries, k]`` (int64) and scores ``[queries, k]`` (float32), best first; the same in every process.
+        Rows ``[queries, k]`` (int64) and scores ``[queries, k]`` (float32), best first; the same in
+        every process.
 
     Raises:
-        InputError: shapes that do not fit, queries or documents that are not finite, a k or block below 1.
+        InputError: shapes that do not fit, queries or documents that are not finite, a k or block
+            below 1.
     """
     documents = store.vectors if isinstance(store, VectorStore) else store
-    queries, k = _check_search(query_vectors, documents, k, block), min(k, len(documents))
+    queries = _checked_queries(query_vectors, documents, k, block)
+    top = TopK(len(queries), min(k, len(documents)))
+
+    # Every process searches a run of whole blocks.
     process, processes = connect()
     blocks = -(-len(documents) // block)
-    first, end = (
-        blocks * process // processes * block,
-        min(blocks * (process + 1) // processes * block, len(documents)),
-    )
-    best = _search_range(
-        queries, documents, k, min(block, len(documents)), first, end, progress and process == 0
-    )
+    first = blocks * process // processes * block
+    end = min(blocks * (process + 1) // processes * block, len(documents))
+    show = progress and process == 0
+    _search_range(top, queries, documents, min(block, len(documents)), range(first, end), show)
     if processes > 1:
-        best = _merge_processes(best, k, processes)
-    return best.rows.numpy(), best.scores.numpy()
-
-
-@dataclass
-class _Best:
-    """The best so far, in descending order: scores (float32) and rows (int64) ``[queries, k]``; -inf and -1 stand
-    for none yet."""
-
-    scores: Tensor
-    rows: Tensor
-
-    def add_block(self, queries: slice, scores: Tensor, start: int) -> None:
-        """Merge in scores ``[documents, queries]`` of rows ``start`` onwards, all later than the rows so far.
-
-        A row so late must score higher than the k-th best to enter. Few do, so groups of _GROUP rows are judged by
-        their maximum, and for the queries that have a promising one the best groups alone are looked into: as many
-        as are promising, or k, for k groups hold k rows at least as good as any in another group. ``documents`` is
-        a multiple of _GROUP.
-        """
-        groups = scores.view(-1, _GROUP, scores.shape[1])
-        maxima = groups.amax(1).T
-        promising = (maxima > self.scores[queries, -1:]).sum(1)
-        line = torch.nonzero(promising).flatten()
-        if not len(line):
-            return
-        group, _ = top_of(maxima[line], min(self.scores.shape[1], int(promising.max())))
-        group = group.sort(1).values
-        rows = start + (group[:, :, None] * _GROUP + torch.arange(_GROUP)).flatten(1)
-        self._merge(line + queries.start, rows, groups[group, :, line[:, None]].flatten(1))
-
-    def _merge(self, query: Tensor, rows: Tensor, scores: Tensor) -> None:
-        """Merge rows and scores ``[some queries, any]``, in ascending order of row and later than the rows so far:
-        what comes first of equals stays first."""
-        k = self.scores.shape[1]
-        columns, self.scores[query] = top_of(torch.cat([self.scores[query], scores], 1), k)
-        self.rows[query] = torch.cat([self.rows[query], rows], 1).gather(1, columns)
+        top = _merge_processes(top, processes)
+    return top.rows.numpy(), top.scores.numpy()
 
 
 def _search_range(
-    queries: Tensor, documents: np.ndarray, k: int, block: int, first: int, end: int, progress: bool
-) -> _Best:
-    """The best among the documents ``[first, end)``."""
-    best = _Best(torch.full((len(queries), k), -torch.inf), torch.full((len(queries), k), -1))
+    top: TopK, queries: Tensor, documents: np.ndarray, block: int, rows: range, progress: bool
+) -> None:
+    """Add the documents of some rows to the best so far."""
+    stored = _as_tensor(documents)
+    # Memory for one block of documents and of scores, padded to whole groups and used again.
     padded = -(-block // _GROUP) * _GROUP
-    stored, loaded = _as_tensor(documents), torch.zeros(padded, queries.shape[1])
+    loaded = torch.zeros(padded, queries.shape[1])
     products = torch.empty(padded * min(_QUERIES, len(queries)))
     for start in tqdm(
-        range(first, end, block),
+        range(rows.start, rows.stop, block),
         desc="searching",
         unit="block",
         disable=not progress,
         mininterval=2,
     ):
-        size = min(block, end - start)
+        size = min(block, rows.stop - start)
         loaded[:size].copy_(stored[start : start + size])
+        # The sum is quick to look at; it can overflow although every vector is finite.
         if not loaded[:size].sum().isfinite():
-            _refuse_documents(loaded[:size], start)
+            check_finite(loaded[:size], "document", range(start, start + size))
         for at in range(0, len(queries), _QUERIES):
             part = queries[at : at + _QUERIES]
             scores = products[: padded * len(part)].view(padded, len(part))
             torch.mm(loaded, part.T, out=scores)
             scores[size:] = -torch.inf
-            best.add_block(slice(at, at + len(part)), scores, start)
-    return best
+            _add_block(top, at, scores, start)
 
 
-def _merge_processes(best: _Best, k: int, processes: int) -> _Best:
-    """The best of all processes, in each of them; each searched later documents than the one before it."""
-    found: list[tuple[np.ndarray, np.ndarray]] = [None] * processes
-    dist.all_gather_object(found, (best.rows.numpy(), best.scores.numpy()))
-    rows, scores = (
-        torch.cat([torch.from_numpy(part) for part in parts], 1) for parts in zip(*found)
-    )
-    columns, values = top_of(scores, k)
-    return _Best(values, rows.gather(1, columns))
+def _add_block(top: TopK, first_query: int, scores: Tensor, start: int) -> None:
+    """Add a block of scores to the best so far.
+
+    A document behind those so far must score higher than the k-th best of them to enter. Few do. So
+    groups of documents are judged by their best score, and only groups that may hold one that
+    enters are looked into.
+
+    Args:
+        top: the best so far.
+        first_query: number of the block's first query.
+        scores: ``[documents, queries]``; the documents are a multiple of the group size.
+        start: row of the block's first document, behind all rows so far.
+    """
+    groups = scores.view(-1, _GROUP, scores.shape[1])
+    maxima = groups.amax(1).T  # [queries, groups]
+    kth_best = top.scores[first_query : first_query + scores.shape[1], -1:]
+    promising = (maxima > kth_best).sum(1)  # groups of each query
+    chosen = torch.nonzero(promising).flatten()
+    if not len(chosen):
+        return
+
+    # The best groups of the queries that have a promising one: as many as are promising, or k, as k
+    # groups hold k documents at least as good as any in another group.
+    best_groups, _ = top_of(maxima[chosen], min(top.k, int(promising.max())))
+    best_groups = best_groups.sort(1).values
+
+    # All documents of these groups, in ascending order.
+    rows = start + (best_groups[:, :, None] * _GROUP + torch.arange(_GROUP)).flatten(1)
+    candidates = groups[best_groups, :, chosen[:, None]].flatten(1)
+    top.merge(chosen + first_query, rows, candidates)
 
 
-def _check_search(query_vectors: np.ndarray, documents: np.ndarray, k: int, block: int) -> Tensor:
-    """The queries as a tensor, once everything fits together."""
-    if (
-        query_vectors.ndim != 2
-        or documents.ndim != 2
-        or query_vectors.shape[1] != documents.shape[1]
-    ):
+def _merge_processes(top: TopK, processes: int) -> TopK:
+    """Return the best of all processes; each searched later documents than the one before it."""
+    parts: list[tuple[Tensor, Tensor] | None] = [None] * processes
+    dist.all_gather_object(parts, (top.rows, top.scores))
+    merged = TopK(*top.rows.shape)
+    for part in parts:
+        if part is not None:
+            merged.merge(slice(None), *part)
+    return merged
+
+
+def _checked_queries(
+    query_vectors: np.ndarray, documents: np.ndarray, k: int, block: int
+) -> Tensor:
+    """Return the queries as a tensor, after checking that all arguments fit together."""
+    two_dimensional = query_vectors.ndim == documents.ndim == 2
+    if not two_dimensional or query_vectors.shape[1] != documents.shape[1]:
         raise InputError(
-            f"queries {query_vectors.shape} and documents {documents.shape} do not fit: both must be [rows, d], with one d; are they of the same encoder?"
+            f"queries {query_vectors.shape} and documents {documents.shape} do not fit: "
+            "both must be [rows, d], with one d; are they of the same encoder?"
         )
     if not len(documents) or not len(query_vectors):
         raise InputError(
@@ -161,25 +158,13 @@ def _check_search(query_vectors: np.ndarray, documents: np.ndarray, k: int, bloc
         raise InputError(f"documents are {documents.dtype}; store them as float16 or float32")
     if k < 1 or block < 1:
         raise InputError(f"k is {k} and block {block}; both must be 1 or more")
-    queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
-    if not np.isfinite(queries).all():
-        raise InputError(
-            f"query {int(np.argmin(np.isfinite(queries).all(1)))} is not finite; encode it again"
-        )
-    return torch.from_numpy(queries)
-
-
-def _refuse_documents(loaded: Tensor, start: int) -> None:
-    """An error where a vector is not of numbers; a sum can also overflow without one."""
-    good = loaded.isfinite().all(1)
-    if not good.all():
-        raise InputError(
-            f"document {start + int(good.int().argmin())} is not finite; encode it again"
-        )
+    queries = torch.from_numpy(np.ascontiguousarray(query_vectors, dtype=np.float32))
+    check_finite(queries, "query", range(len(queries)))
+    return queries
 
 
 def _as_tensor(vectors: np.ndarray) -> Tensor:
-    """The array itself as a tensor, that nobody writes to."""
+    """Return the array as a tensor on the same memory, which is only read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(vectors)

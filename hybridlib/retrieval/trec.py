@@ -1,35 +1,42 @@
-"""TREC run and qrels files, so that any judge can score the same rankings.
+"""TREC run and qrels files, so that any other program can score the same rankings.
 
-A run's score column holds minus the rank: scores that are equal to a few decimals, or that a judge would break
-by another rule, cannot then change the order. TREC's columns end at white space: in ids it is written as in addresses
-(``a b`` as ``a%20b``), and then so is ``%``.
+The score column of a run holds minus the rank. Scores that are equal to a few decimals, or whose
+ties another program would break by another rule, then cannot change the order. TREC's columns end
+at white space. In ids it is written as in web addresses (``a b`` as ``a%20b``), and then so is
+``%``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from hybridlib.data.corpus import RetrievalCorpus
-from hybridlib.evaluation.metrics import POOL
 from hybridlib.retrieval.exact import columns_of, scores_of, top_of
+from hybridlib.retrieval.ranking import POOL
+
+Cell = tuple[str, str]  # query language, candidate language or POOL
 
 
-def targets(corpus: RetrievalCorpus) -> list[tuple[str, str]]:
-    """The settings' cells that have a query, as in metrics.json: (query language, candidate language or ``all``)."""
+def targets(corpus: RetrievalCorpus) -> list[Cell]:
+    """Return the cells of all settings that have a query, as in metrics.json.
+
+    A cell is a query language and a candidate language, or ``all`` for the candidates of all
+    languages together.
+    """
     query_lang = corpus.queries["lang"].to_numpy()[corpus.qrels["query"]]
     candidate_lang = corpus.candidates["lang"].to_numpy()[corpus.qrels["candidate"]]
-    return sorted(set(zip(query_lang, candidate_lang))) + [
-        (q, POOL) for q in sorted(set(query_lang))
-    ]
+    pooled = [(language, POOL) for language in sorted(set(query_lang))]
+    return sorted(set(zip(query_lang, candidate_lang))) + pooled
 
 
 def write_trec(
@@ -45,114 +52,115 @@ def write_trec(
 
     Args:
         folder: where to; made if need be.
-        query_vectors, candidate_vectors: ``[n, d]`` in the corpus's order; they are held in memory as float32.
-        depth: candidates per query. None writes all: only then are average precision and other figures without a
-            cut-off the same as in metrics.json; figures at k are from depth k on.
-        block: queries scored at a time, as in :func:`retrieval.rank`: the scores are then the same to the bit.
-        tag: the run's name, TREC's last column; None: ``hybridlib-`` and what a candidate's text holds.
+        corpus: has the ids and what is relevant.
+        query_vectors: ``[queries, d]`` in the corpus's order.
+        candidate_vectors: ``[candidates, d]``, likewise; held in memory as float32.
+        depth: candidates per query. None writes all: only then are average precision and other
+            figures without a cut-off the same as in metrics.json. Figures at k are the same from
+            depth k on.
+        block: queries scored at a time, as in :func:`rank`: the scores are then the same to the
+            bit.
+        tag: the run's name, TREC's last column; None: ``hybridlib-`` and what a candidate's text
+            holds.
 
     Returns:
         The run files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tag, corpus = (
-        tag or f"hybridlib-{corpus.candidate_text}",
-        replace(
-            corpus,
-            queries=_plain_ids(corpus.queries, "query_id"),
-            candidates=_plain_ids(corpus.candidates, "candidate_id"),
-        ),
+    tag = tag or f"hybridlib-{corpus.candidate_text}"
+    corpus = replace(
+        corpus,
+        queries=_plain_ids(corpus.queries, "query_id"),
+        candidates=_plain_ids(corpus.candidates, "candidate_id"),
     )
     cells = targets(corpus)
     _write_qrels(folder, corpus, cells)
-    asked = corpus.queries["lang"].to_numpy()
-    columns = {
-        target: torch.from_numpy(
-            np.flatnonzero((corpus.candidates["lang"] == target) | (target == POOL))
-        )
-        for _, target in cells
-    }
-    queries, candidates = (
-        torch.from_numpy(query_vectors),
-        columns_of(candidate_vectors, np.arange(len(candidate_vectors)), len(candidate_vectors)),
-    )
-    answered = set(
-        zip(corpus.qrels["query"], corpus.candidates["lang"].to_numpy()[corpus.qrels["candidate"]])
-    )
-    answered |= {(query, POOL) for query, _ in answered}
+
+    # The candidates of each target, and the queries of each cell.
+    columns = {target: _columns(corpus, target) for _, target in cells}
+    queries = {cell: _queries(corpus, cell) for cell in cells}
+    query_ids = corpus.queries["query_id"].to_numpy()
+    candidate_ids = corpus.candidates["candidate_id"].to_numpy()
+
     with ExitStack() as stack:
-        files = {
-            cell: stack.enter_context(_path(folder, cell, "run").open("w", encoding="utf-8"))
-            for cell in cells
-        }
-        for start in range(0, len(queries), block):
-            scores = scores_of(queries[start : start + block], candidates)
-            for query_lang, target in cells:
-                rows = [
-                    row
-                    for row in range(len(scores))
-                    if asked[start + row] == query_lang and (start + row, target) in answered
-                ]
-                if rows:
-                    best, _ = top_of(
-                        scores[rows][:, columns[target]],
-                        min(depth or len(columns[target]), len(columns[target])),
-                    )
-                    _write_lists(
-                        files[query_lang, target],
-                        corpus,
-                        [start + row for row in rows],
-                        columns[target][best],
-                        tag,
-                    )
+        files = {}
+        for cell in cells:
+            file = _path(folder, cell, "run").open("w", encoding="utf-8")
+            files[cell] = stack.enter_context(file)
+        for start, scores in _score_blocks(query_vectors, candidate_vectors, block):
+            for cell in cells:
+                rows = queries[cell]
+                rows = rows[(rows >= start) & (rows < start + len(scores))]
+                if len(rows):
+                    target = columns[cell[1]]
+                    cell_scores = scores[rows - start][:, target]
+                    best, _ = top_of(cell_scores, min(depth or len(target), len(target)))
+                    ids = candidate_ids[target[best.numpy()]]
+                    files[cell].writelines(_run_lines(query_ids[rows], ids, tag))
     return [_path(folder, cell, "run") for cell in cells]
 
 
+def _score_blocks(
+    query_vectors: np.ndarray, candidate_vectors: np.ndarray, block: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the first query of each block and its scores ``[queries, padded candidates]``."""
+    count = len(candidate_vectors)
+    queries = torch.from_numpy(query_vectors)
+    candidates = columns_of(candidate_vectors, np.arange(count), count)
+    for start in range(0, len(queries), block):
+        yield start, scores_of(queries[start : start + block], candidates)
+
+
+def _columns(corpus: RetrievalCorpus, target: str) -> np.ndarray:
+    """Return the row numbers of a target's candidates."""
+    return np.flatnonzero((corpus.candidates["lang"] == target) | (target == POOL))
+
+
+def _queries(corpus: RetrievalCorpus, cell: Cell) -> np.ndarray:
+    """Return the row numbers of a cell's queries: those with a relevant candidate in its target."""
+    language, target = cell
+    candidate_lang = corpus.candidates["lang"].to_numpy()[corpus.qrels["candidate"]]
+    in_target = (candidate_lang == target) | (target == POOL)
+    query = np.unique(corpus.qrels["query"].to_numpy()[in_target])
+    return query[corpus.queries["lang"].to_numpy()[query] == language]
+
+
 def _plain_ids(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Ids without white space, still all different."""
-    ids = frame[column]
-    if not ids.str.contains(r"\s").any():
+    """Return the frame with ids without white space, still all different."""
+    if not frame[column].str.contains(r"\s").any():
         return frame
-    return frame.assign(
-        **{column: [re.sub(r"[\s%]", lambda found: quote(found[0]), name) for name in ids]}
-    )
+
+    def plain(name: str) -> str:
+        return re.sub(r"[\s%]", lambda match: quote(match[0]), name)
+
+    return frame.assign(**{column: [plain(name) for name in frame[column]]})
 
 
-def _path(folder: Path, cell: tuple[str, str], kind: str) -> Path:
-    return folder / f"{cell[0]}-{cell[1]}.{kind}"
+def _path(folder: Path, cell: Cell, kind: str) -> Path:
+    """Return the file of a cell; the kind is ``run`` or ``qrels``."""
+    query_lang, target = cell
+    return folder / f"{query_lang}-{target}.{kind}"
 
 
-def _write_lists(
-    file: TextIO, corpus: RetrievalCorpus, queries: list[int], candidates: torch.Tensor, tag: str
-) -> None:
-    """TREC run lines: query, Q0, candidate, rank, score (minus the rank), tag."""
-    names, ids = (
-        corpus.queries["query_id"].to_numpy()[queries],
-        corpus.candidates["candidate_id"].to_numpy(),
-    )
-    for name, best in zip(names, candidates.numpy()):
-        file.writelines(
-            f"{name} Q0 {candidate} {place} {-place} {tag}\n"
-            for place, candidate in enumerate(ids[best], 1)
-        )
+def _run_lines(query_ids: np.ndarray, candidate_ids: np.ndarray, tag: str) -> Iterator[str]:
+    """Yield TREC run lines: query, Q0, candidate, rank, score (minus the rank), tag."""
+    for query_id, ids in zip(query_ids, candidate_ids):
+        for rank, candidate_id in enumerate(ids, 1):
+            yield f"{query_id} Q0 {candidate_id} {rank} {-rank} {tag}\n"
 
 
-def _write_qrels(folder: Path, corpus: RetrievalCorpus, cells: list[tuple[str, str]]) -> None:
-    """TREC qrels lines: query, 0, candidate, grade; one file per cell."""
-    query, candidate = corpus.qrels["query"].to_numpy(), corpus.qrels["candidate"].to_numpy()
-    query_lang, candidate_lang = (
-        corpus.queries["lang"].to_numpy()[query],
-        corpus.candidates["lang"].to_numpy()[candidate],
-    )
-    lines = (
-        corpus.queries["query_id"].to_numpy()[query]
-        + " 0 "
-        + corpus.candidates["candidate_id"].to_numpy()[candidate]
-        + " "
-        + corpus.qrels["grade"].astype(str).to_numpy()
-    )
-    for asked, target in cells:
-        chosen = lines[(query_lang == asked) & ((candidate_lang == target) | (target == POOL))]
-        _path(folder, (asked, target), "qrels").write_text(
-            "".join(line + "\n" for line in chosen), encoding="utf-8"
-        )
+def _write_qrels(folder: Path, corpus: RetrievalCorpus, cells: list[Cell]) -> None:
+    """Write TREC qrels lines (query, 0, candidate, grade), one file per cell."""
+    query = corpus.qrels["query"].to_numpy()
+    candidate = corpus.qrels["candidate"].to_numpy()
+    query_lang = corpus.queries["lang"].to_numpy()[query]
+    candidate_lang = corpus.candidates["lang"].to_numpy()[candidate]
+    query_ids = corpus.queries["query_id"].to_numpy()[query]
+    candidate_ids = corpus.candidates["candidate_id"].to_numpy()[candidate]
+    grades = corpus.qrels["grade"].astype(str).to_numpy()
+    lines = query_ids + " 0 " + candidate_ids + " " + grades + "\n"
+    for cell in cells:
+        language, target = cell
+        in_cell = (query_lang == language) & ((candidate_lang == target) | (target == POOL))
+        text = "".join(lines[in_cell])
+        _path(folder, cell, "qrels").write_text(text, encoding="utf-8")

@@ -1,9 +1,10 @@
-"""Retrieval over a corpus larger than memory: vectors on disk, and the exact top k from one pass over them.
+"""Vectors on disk, for a corpus larger than memory.
 
-A :class:`VectorStore` is a folder: ``vectors.npy`` (float16, memory-mapped), ``store.json`` (what they are vectors
-of) and ``done-<process>.txt`` (``#`` for each block of texts whose vectors are on disk, ``.`` for the others).
-Building can be killed at any moment and takes up where it stopped. Everything here runs in one process or in all
-those that accelerate or torch.distributed has connected; then every process must make the same calls.
+A :class:`VectorStore` is a folder: ``vectors.npy`` (float16, memory-mapped), ``store.json`` (what
+they are vectors of) and ``done-<process>.txt`` (``#`` for each block of texts whose vectors are on
+disk, ``.`` for the others). Building can be killed at any moment and then resumes where it stopped.
+It runs in one process or in all those that accelerate or torch.distributed has connected; then
+every process must make the same calls.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import barrier, connect
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
+from hybridlib.retrieval.exact import check_finite
 
 if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder, Side
@@ -37,8 +39,9 @@ class VectorStore:
 
     Attributes:
         folder: holds the files.
-        vectors: ``[texts, d]`` float16, read-only, memory-mapped: only what is looked at is read.
-        about: what the vectors are of: side, prefix, pooling, max_length, hashes of encoder and texts.
+        vectors: ``[texts, d]`` float16, read-only, memory-mapped: only rows in use are read.
+        about: what the vectors are of: side, prefix, pooling, max_length, hashes of encoder and
+            texts.
     """
 
     folder: Path
@@ -56,65 +59,73 @@ class VectorStore:
         token_budget: int = 8192,
         progress: bool = True,
     ) -> VectorStore:
-        """Encode ``texts`` into ``folder``, or what is still missing there of an earlier run that was stopped.
+        """Encode ``texts`` into ``folder``, or what an earlier, stopped call has left to encode.
 
         Args:
             folder: made if need be.
             encoder: the same weights, tokenizer, prefix, pooling and max_length at every resume.
-            texts: gone through twice (to count, to encode), so no generator: a list, a column of a
-                ``datasets.Dataset``, or any object whose ``__iter__`` starts anew. Held in memory: one block.
+            texts: iterated over twice (to count, to encode), so no generator: a list, a column of
+                a ``datasets.Dataset``, or any object whose ``__iter__`` starts anew. One block is
+                held in memory.
             side: whose prefix the texts get.
             block: texts encoded, written and recorded at a time; what a kill can cost.
             token_budget: tokens of a micro-batch, padding included.
+            progress: show a progress bar.
 
         Raises:
-            InputError: the folder holds vectors of something else or cannot be written to, ``texts`` is empty,
-                or runs only once, or holds something that is not a str.
+            InputError: the folder holds vectors of something else or cannot be written to,
+                ``texts`` is empty, or can be iterated over only once, or holds something that is
+                not a str.
         """
-        folder, (process, processes) = Path(folder), connect()
+        folder = Path(folder)
+        process, processes = connect()
         about = _describe(encoder, texts, side, block)
         _check_same(folder, about)
         if process == 0:
             _create(folder, about)
         barrier()
+        # In the other processes the folder may have appeared only now.
         _check_same(folder, about)
-        vectors, done = (
-            np.lib.format.open_memmap(folder / "vectors.npy", mode="r+"),
-            _done(folder, about),
-        )
-        record, mine = (
-            folder / f"done-{process}.txt",
-            sum(size for number, size in _blocks(about) if number % processes == process),
-        )
+        vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="r+")
+        done = _done(folder, about)
+
+        # The processes take the blocks in turn; each records its own.
+        sizes = _block_sizes(about)
         with tqdm(
-            total=mine,
+            total=sum(sizes[process::processes]),
             desc=f"encoding {side}",
             unit="text",
             disable=not progress or process > 0,
             mininterval=2,
         ) as bar:
             for number, part in enumerate(_batched(texts, block)):
-                if number % processes == process:
-                    if not done[number]:
-                        encoded = encoder.encode(
-                            part, side, token_budget, shared=False
-                        )  # the processes share blocks, not a block's texts
-                        vectors[number * block : number * block + len(part)] = _finite(
-                            encoded, number * block
-                        )
-                        vectors.flush()
-                        done[number] = True
-                        write_text(record, "".join(np.where(done, "#", ".")))
-                    bar.update(len(part))
+                if number % processes != process:
+                    continue
+                if not done[number]:
+                    rows = range(number * block, number * block + len(part))
+                    # The processes share the blocks, so none shares the texts of a block.
+                    encoded = encoder.encode(part, side, token_budget, shared=False)
+                    check_finite(torch.from_numpy(encoded), "text", rows)
+                    # First the vectors, then the record: a record never stands for missing vectors.
+                    vectors[rows.start : rows.stop] = encoded
+                    vectors.flush()
+                    done[number] = True
+                    write_text(folder / f"done-{process}.txt", "".join(np.where(done, "#", ".")))
+                bar.update(len(part))
         barrier()
         return cls.open(folder)
 
     @classmethod
     def open(cls, folder: str | Path, encoder: DualEncoder | None = None) -> VectorStore:
-        """The finished store in ``folder``.
+        """Open the finished store in ``folder``.
+
+        Args:
+            folder: where :meth:`build` wrote it.
+            encoder: check that the vectors are of this encoder; None: of any.
 
         Raises:
-            InputError: there is none, it is not finished, or its vectors are not ``encoder``'s (where given).
+            InputError: there is no store, it is not finished, or its vectors are of another
+                encoder.
         """
         folder = Path(folder)
         if not (folder / "store.json").exists():
@@ -122,24 +133,22 @@ class VectorStore:
                 f"{folder}: no store.json, so no vectors; VectorStore.build makes them"
             )
         about = read_json(folder / "store.json")
-        missing = int((~_done(folder, about)).sum())
-        if missing:
+        done = _done(folder, about)
+        if not done.all():
             raise InputError(
-                f"{folder}: {missing} of {len(_done(folder, about))} blocks are not encoded yet; call VectorStore.build again with the same encoder and texts"
+                f"{folder}: {int((~done).sum())} of {len(done)} blocks are not encoded yet; "
+                "call VectorStore.build again with the same encoder and texts"
             )
         if encoder is not None:
-            _refuse_difference(
-                folder,
-                about,
-                _describe_encoder(encoder, about["side"]),
-                "use the encoder that they were built with, or build another folder",
-            )
+            expected = _describe_encoder(encoder, about["side"])
+            advice = "use the encoder that they were built with, or build another folder"
+            _refuse_difference(folder, about, expected, advice)
         logger.info("%s: %d vectors of length %d", folder, about["texts"], about["dimension"])
         return cls(folder, np.load(folder / "vectors.npy", mmap_mode="r"), about)
 
 
 def _describe(encoder: DualEncoder, texts: Iterable[str], side: Side, block: int) -> dict[str, Any]:
-    """Content of store.json: all that the vectors depend on."""
+    """Return the content of store.json: all that the vectors depend on."""
     if block < 1:
         raise InputError(f"block is {block}; it must be 1 or more")
     count, digest = _hash_texts(texts)
@@ -153,6 +162,7 @@ def _describe(encoder: DualEncoder, texts: Iterable[str], side: Side, block: int
 
 
 def _describe_encoder(encoder: DualEncoder, side: Side) -> dict[str, Any]:
+    """Return what of the encoder the vectors depend on."""
     return {
         "side": side,
         "prefix": encoder.prefixes[side],
@@ -163,17 +173,20 @@ def _describe_encoder(encoder: DualEncoder, side: Side) -> dict[str, Any]:
 
 
 def _hash_texts(texts: Iterable[str]) -> tuple[int, str]:
-    """How many texts, and a hash of them and their order."""
+    """Return how many texts there are, and a hash of them and their order."""
     if isinstance(texts, str) or iter(texts) is texts:
         raise InputError(
-            f"texts is a {type(texts).__name__}, which does not run through the texts twice; give a list, a datasets column, or an object whose __iter__ starts anew"
+            f"texts is a {type(texts).__name__}, which does not run through the texts twice; "
+            "give a list, a datasets column, or an object whose __iter__ starts anew"
         )
-    digest, count = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    count = 0
     for text in texts:
         if not isinstance(text, str):
             raise InputError(
                 f"text {count} is a {type(text).__name__} ({text!r}); every text must be a str"
             )
+        # With its length before it, a text cannot run into the next.
         raw = text.encode("utf-8", "surrogatepass")
         digest.update(len(raw).to_bytes(8, "little") + raw)
         count += 1
@@ -183,7 +196,7 @@ def _hash_texts(texts: Iterable[str]) -> tuple[int, str]:
 
 
 def _hash_encoder(encoder: DualEncoder) -> str:
-    """A hash of weights and tokenizer."""
+    """Return a hash of weights and tokenizer."""
     digest = hashlib.sha256(_tokenizer_rules(encoder.tokenizer).encode())
     for name, weights in sorted(encoder.backbone.state_dict().items()):
         digest.update(name.encode())
@@ -192,7 +205,7 @@ def _hash_encoder(encoder: DualEncoder) -> str:
 
 
 def _tokenizer_rules(tokenizer: Any) -> str:
-    """The tokenizer as text, without the truncation and padding of its last call."""
+    """Return the tokenizer as text, without the truncation and padding of its last call."""
     if not hasattr(tokenizer, "backend_tokenizer"):
         return json.dumps(tokenizer.get_vocab(), sort_keys=True)
     rules = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -202,71 +215,61 @@ def _tokenizer_rules(tokenizer: Any) -> str:
 def _check_same(folder: Path, about: dict[str, Any]) -> None:
     """Refuse a folder whose vectors are of something else."""
     if (folder / "store.json").exists():
-        _refuse_difference(
-            folder,
-            read_json(folder / "store.json"),
-            about,
-            "give what it was begun with, or choose another folder, or delete this one to encode anew",
+        advice = (
+            "give what it was begun with, or choose another folder, "
+            "or delete this one to encode anew"
         )
+        _refuse_difference(folder, read_json(folder / "store.json"), about, advice)
     elif (folder / "vectors.npy").exists():
         raise InputError(
-            f"{folder}: has a vectors.npy but no store.json that says of what; choose another folder"
+            f"{folder}: has a vectors.npy but no store.json that says of what; "
+            "choose another folder"
         )
 
 
 def _refuse_difference(
-    folder: Path, there: dict[str, Any], here: dict[str, Any], advice: str
+    folder: Path, stored: dict[str, Any], expected: dict[str, Any], advice: str
 ) -> None:
-    differing = [
-        f"{name} is {there.get(name)!r} there and {value!r} here"
-        for name, value in here.items()
-        if there.get(name) != value
-    ]
-    if differing:
-        raise InputError(f"{folder}: holds other vectors: {'; '.join(differing)}; {advice}")
+    """Raise an InputError that names every entry in which the two differ."""
+    differences = []
+    for name, value in expected.items():
+        if stored.get(name) != value:
+            differences.append(f"{name} is {stored.get(name)!r} there and {value!r} here")
+    if differences:
+        raise InputError(f"{folder}: holds other vectors: {'; '.join(differences)}; {advice}")
 
 
 def _create(folder: Path, about: dict[str, Any]) -> None:
-    """Write store.json, then an empty vectors.npy, where they are not there yet."""
+    """Write store.json, then an empty vectors.npy, unless they exist."""
     check_writable(folder)
     if not (folder / "store.json").exists():
         write_json(folder / "store.json", about)
     if not (folder / "vectors.npy").exists():
         if _done(folder, about).any():
             raise InputError(f"{folder}: vectors.npy is gone; delete the folder to encode anew")
+        # Written aside and renamed, so that a kill leaves no half file of that name.
         aside = folder / "vectors.npy.part"
-        np.lib.format.open_memmap(
-            aside, mode="w+", dtype=np.float16, shape=(about["texts"], about["dimension"])
-        ).flush()
+        shape = (about["texts"], about["dimension"])
+        np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=shape).flush()
         aside.replace(folder / "vectors.npy")
 
 
-def _finite(vectors: np.ndarray, start: int) -> np.ndarray:
-    """The vectors themselves, if every one is of numbers; ``start`` is the first one's text."""
-    if not np.isfinite(vectors).all():
-        raise InputError(
-            f"the vector of text {start + int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; encode in float32 or bfloat16"
-        )
-    return vectors
-
-
 def _done(folder: Path, about: dict[str, Any]) -> np.ndarray:
-    """Which blocks are on disk, by the records of all processes: ``[blocks]`` bool."""
-    done = np.zeros(-(-about["texts"] // about["block"]), dtype=bool)
+    """Return which blocks are on disk, by the records of all processes: ``[blocks]`` bool."""
+    done = np.zeros(len(_block_sizes(about)), dtype=bool)
     for record in folder.glob("done-*.txt"):
         done |= np.array(list(record.read_text())) == "#"
     return done
 
 
-def _blocks(about: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """Number and size of each block."""
-    return enumerate(
-        min(about["block"], about["texts"] - start)
-        for start in range(0, about["texts"], about["block"])
-    )
+def _block_sizes(about: dict[str, Any]) -> list[int]:
+    """Return how many texts each block has; the last may have fewer than the others."""
+    starts = range(0, about["texts"], about["block"])
+    return [min(about["block"], about["texts"] - start) for start in starts]
 
 
 def _batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield the texts in lists of ``size``; the last may be shorter."""
     rest = iter(texts)
     while part := list(itertools.islice(rest, size)):
         yield part
