@@ -1,7 +1,8 @@
-"""The small part of a study that its comparison needs, to be kept and passed on: what models and vectors left behind.
+"""Export a study: the small part of it that its comparison needs, to be kept and passed on.
 
-An exported run holds its parameters, manifest, training log, metrics and what each query got; of texts, vectors and
-models nothing. 05_comparison makes every table and figure from it, without an encoder or a corpus.
+An exported run holds its parameters, run.json, training log, metrics and what each query got, but
+no texts, vectors or models. 05_comparison makes every table and figure from it, without an encoder
+or a corpus.
 """
 
 from __future__ import annotations
@@ -18,141 +19,165 @@ from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, read_json, resolve, write_json, write_text
 from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import NOTEBOOKS, Study
-
-_KEPT_AS_IT_IS = ("params.yaml", "run.json")
-
-
-_NEEDED = ["question_id", "query_lang", "target", "setting", "relevant", "ap", "rank_distance"]
-
+from hybridlib.study.runner import run_step
 
 GRID_FILE = "study.yaml"
 
+_COPIED = ("params.yaml", "run.json")
+_COLUMNS = ["question_id", "query_lang", "target", "setting", "relevant", "ap", "rank_distance"]
+
 
 def export(study: Study, folder: Path) -> list[Study]:
-    """Copy what a comparison needs of every finished run to ``folder/<study>``, the grid to its ``study.yaml``, and say
-    in its ``README.md`` what was run, on what and for how long.
+    """Copy what a comparison needs of every finished run to ``folder/<study>``.
 
-    Of the corrections only the multilingual setting is kept query by query; their other figures are in metrics.json.
+    Beside the runs, ``study.yaml`` holds the grid, and ``README.md`` says what was run, on what
+    and for how long. Of the corrections only the multilingual setting is kept query by query; their
+    other figures are in metrics.json.
+
+    Args:
+        study: the study to export.
+        folder: the folder to write to.
 
     Returns:
-        The exported runs, as runs of the new place.
+        The exported runs, as runs of the new folder.
 
     Raises:
         InputError: no run of the study is finished, or the folder cannot be written to.
     """
-    runs, folder = finished_runs(study), resolve(folder)
-    folder = folder.relative_to(project_root()) if folder.is_relative_to(project_root()) else folder
+    runs = finished_runs(study)
     if not runs:
         raise InputError(
-            f"{study.folder}: no run is finished, so there is nothing to export; run the study first"
+            f"{study.folder}: no run is finished, so there is nothing to export; run the study "
+            "first"
         )
-    there = Study(study.params.but(output_dir=folder, also_evaluate=[], trained_in=None))
-    check_writable(there.folder)
+    folder = resolve(folder)
+    if folder.is_relative_to(project_root()):
+        folder = folder.relative_to(project_root())
+    copy = Study(study.params.but(output_dir=folder, also_evaluate=[], trained_in=None))
+    check_writable(copy.folder)
     exported = [Study(run.params.but(output_dir=folder, trained_in=None)) for run in runs]
-    for run, copy in zip(runs, exported):
-        _export_run(run, copy)
-    there.params.save(there.folder / GRID_FILE)
-    write_text(there.folder / "README.md", _readme(there, exported))
+    for run, copied in zip(runs, exported, strict=True):
+        _export_run(run, copied)
+    copy.params.save(copy.folder / GRID_FILE)
+    write_text(copy.folder / "README.md", _readme(copy, exported))
     return exported
 
 
 def _export_run(run: Study, copy: Study) -> None:
+    """Write the files of one run; the marker comes last."""
     copy.run.mkdir(parents=True, exist_ok=True)
-    for name in _KEPT_AS_IT_IS:
+    for name in _COPIED:
         shutil.copyfile(run.run / name, copy.run / name)
     _shorten_log(run.folder_of("training") / "training.jsonl", copy.run / "training.jsonl")
-    write_text(
-        copy.run / "metrics.json", json.dumps(_short(run.metrics()), ensure_ascii=False) + "\n"
-    )
-    _shrink(
-        pd.read_parquet(run.run / "per_query.parquet", columns=_NEEDED),
-        copy.run / "per_query.parquet",
-    )
-    if (run.run / "corrected.parquet").exists():
+    metrics = json.dumps(_shortened(run.metrics()), ensure_ascii=False)
+    write_text(copy.run / "metrics.json", metrics + "\n")
+
+    # What each query got: of the encoder as it is all of it, of the corrections the pool alone.
+    plain = pd.read_parquet(run.run / "per_query.parquet", columns=_COLUMNS)
+    _write_small(plain, copy.run / "per_query.parquet")
+    corrected = run.run / "corrected.parquet"
+    if corrected.exists():
         pooled = pd.read_parquet(
-            run.run / "corrected.parquet",
-            columns=[*_NEEDED, "correction"],
+            corrected,
+            columns=[*_COLUMNS, "correction"],
             filters=[("setting", "==", "multilingual")],
         )
-        _shrink(pooled, copy.run / "corrected.parquet")
+        _write_small(pooled, copy.run / "corrected.parquet")
     write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
 
 
 def _readme(study: Study, runs: list[Study]) -> str:
-    """Which runs are here, their command, hardware, software and durations, in five lines."""
-    manifests, where = (
-        [read_json(run.run / "run.json") for run in runs],
-        (study.params.output_dir / study.params.study).as_posix(),
-    )
-
-    def different(describe: Callable[[dict[str, Any]], str]) -> str:
-        return ", ".join(dict.fromkeys(map(describe, manifests)))
-
-    durations = []
-    for name in ("training", "evaluation"):
-        steps = [manifest["steps"][name] for manifest in manifests if name in manifest["steps"]]
-        minutes = [
-            step["seconds"] / 60 for step in steps if step.get("steps") != 0
-        ]  # untrained: a training of no steps
-        durations += [f"{name} {min(minutes):.1f} to {max(minutes):.1f}"] if minutes else []
-    hardware = different(
-        lambda manifest: (
-            f"{manifest['hardware']['cpus']} CPU cores ({manifest['hardware']['machine']}), {', '.join(manifest['hardware']['gpus']) or 'no GPU'}"
-        )
-    )
-    software = different(
-        lambda manifest: (
-            f"torch {manifest['versions']['torch']} and transformers {manifest['versions']['transformers']}"
-        )
-    )
+    """Return five lines: which runs, their command, hardware, software and durations."""
+    manifests = [read_json(run.run / "run.json") for run in runs]
+    folder = (study.params.output_dir / study.params.study).as_posix()
+    hardware = _different([_hardware(manifest) for manifest in manifests])
+    software = _different([_software(manifest) for manifest in manifests])
+    commits = _different([str(manifest["commit"])[:9] for manifest in manifests])
     lines = [
-        f"{len(runs)} of the {len(study.runs())} runs of the grid in `{GRID_FILE}`, without models, vectors and texts.",
-        f"Command: `hybridlib run {where}/{GRID_FILE} -p output_dir outputs`, then `hybridlib export`.",
-        f"Hardware: {hardware}. Software: {software}; commit {different(lambda manifest: str(manifest['commit'])[:9])}.",
-        f"Minutes of a run, {study.params.jobs} at a time: {'; '.join(durations)}.",
-        f"Tables and figures again, without an encoder: `hybridlib compare {where}`.",
+        f"{len(runs)} of the {len(study.runs())} runs of the grid in `{GRID_FILE}`, without "
+        "models, vectors and texts.",
+        f"Command: `hybridlib run {folder}/{GRID_FILE} -p output_dir outputs`, then `hybridlib "
+        "export`.",
+        f"Hardware: {hardware}. Software: {software}; commit {commits}.",
+        f"Minutes of a run, {study.params.jobs} at a time: {_durations(manifests)}.",
+        f"Tables and figures again, without an encoder: `hybridlib compare {folder}`.",
     ]
     return f"# {study.params.study}\n\n" + "".join(f"- {line}\n" for line in lines)
 
 
-def _short(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The metrics, of each language pair only mAP and the number of queries, numbers to seven digits."""
-    pairs = {
-        pair: {name: row[name] for name in ("map", "queries")}
-        for pair, row in metrics["per_pair"].items()
-    }
-    return json.loads(
-        json.dumps({**metrics, "per_pair": pairs}),
-        parse_float=lambda text: float(f"{float(text):.7g}"),
-    )
+def _different(texts: list[str]) -> str:
+    """Return the different texts, in order."""
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _hardware(manifest: dict[str, Any]) -> str:
+    """Return the hardware of a run."""
+    hardware = manifest["hardware"]
+    gpus = ", ".join(hardware["gpus"]) or "no GPU"
+    return f"{hardware['cpus']} CPU cores ({hardware['machine']}), {gpus}"
+
+
+def _software(manifest: dict[str, Any]) -> str:
+    """Return the main versions of a run."""
+    versions = manifest["versions"]
+    return f"torch {versions['torch']} and transformers {versions['transformers']}"
+
+
+def _durations(manifests: list[dict[str, Any]]) -> str:
+    """Return the shortest and the longest training and evaluation, in minutes."""
+    durations = []
+    for name in ("training", "evaluation"):
+        steps = [manifest["steps"][name] for manifest in manifests if name in manifest["steps"]]
+        # An untrained run has a training of no steps.
+        minutes = [step["seconds"] / 60 for step in steps if step.get("steps") != 0]
+        if minutes:
+            durations.append(f"{name} {min(minutes):.1f} to {max(minutes):.1f}")
+    return "; ".join(durations)
+
+
+def _shortened(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics to seven digits; of a language pair only mAP and the number of queries."""
+    pairs = {}
+    for pair, row in metrics["per_pair"].items():
+        pairs[pair] = {"map": row["map"], "queries": row["queries"]}
+    return json.loads(json.dumps({**metrics, "per_pair": pairs}), parse_float=_rounded(7))
 
 
 def _shorten_log(file: Path, copy: Path) -> None:
-    """The training log, its numbers to five digits."""
-    records = [
-        json.loads(line, parse_float=lambda text: float(f"{float(text):.5g}"))
-        for line in file.read_text(encoding="utf-8").splitlines()
-    ]
+    """Copy a training log, its numbers to five digits."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line, parse_float=_rounded(5)) for line in lines]
     write_text(copy, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def _shrink(table: pd.DataFrame, file: Path) -> None:
-    """Write a table of what each query got in little space: names as categories, question ids as numbers (the same in
-    every run of a corpus), precision to four digits."""
-    names = [name for name in ("query_lang", "target", "setting", "correction") if name in table]
-    whole = {
-        name: pd.to_numeric(table[name].astype("int64"), downcast="integer")
-        for name in ("relevant", "rank_distance")
-    }
-    numbers = pd.factorize(table["question_id"], sort=True)[0].astype("int32")
-    table = table.assign(
-        **{name: table[name].astype("category") for name in names},
-        **whole,
-        question_id=numbers,
+def _rounded(digits: int) -> Callable[[str], float]:
+    """Return a reader of numbers that keeps so many significant digits."""
+
+    def read(text: str) -> float:
+        return float(f"{float(text):.{digits}g}")
+
+    return read
+
+
+def _write_small(table: pd.DataFrame, file: Path) -> None:
+    """Write what each query got in little space.
+
+    Names become categories; question ids numbers, the same in every run of a corpus; precision has
+    four digits.
+    """
+    possible = ("query_lang", "target", "setting", "correction")
+    names = [name for name in possible if name in table]
+    small = table.assign(
+        question_id=pd.factorize(table["question_id"], sort=True)[0].astype("int32"),
         ap=table["ap"].round(4).astype("float32"),
     )
-    table = table.sort_values([*names[::-1], "question_id"], kind="stable")
-    table.to_parquet(
+    for name in names:
+        small[name] = small[name].astype("category")
+    for name in ("relevant", "rank_distance"):
+        small[name] = pd.to_numeric(small[name].astype("int64"), downcast="integer")
+    # Equal values beside each other compress well.
+    small = small.sort_values([*names[::-1], "question_id"], kind="stable")
+    small.to_parquet(
         file,
         index=False,
         compression="zstd",
@@ -163,34 +188,43 @@ def _shrink(table: pd.DataFrame, file: Path) -> None:
 
 
 def grid_of(path: Path) -> Path:
-    """The parameter file of an exported study: the path itself, or ``study.yaml`` in the folder.
+    """Return the parameter file of an exported study.
+
+    Args:
+        path: the file itself, or the study's folder with a ``study.yaml`` in it.
 
     Raises:
         InputError: there is none.
     """
     file = resolve(path)
-    file = file / GRID_FILE if file.is_dir() else file
+    if file.is_dir():
+        file = file / GRID_FILE
     if not file.exists():
         raise InputError(
-            f"{file}: no such file; give a parameter file, or the folder of an exported study ({GRID_FILE} in it)"
+            f"{file}: no such file; give a parameter file, or the folder of an exported study "
+            f"({GRID_FILE} in it)"
         )
     return file
 
 
 def compare(study: Study) -> Path:
-    """Run 05_comparison on the runs that are finished, anew; the folder of its tables and figures.
+    """Run 05_comparison anew on the runs that are finished.
+
+    Returns:
+        The folder of its tables and figures.
 
     Raises:
         InputError: no run is finished, or the notebook failed.
     """
-    from hybridlib.study.runner import run_step
-
     if not finished_runs(study):
         raise InputError(
-            f"{study.folder}: no run is finished, so there is nothing to compare; `hybridlib run` trains and evaluates them"
+            f"{study.folder}: no run is finished, so there is nothing to compare; `hybridlib run` "
+            "trains and evaluates them"
         )
     study.marker("comparison").unlink(missing_ok=True)
     outcome = run_step(study, "comparison")
     if not outcome.good:
-        raise InputError(f"{NOTEBOOKS['comparison']} failed: {outcome.reason}; see {outcome.where}")
+        raise InputError(
+            f"{NOTEBOOKS['comparison']} failed: {outcome.reason}; see {outcome.notebook}"
+        )
     return study.comparison

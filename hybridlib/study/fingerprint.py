@@ -28,7 +28,13 @@ MODULES = {
     "training": (*_DATA, "hybridlib.model.built_in", "hybridlib.training.loop"),
     "evaluation": (*_DATA, "hybridlib.evaluation.evaluate"),
     "bias": ("hybridlib.evaluation.bias",),
-    "comparison": ("hybridlib.study.comparison", "hybridlib.figures"),
+    "comparison": (
+        "hybridlib.study.one_query",
+        "hybridlib.study.paper",
+        "hybridlib.figures.bias",
+        "hybridlib.figures.quality",
+        "hybridlib.figures.training",
+    ),
 }
 
 

@@ -179,11 +179,16 @@ def label(params: Params) -> str:
         'hybrid-alpha-0.25'
     """
     parts = [params.strategy]
-    for name in params.grid:
-        value = getattr(params, name)
-        if value != Params.model_fields[name].default:
-            parts += [name, re.sub(r"[^A-Za-z0-9._-]+", "-", str(value))]
+    for name, value in varied(params).items():
+        parts += [name, re.sub(r"[^A-Za-z0-9._-]+", "-", str(value))]
     return "-".join(parts)
+
+
+def varied(params: Params) -> dict[str, Any]:
+    """Return the parameters of the grid that differ from their default in this run."""
+    values = {name: getattr(params, name) for name in params.grid}
+    defaults = Params.model_fields
+    return {name: value for name, value in values.items() if value != defaults[name].default}
 
 
 def run_name(params: Params) -> str:

@@ -1,8 +1,9 @@
-"""What a study will cost before it is run: its runs, and a rough estimate of hours and disk on a named device.
+"""Plan a study: its runs, and a rough estimate of hours and disk on a named device.
 
-The estimate counts 6 floating-point operations per weight of the transformer layers and token in training, 2 in
-encoding (the usual rule, arXiv 2001.08361, sec. 2.1), every text at max_length, on a device that reaches UTILISATION
-of its peak. So it is an upper bound for short texts, and no more than an order of magnitude for anything else.
+The estimate counts 6 floating-point operations per weight of the transformer layers and token in
+training, and 2 in encoding (the usual rule, arXiv 2001.08361, sec. 2.1). It takes every text at
+max_length, on a device that reaches UTILISATION of its peak. So it is an upper bound for short
+texts, and no more than an order of magnitude for anything else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hybridlib.config.names import BUILT_IN, UNTRAINED
 from hybridlib.config.params import Params
@@ -22,12 +24,11 @@ from hybridlib.study.folder import Study, run_name
 
 UTILISATION = 0.35
 
-
-# Peak TFLOP/s of dense bf16 (V100: fp16) by the makers' data sheets; the CPU: what two cores reached in benchmarks/training.py.
+# Peak TFLOP/s of dense bf16 (V100: fp16) by the makers' data sheets; of the CPU what two cores
+# reached in benchmarks/training.py.
 DEVICES = {"v100": 125.0, "a100": 312.0, "h100": 989.0, "l4": 121.0, "rtx4090": 165.0, "cpu": 0.3}
 
-
-# Layers, width, feed-forward width, vocabulary, as published: for encoders whose config.json is not at hand.
+# Layers, width, feed-forward width and vocabulary, as published: for encoders without config.json.
 _PUBLISHED = {
     "bert-base-multilingual-cased": (12, 768, 3072, 119_547),
     "xlm-roberta-base": (12, 768, 3072, 250_002),
@@ -37,16 +38,26 @@ _PUBLISHED = {
     "multilingual-e5-small": (12, 384, 1536, 250_037),
 }
 
+# The same four in config.json, under the names that families of encoders give them.
+_CONFIG_NAMES = (
+    ("num_hidden_layers", "num_layers", "n_layers"),
+    ("hidden_size", "d_model", "dim"),
+    ("intermediate_size", "d_ff", "hidden_dim"),
+    ("vocab_size",),
+)
 
-_TEXTS = {
-    "xquad-r": 13_090 + 13_014,
-    "mlqa-r": 4_199 + 20_534,
-}  # queries and candidates (arXiv 2004.05484)
+# Queries and candidates (arXiv 2004.05484).
+_TEXTS = {"xquad-r": 13_090 + 13_014, "mlqa-r": 4_199 + 20_534}
 
 
 @dataclass(frozen=True)
 class Size:
-    """Weights of an encoder: of its transformer layers (each works on every token), and in all."""
+    """Weights of an encoder.
+
+    Attributes:
+        layers: weights of the transformer layers, each of which works on every token.
+        total: all weights.
+    """
 
     layers: int
     total: int
@@ -61,8 +72,8 @@ class Plan:
         done: whether nothing of it is left to do.
         steps: optimizer steps left.
         hours: estimate of training and of encoding the corpora that can be counted.
-        uncounted: evaluation corpora that cannot, because they are not here.
-        disk: bytes that stay: the model and the vectors' share of it.
+        uncounted: evaluation corpora that cannot be counted, because they are missing.
+        disk: bytes of the trained model.
         peak_disk: bytes while training: checkpoints on top.
         command: runs it, alone.
     """
@@ -78,157 +89,191 @@ class Plan:
 
 
 def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) -> list[Plan]:
-    """What :func:`pipeline.run_study` would do, run by run; nothing is loaded but configs and local corpora, nothing written.
+    """Return what :func:`hybridlib.study.runner.run_study` would do, run by run.
+
+    Nothing is loaded but configs and local corpora, and nothing is written.
 
     Args:
         params: the study.
-        file, overrides: how the command line names it.
+        file: its parameter file, as the command line names it.
         device: a key of DEVICES.
+        overrides: names and values of ``-p``, as on the command line.
 
     Raises:
-        InputError: the device is unknown, the grid cannot be used, or an encoder's size is not to be had.
+        InputError: the device is unknown, the grid cannot be used, or an encoder's size is not
+            known.
     """
     if device not in DEVICES:
         raise InputError(f"no device is called {device!r}; there are {', '.join(DEVICES)}")
-    speed = DEVICES[device] * 1e12 * (1 if device == "cpu" else UTILISATION)
-    studies = [Study(part) for part in (params, *params.further())]
-    texts = [_texts_of(study.params) for study in studies]
-    return [
-        _plan_run(
-            run,
-            [Study(study.params.but(**_cell(run))) for study in studies],
-            texts,
-            speed,
-            _command(file, overrides, run),
-        )
-        for run in studies[0].runs()
-    ]
+    utilisation = 1 if device == "cpu" else UTILISATION
+    speed = DEVICES[device] * 1e12 * utilisation
+    parts = [params, *params.further()]
+    texts = [_count_texts(part) for part in parts]
+    plans = []
+    for run in Study(params).runs():
+        evaluations = [Study(part.but(**_cell(run.params))) for part in parts]
+        command = _command(file, overrides, run)
+        plans.append(_plan_run(run, evaluations, texts, speed, command))
+    return plans
 
 
 def _plan_run(
     run: Study, evaluations: list[Study], texts: list[int | None], speed: float, command: str
 ) -> Plan:
-    params, size = run.params, _size(run)
-    length = params.max_length or DEFAULT_LENGTH
-    steps = 0 if params.strategy == UNTRAINED or is_done(run, "training") else params.steps
-    training = 6 * size.layers * steps * params.batch_size * 2 * length
-    left = {
-        study.params.eval_corpus: count
-        for study, count in zip(evaluations, texts)
-        if not is_done(study, "bias")
-    }
-    hours = (
-        (training + 2 * size.layers * length * sum(count or 0 for count in left.values()))
-        / speed
-        / 3600
-    )
+    """Plan one run.
+
+    Args:
+        run: the run.
+        evaluations: the run in the study itself and in each of ``also_evaluate``.
+        texts: how many texts each of these encodes; None where that is not known.
+        speed: operations per second.
+        command: runs it, alone.
+    """
+    params = run.params
+    size = _size(params)
+    needs_training = params.strategy != UNTRAINED and not is_done(run, "training")
+    steps = params.steps if needs_training else 0
+
+    # The corpora whose evaluation is not finished.
+    left = {}
+    for study, count in zip(evaluations, texts, strict=True):
+        if not is_done(study, "bias"):
+            left[study.params.eval_corpus] = count
     uncounted = tuple(name for name, count in left.items() if count is None)
-    weights, trained = (
-        4 * size.total,
-        4 * (size.total if not params.freeze_embeddings else size.layers),
-    )
-    checkpoints = (
-        0 if params.checkpoint_every is None else params.keep_checkpoints * (weights + 2 * trained)
-    )
-    peak = (checkpoints + weights * params.keep_best) if steps else 0
-    return Plan(
-        run_name(params),
-        not left and not steps,
-        steps,
-        hours,
-        uncounted,
-        weights,
-        weights + peak,
-        command,
-    )
+
+    # A training step encodes a question and a passage of each pair.
+    length = params.max_length or DEFAULT_LENGTH
+    training = 6 * size.layers * steps * params.batch_size * 2 * length
+    encoding = 2 * size.layers * length * sum(count or 0 for count in left.values())
+    hours = (training + encoding) / speed / 3600
+
+    weights = 4 * size.total
+    peak = _checkpoint_bytes(params, size) if steps else 0
+    done = not left and not steps
+    name = run_name(params)
+    return Plan(name, done, steps, hours, uncounted, weights, weights + peak, command)
 
 
-def _cell(run: Study) -> dict[str, object]:
-    return {name: getattr(run.params, name) for name in ("encoder", "strategy", "seed")}
+def _checkpoint_bytes(params: Params, size: Size) -> int:
+    """Return the disk that training takes beside the model: checkpoints and the best weights."""
+    weights = 4 * size.total
+    trained = 4 * (size.layers if params.freeze_embeddings else size.total)
+    best = weights if params.keep_best else 0
+    if params.checkpoint_every is None:
+        return best
+    # AdamW keeps two numbers for each trained weight.
+    return params.keep_checkpoints * (weights + 2 * trained) + best
+
+
+def _cell(params: Params) -> dict[str, Any]:
+    """Return the parameters that say which run of the grid this is."""
+    names = ("encoder", "strategy", "seed", *params.grid)
+    return {name: getattr(params, name) for name in names}
 
 
 def _command(file: Path, overrides: list[list[str]], run: Study) -> str:
-    words = [
-        "hybridlib",
-        "run",
-        str(file),
-        *(word for name, value in overrides for word in ("-p", name, value)),
-        "--only",
-        run_name(run.params),
-    ]
-    return shlex.join(words)
+    """Return the shell command of one run."""
+    words = ["hybridlib", "run", str(file)]
+    for name, value in overrides:
+        words += ["-p", name, value]
+    return shlex.join([*words, "--only", run_name(run.params)])
 
 
-def _texts_of(params: Params) -> int | None:
-    """Queries and candidates of the evaluation: counted where the corpus is there, else as published, else None."""
-    if params.eval_corpus == "facts" or (
-        params.eval_corpus_path is not None and resolve(params.eval_corpus_path).exists()
-    ):
+def _count_texts(params: Params) -> int | None:
+    """Return the queries and candidates of the evaluation.
+
+    They are counted where the corpus is there, else as published, else None.
+    """
+    path = params.eval_corpus_path
+    if params.eval_corpus == "facts" or (path is not None and resolve(path).exists()):
         corpus = evaluation_corpus(params)
         return len(corpus.queries) + len(corpus.candidates)
     return _TEXTS.get(params.eval_corpus)
 
 
-def _size(run: Study) -> Size:
-    """From the built-in encoder's parameters, the folder's config.json, or what is published of a hub id."""
-    params, folder = run.params, resolve(run.params.encoder)
+def _size(params: Params) -> Size:
+    """Return the size of the run's encoder.
+
+    It comes from the built-in encoder's parameters, the folder's config.json, or what is published
+    of a hub id.
+    """
+    config = resolve(params.encoder) / "config.json"
     gated = "mt5" in params.encoder.lower()
     if params.encoder == BUILT_IN:
         shape = (params.layers, params.hidden_size, 4 * params.hidden_size, params.vocab_size)
-    elif (folder / "config.json").exists():
-        config = read_json(folder / "config.json")
-        gated = "gated" in config.get("feed_forward_proj", "")
-        names = (
-            ("num_hidden_layers", "num_layers", "n_layers"),
-            ("hidden_size", "d_model", "dim"),
-            ("intermediate_size", "d_ff", "hidden_dim"),
-            ("vocab_size",),
-        )
-        shape = tuple(
-            next((config[name] for name in alike if name in config), None) for alike in names
-        )
-        if None in shape:
-            raise InputError(
-                f"{folder / 'config.json'}: does not say how many layers, what widths and what vocabulary the encoder has; the estimate needs them"
-            )
+    elif config.exists():
+        shape = _shape_in(config)
+        gated = "gated" in read_json(config).get("feed_forward_proj", "")
     else:
-        name = Path(params.encoder.partition("@")[0]).name
-        if name not in _PUBLISHED:
-            raise InputError(
-                f"{params.encoder}: no folder here, and its size is not known ({', '.join(_PUBLISHED)} are); fetch it first, or plan without it: -p encoders '[...]'"
-            )
-        shape = _PUBLISHED[name]
+        shape = _published_shape(params.encoder)
     layers, width, inner, vocabulary = shape
-    per_layer = (
-        4 * width * width + (3 if gated else 2) * width * inner
-    )  # mT5's feed-forward is gated: three matrices
+    # A layer has four square matrices of attention, and two of feed-forward (mT5, gated: three).
+    matrices = 3 if gated else 2
+    per_layer = 4 * width * width + matrices * width * inner
     return Size(layers * per_layer, layers * per_layer + vocabulary * width)
 
 
+def _shape_in(config: Path) -> tuple[int, int, int, int]:
+    """Read layers, width, feed-forward width and vocabulary of an encoder."""
+    values = read_json(config)
+    shape = []
+    for names in _CONFIG_NAMES:
+        shape += [values[name] for name in names if values.get(name) is not None][:1]
+    if len(shape) < len(_CONFIG_NAMES):
+        raise InputError(
+            f"{config}: does not say how many layers, what widths and what vocabulary the encoder "
+            "has; the estimate needs them"
+        )
+    layers, width, inner, vocabulary = shape
+    return layers, width, inner, vocabulary
+
+
+def _published_shape(encoder: str) -> tuple[int, int, int, int]:
+    """Return layers, width, feed-forward width and vocabulary of an encoder of the hub."""
+    name = Path(encoder.partition("@")[0]).name
+    if name not in _PUBLISHED:
+        raise InputError(
+            f"{encoder}: no folder here, and its size is not known ({', '.join(_PUBLISHED)} are); "
+            "fetch it first, or plan without it: -p encoders '[...]'"
+        )
+    return _PUBLISHED[name]
+
+
 def describe(plans: list[Plan], device: str) -> str:
-    """The plan as text: totals, then one line per run, its command last."""
-    left = [each for each in plans if not each.done]
-    uncounted = ", ".join(sorted({name for each in left for name in each.uncounted}))
+    """Return the plan as text: totals, then one line per run, its command last."""
+    left = [part for part in plans if not part.done]
+    steps = sum(part.steps for part in left)
+    uncounted = sorted({name for part in left for name in part.uncounted})
+    hours = _hours(sum(part.hours for part in left))
+    limits = "with every text at max_length"
+    if uncounted:
+        limits += f"; without encoding {', '.join(uncounted)}, which is not here to be counted"
+    disk = _bytes(sum(part.disk for part in plans))
+    peak = _bytes(max((part.peak_disk for part in left), default=0))
     lines = [
-        f"{len(plans)} runs, {len(plans) - len(left)} of them done; {sum(each.steps for each in left):,} optimizer steps to go",
-        f"about {_hours(sum(each.hours for each in left))} on one {device}, with every text at max_length"
-        + (f"; without encoding {uncounted}, which is not here to be counted" if uncounted else ""),
-        f"about {_bytes(sum(each.disk for each in plans))} of disk for the models, and up to {_bytes(max((each.peak_disk for each in left), default=0))} for a run while it trains",
+        f"{len(plans)} runs, {len(plans) - len(left)} of them done; {steps:,} optimizer steps to "
+        "go",
+        f"about {hours} on one {device}, {limits}",
+        f"about {disk} of disk for the models, and up to {peak} for a run while it trains",
         "",
-        "One command for each run, for any scheduler; `hybridlib compare` then compares what has landed.",
+        "One command for each run, for any scheduler; `hybridlib compare` then compares what has "
+        "landed.",
     ]
-    return "\n".join(
-        [*lines, *(f"{each.command}  # {'done' if each.done else _cost(each)}" for each in plans)]
-    )
+    return "\n".join([*lines, *(f"{part.command}  # {_cost(part)}" for part in plans)])
 
 
-def _cost(each: Plan) -> str:
-    return f"{each.steps:,} steps, {_hours(each.hours)}, {_bytes(each.disk)}"
+def _cost(part: Plan) -> str:
+    """Return what is left to do of a run."""
+    if part.done:
+        return "done"
+    return f"{part.steps:,} steps, {_hours(part.hours)}, {_bytes(part.disk)}"
 
 
 def _hours(hours: float) -> str:
+    """Return a duration."""
     return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
 
 
 def _bytes(count: float) -> str:
+    """Return a size."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

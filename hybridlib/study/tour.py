@@ -1,4 +1,4 @@
-"""Searching a study's evaluation corpus with its trained encoders, from a notebook: with widgets, or without."""
+"""Search a study's evaluation corpus with its trained encoders, in a notebook."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class Tour:
 
     @classmethod
     def open(cls, params: Params) -> Tour:
-        """The encoders of ``params.strategies`` (of ``params.encoder`` and ``params.seed``); those that the study has not
-        trained yet are trained now, by its own notebooks.
+        """Load the encoders of ``params.strategies``, of ``params.encoder`` and ``params.seed``.
+
+        Those that the study has not trained yet are trained first, by its own notebooks.
 
         Raises:
             InputError: a notebook that trains one of them failed.
@@ -52,66 +53,77 @@ class Tour:
         missing = [run for run in runs if not is_done(run, "training")]
         if missing:
             logger.warning(
-                "not trained yet, made now and once: %s; with the quickstart's settings two to three minutes each on two CPU cores",
+                "not trained yet, made now and once: %s; with the quickstart's settings two to "
+                "three minutes each on two CPU cores",
                 ", ".join(run.params.strategy for run in missing),
             )
         for run in tqdm(missing, desc="training", unit="encoder", disable=not missing):
             runner.run_missing(run, "evaluation")
+
+        # Encode the candidates once for each encoder; a search then encodes its question alone.
         corpus = runs[0].evaluation_corpus()
-        encoders = {run.params.strategy: load_encoder(run.params, str(run.model)) for run in runs}
         texts = corpus.candidates["text"]
-        return cls(
-            corpus,
-            encoders,
-            {
-                name: encoder.encode(texts, "passage", params.encode_tokens, progress=True)
-                for name, encoder in encoders.items()
-            },
-        )
+        encoders = {}
+        candidates = {}
+        for run in runs:
+            name = run.params.strategy
+            encoders[name] = load_encoder(run.params, str(run.model))
+            candidates[name] = encoders[name].encode(
+                texts, "passage", params.encode_tokens, progress=True
+            )
+        return cls(corpus, encoders, candidates)
 
     def search(self, question: str, strategy: str, k: int = 10) -> pd.DataFrame:
-        """The best ``k`` candidates of all languages: columns rank, lang, text, score (cosine) and right.
+        """Return the best ``k`` candidates of all languages.
 
-        ``right`` is a check mark on the answers, if the question is one of the corpus's.
+        Returns:
+            Columns rank, lang, text, score (cosine) and right: a check mark on the answers, if the
+            question is one of the corpus's.
         """
-        scores = self.candidates[strategy] @ self.encoders[strategy].encode([question], "query")[0]
+        vector = self.encoders[strategy].encode([question], "query")[0]
+        scores = self.candidates[strategy] @ vector
         best = np.argsort(-scores, kind="stable")[:k]
         return tables.result_list(self.corpus, best, scores[best], self.answers(question))
 
     def answers(self, question: str) -> set[int]:
-        """Row numbers of the candidates that answer a question of the corpus; none for any other text."""
-        same = self.corpus.queries.index[self.corpus.queries["text"] == question]
+        """Return the row numbers of the candidates that answer a question of the corpus.
+
+        Any other text has none.
+        """
+        queries = self.corpus.queries
+        same = queries.index[queries["text"] == question]
         return tables.relevant_of(self.corpus, int(same[0])) if len(same) else set()
 
     def compare(self, question: str, k: int = 10) -> pd.DataFrame:
-        """:meth:`search` with every encoder, and a column strategy: what plots.top_lists draws."""
-        return pd.concat(
-            [self.search(question, name, k).assign(strategy=name) for name in self.encoders],
-            ignore_index=True,
-        )
+        """Return :meth:`search` with every encoder, and a column strategy.
+
+        :func:`hybridlib.figures.bias.top_lists` draws it.
+        """
+        lists = [self.search(question, name, k).assign(strategy=name) for name in self.encoders]
+        return pd.concat(lists, ignore_index=True)
 
     def questions(self, lang: str, count: int = 25) -> list[str]:
-        """Some of the corpus's questions in a language, spread over it."""
-        texts = self.corpus.queries.loc[
-            self.corpus.queries["lang"] == lang, "text"
-        ].drop_duplicates()
+        """Return some of the corpus's questions in a language, spread over it."""
+        queries = self.corpus.queries
+        texts = queries.loc[queries["lang"] == lang, "text"].drop_duplicates()
         return texts.iloc[:: max(1, len(texts) // count)].head(count).tolist()
 
-    def summary(self, found: pd.DataFrame, question: str) -> str:
-        """One line on a list of results: how many languages, and how many of the answers."""
-        languages = ", ".join(
-            f"{lang} {count}" for lang, count in found["lang"].value_counts().items()
-        )
+    def summary(self, results: pd.DataFrame, question: str) -> str:
+        """Return one line on a list of results: how many languages, how many of the answers."""
+        counts = results["lang"].value_counts().items()
+        languages = ", ".join(f"{lang} {count}" for lang, count in counts)
         known = len(self.answers(question))
-        right = int((found["right"] == tables.RIGHT).sum())
-        return f"languages of the top {len(found)}: {languages}; " + (
-            f"{right} of the {known} right answers"
-            if known
-            else "a question of your own: which answers are right is not known"
-        )
+        right = int((results["right"] == tables.RIGHT).sum())
+        answers = f"{right} of the {known} right answers"
+        if not known:
+            answers = "a question of your own: which answers are right is not known"
+        return f"languages of the top {len(results)}: {languages}; {answers}"
 
     def panel(self, k: int = 10) -> Any:
-        """Widgets to search with: pick a question in a language or type one, choose the strategy, see the top ``k``.
+        """Return widgets to search with: pick a question in a language or type one.
+
+        Args:
+            k: results to show.
 
         Returns:
             An ``ipywidgets.VBox``; its last child is the HTML of the results.
@@ -121,9 +133,9 @@ class Tour:
         """
         widgets = _ipywidgets()
         wide = widgets.Layout(width="95%")
-        queried = sorted(self.corpus.queries["lang"].unique())
+        languages = sorted(self.corpus.queries["lang"].unique())
         first = self.corpus.queries["lang"][tables.example_query(self.corpus)]
-        language = widgets.Dropdown(options=queried, value=first, description="language")
+        language = widgets.Dropdown(options=languages, value=first, description="language")
         pick = widgets.Dropdown(options=self.questions(first), description="pick", layout=wide)
         question = widgets.Text(
             value=pick.value,
@@ -132,39 +144,44 @@ class Tour:
             continuous_update=False,
             layout=wide,
         )
-        strategy = widgets.ToggleButtons(
-            options=list(self.encoders), value=list(self.encoders)[-1], description="strategy"
-        )
+        names = list(self.encoders)
+        strategy = widgets.ToggleButtons(options=names, value=names[-1], description="strategy")
         results = widgets.HTML()
 
-        def show(_: object = None) -> None:
+        def show_results(_: object = None) -> None:
             results.value = self._html(question.value.strip(), strategy.value, k)
 
-        def offer(change: dict[str, Any]) -> None:
-            pick.options = self.questions(change["new"])  # which picks the first
+        def list_questions(change: dict[str, Any]) -> None:
+            # New options pick the first of them, which asks it.
+            pick.options = self.questions(change["new"])
 
-        def take(change: dict[str, Any]) -> None:
+        def ask_picked(change: dict[str, Any]) -> None:
             question.value = change["new"] or question.value
 
-        language.observe(offer, "value")
-        pick.observe(take, "value")
+        language.observe(list_questions, "value")
+        pick.observe(ask_picked, "value")
         for widget in (question, strategy):
-            widget.observe(show, "value")
-        show()
+            widget.observe(show_results, "value")
+        show_results()
         return widgets.VBox([language, pick, question, strategy, results])
 
     def _html(self, question: str, strategy: str, k: int) -> str:
+        """Return the results of a question as HTML."""
         if not question:
             return "<p>Pick a question, or type one.</p>"
-        found = self.search(question, strategy, k)
-        return f'<p dir="auto"><b>{escape(question)}</b></p><p>{escape(self.summary(found, question))}</p>{tables.texts(found).to_html()}'
+        results = self.search(question, strategy, k)
+        summary = escape(self.summary(results, question))
+        table = tables.texts(results).to_html()
+        return f'<p dir="auto"><b>{escape(question)}</b></p><p>{summary}</p>{table}'
 
 
 def _ipywidgets() -> Any:
+    """Return ipywidgets, which the package does not depend on."""
     try:
-        import ipywidgets
+        import ipywidgets  # an optional dependency
     except ImportError:
         raise InputError(
-            "the panel needs ipywidgets: install it with `pip install ipywidgets`, or use Tour.search"
+            "the panel needs ipywidgets: install it with `pip install ipywidgets`, or use "
+            "Tour.search"
         ) from None
     return ipywidgets

@@ -1,0 +1,118 @@
+"""What the paper claims and prints (arXiv 2408.10536), beside what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hybridlib.config.names import UNTRAINED
+from hybridlib.evaluation.metrics import SETTINGS
+from hybridlib.study.comparison import against
+from hybridlib.study.per_query import RANK_DISTANCE
+from hybridlib.study.report import written_interval, written_mean
+
+# The strategies that the paper compares hybrid batches with.
+_COMPARED = (UNTRAINED, "x-x-mono", "x-y")
+
+
+def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
+    """Return the paper's claims of hybrid batches (tables 2 to 4), and whether they hold.
+
+    A claim holds where the whole 95 % interval of the difference lies on its side of zero, does
+    not hold where it lies on the other side, and cannot be told where it contains zero.
+
+    Args:
+        table: from :func:`hybridlib.study.comparison.differences`.
+        strategy: whose claims.
+
+    Returns:
+        Columns encoder, claim, difference (text), verdict.
+    """
+    differences = against(table, strategy).itertuples()
+    rows = [_judged(row, strategy) for row in differences if row.other in _COMPARED]
+    return pd.DataFrame(rows, columns=["encoder", "claim", "difference", "verdict"])
+
+
+def _judged(row: Any, strategy: str) -> dict[str, str]:
+    """Return a claim and its verdict, from the difference of a strategy and another."""
+    return {
+        "encoder": row.encoder,
+        "claim": _claim(strategy, row),
+        "difference": _written_difference(row),
+        "verdict": _verdict(row),
+    }
+
+
+def _claim(strategy: str, row: Any) -> str:
+    """Return what the paper claims of a strategy against another."""
+    if row.measure == RANK_DISTANCE:
+        return f"{strategy} has a lower rank distance than {row.other}"
+    return f"{strategy} is better than {row.other} in {row.measure} retrieval"
+
+
+def _written_difference(row: Any) -> str:
+    """Return a difference with its interval, signs shown."""
+    digits = "+.1f" if row.measure == RANK_DISTANCE else "+.3f"
+    return f"{row.difference:{digits}} [{row.low:{digits}}, {row.high:{digits}}]"
+
+
+def _verdict(row: Any) -> str:
+    """Return what the interval of a difference says of the claim."""
+    is_above = row.low > 0
+    is_below = row.high < 0
+    # A lower rank distance is the better one.
+    better = is_below if row.measure == RANK_DISTANCE else is_above
+    if better:
+        return "holds"
+    return "does not hold" if is_above or is_below else "cannot be told"
+
+
+def beside_paper(table: pd.DataFrame, corpus: str) -> pd.DataFrame:
+    """Return the measured figures beside the published ones for the same corpus.
+
+    None of the two was measured on the same encoders.
+
+    Args:
+        table: from :func:`hybridlib.study.comparison.intervals`.
+        corpus: ``xquad-r`` or ``mlqa-r``; of others the paper has no such figures.
+
+    Returns:
+        One row per measure and strategy: measure, strategy, a column per measured encoder (mean
+        [low, high]) and one per encoder of the paper. Empty where the paper has nothing.
+    """
+    published = paper_results()
+    of_corpus = published["corpus"] == corpus
+    published = published[of_corpus & published["measure"].isin(table["measure"])]
+    if published.empty:
+        return pd.DataFrame()
+
+    # One column of texts for each source.
+    measured = table.assign(
+        text=[written_interval(row) for row in table.itertuples()],
+        source=[f"{Path(name).name}, here" for name in table["encoder"]],
+    )
+    published = published.assign(
+        text=[written_mean(row.measure, row.value) for row in published.itertuples()],
+        source=published["encoder"] + ", paper",
+    )
+    both = pd.concat([measured, published])
+    wide = both.pivot(index=["measure", "strategy"], columns="source", values="text")
+    wide = wide[list(dict.fromkeys(both["source"]))]
+
+    # Rows by measure, strategies in the order in which they first stand.
+    order = [*SETTINGS, RANK_DISTANCE]
+    keys = both[["measure", "strategy"]].drop_duplicates()
+    keys = keys.sort_values("measure", key=lambda names: names.map(order.index), kind="stable")
+    rows = list(keys.itertuples(index=False, name=None))
+    return wide.loc[rows].fillna("").reset_index().rename_axis(columns=None)
+
+
+def paper_results() -> pd.DataFrame:
+    """Return the figures that the paper prints.
+
+    Returns:
+        Columns encoder, strategy, corpus, measure, value, source.
+    """
+    return pd.read_csv(Path(__file__).with_name("paper_results.csv"))

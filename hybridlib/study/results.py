@@ -1,0 +1,67 @@
+"""Tables of what the runs of a study measured, from their metrics.json and training logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from hybridlib.evaluation.metrics import headline
+from hybridlib.study.folder import Study, label
+
+PLAIN = "none"  # the correction that changes nothing
+
+
+def headlines(runs: Sequence[Study]) -> pd.DataFrame:
+    """Return the main figures of each run, as it is and under each training-free correction.
+
+    Returns:
+        One row per run and correction (``none`` first): encoder, strategy, seed, correction, and
+        the figures of :func:`hybridlib.evaluation.metrics.headline`.
+    """
+    rows = []
+    for run in runs:
+        metrics = run.metrics()
+        by_correction = {PLAIN: metrics, **metrics.get("corrections", {})}
+        for correction, part in by_correction.items():
+            rows.append({**_run_key(run), "correction": correction, **headline(part)})
+    return pd.DataFrame(rows)
+
+
+def rank_distances(runs: Sequence[Study]) -> pd.DataFrame:
+    """Return one row per run and query language: encoder, strategy, seed, lang, rank_distance."""
+    rows = []
+    for run in runs:
+        by_language = run.metrics()["bias"].get("rank_distance_per_language", {})
+        for lang, value in by_language.items():
+            rows.append({**_run_key(run), "lang": lang, "rank_distance": value})
+    return pd.DataFrame(rows)
+
+
+def training_logs(runs: Sequence[Study]) -> pd.DataFrame:
+    """Return the training logs of all runs, one row per step, with encoder, strategy and seed."""
+    logs = []
+    for run in runs:
+        log = pd.read_json(run.folder_of("training") / "training.jsonl", lines=True)
+        logs.append(log.assign(**_run_key(run)))
+    return pd.concat(logs, ignore_index=True)
+
+
+def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the means of :func:`headlines` over seeds, in the order of the grid.
+
+    Returns:
+        One row per encoder, strategy and correction; a column seeds says how many.
+    """
+    groups = results.groupby(["encoder", "strategy", "correction"], sort=False)
+    means = groups.mean(numeric_only=True).drop(columns="seed")
+    return means.assign(seeds=groups.size()).reset_index()
+
+
+def _run_key(run: Study) -> dict[str, str | int]:
+    """Return the columns that name a run."""
+    return {
+        "encoder": run.params.encoder,
+        "strategy": label(run.params),
+        "seed": run.params.seed,
+    }
