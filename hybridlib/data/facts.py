@@ -67,12 +67,13 @@ def _all_facts() -> tuple[Fact, ...]:
 
 def _facts_of(relation: str) -> list[Fact]:
     """Return the facts of a relation whose two ends have names that do not give it away."""
-    subject_kind, object_kind, links = RELATIONS[relation]
-    contained = bool({subject_kind, object_kind} & {"city", "timezone"})
+    kinds = RELATIONS[relation]
+    # Cities and time zones are named after places, so a part of a name may give the answer away.
+    contained = bool({kinds.subject_kind, kinds.object_kind} & {"city", "timezone"})
     facts = []
-    for subject_code, object_code in sorted(links()):
-        subject_key = f"{subject_kind}:{subject_code}"
-        object_key = f"{object_kind}:{object_code}"
+    for subject_code, object_code in sorted(kinds.links()):
+        subject_key = f"{kinds.subject_kind}:{subject_code}"
+        object_key = f"{kinds.object_kind}:{object_code}"
         subject = names_of(subject_key)
         object_ = names_of(object_key)
         if subject and object_ and not gives_away(subject, object_, contained):

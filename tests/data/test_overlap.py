@@ -1,0 +1,130 @@
+"""Training pairs and the evaluation corpus are kept apart."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from set_files import long_pairs, write_table
+
+from hybridlib.config.params import Params
+from hybridlib.data.corpus import corpus_from_pairs
+from hybridlib.data.facts import all_facts, split_facts
+from hybridlib.data.lareqa import pairs_from_lareqa
+from hybridlib.data.overlap import overlaps
+from hybridlib.data.phrasings import phrase
+from hybridlib.data.prepare import StudyData, prepare
+from hybridlib.errors import InputError
+
+
+def prepare_tables(folder: Path, train: pd.DataFrame, evaluation: pd.DataFrame) -> StudyData:
+    """Prepare a study of two tables of pairs."""
+    params = Params(
+        train_corpus="pairs",
+        train_corpus_path=write_table(train, folder / "train.jsonl"),
+        eval_corpus="pairs",
+        eval_corpus_path=write_table(evaluation, folder / "test.jsonl"),
+        languages=["de", "en"],
+    )
+    return prepare(params)
+
+
+@pytest.mark.parametrize("column", ["question", "passage"])
+def test_equal_texts_are_refused_with_an_example(column, tmp_path):
+    other = long_pairs(20, start=1000)
+    other["pair_id"] = "x" + other["pair_id"]
+    shared = f"a long enough {column} 7 in en"
+    other.loc[other["lang"] == "en", column] = shared
+    with pytest.raises(InputError, match="not different sets") as error:
+        prepare_tables(tmp_path, long_pairs(), other)
+    for part in (f"1 by their {column}", "'p007' (en)", shared, "train on another set"):
+        assert part in str(error.value)
+
+
+def test_white_space_around_does_not_matter(tmp_path):
+    evaluation = long_pairs(5, start=1000)
+    evaluation.loc[0, "question"] = " a long enough question 7 in de\n"
+    with pytest.raises(InputError, match="'p007' \\(de\\)"):
+        prepare_tables(tmp_path, long_pairs(), evaluation)
+
+
+def test_an_equal_text_in_another_language_does_not_count(tmp_path):
+    evaluation = long_pairs(5, start=1000)
+    # The row is German.
+    evaluation.loc[0, "question"] = "a long enough question 7 in en"
+    assert len(prepare_tables(tmp_path, long_pairs(), evaluation).evaluation.queries) == 10
+
+
+def test_short_texts_and_short_ids_may_be_equal_by_chance(tmp_path):
+    train = long_pairs().assign(passage="Yes.")
+    evaluation = long_pairs(5, start=1000).assign(passage="Yes.")
+    data = prepare_tables(tmp_path, train, evaluation)
+    assert len(data.train) + len(data.validation.queries) == 80
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"), [("56beb4343aeaaa14008c925b", True), ("123456789", False), ("q7", False)]
+)
+def test_an_equal_question_id_counts_in_any_language(name, refused, tmp_path):
+    train = long_pairs(languages=["de", "en"])
+    evaluation = long_pairs(20, ["zh"], start=1000)
+    train.loc[train["pair_id"] == train["pair_id"][8], "pair_id"] = name
+    evaluation.loc[3, "pair_id"] = name
+    if refused:
+        with pytest.raises(InputError, match=f"by their question id.*{name}"):
+            prepare_tables(tmp_path, train, evaluation)
+    else:
+        prepare_tables(tmp_path, train, evaluation)
+
+
+def test_a_few_equal_texts_are_dropped_and_counted(tmp_path, caplog):
+    evaluation = long_pairs(5, start=1000)
+    evaluation.loc[0, "passage"] = "a long enough passage 7 in de"
+    with caplog.at_level(logging.WARNING):
+        data = prepare_tables(tmp_path, long_pairs(400), evaluation)
+    assert "training pairs left out: test holds" in caplog.text
+    assert ("p007", "de") not in set(zip(data.train["pair_id"], data.train["lang"]))
+
+
+def test_the_same_set_is_refused(tmp_path):
+    file = write_table(long_pairs(), tmp_path / "mine.jsonl")
+    params = Params(
+        train_corpus="pairs",
+        train_corpus_path=file,
+        eval_corpus="pairs",
+        eval_corpus_path=file,
+        languages=["de", "en"],
+    )
+    with pytest.raises(InputError, match=r"are both 'pairs' .*mine.jsonl"):
+        prepare(params)
+
+
+def test_the_same_lareqa_set_is_refused_wherever_it_lies(shared_data, tmp_path):
+    copy = tmp_path / "copy"
+    copy.symlink_to(shared_data("xquad-r"))
+    evaluation = {
+        "eval_corpus": "xquad-r",
+        "eval_corpus_path": shared_data("xquad-r"),
+        "eval_languages": ["th"],
+    }
+    with pytest.raises(InputError, match="are both 'xquad-r'"):
+        prepare(Params(train_corpus="xquad-r", train_corpus_path=copy, **evaluation))
+    # Read as SQuAD it has other passages, but the same questions.
+    params = Params(
+        train_corpus="squad", train_corpus_path=copy, languages=["de", "en"], **evaluation
+    )
+    with pytest.raises(InputError, match=r"not different sets.*by their question id"):
+        prepare(params)
+
+
+def test_the_real_sets_are_apart(xquad, mlqa):
+    assert not overlaps(pairs_from_lareqa(xquad), mlqa).any(axis=None)
+
+
+def test_the_facts_are_apart_from_their_test_facts():
+    splits = split_facts(all_facts(), 0, 0.05, 0.1)
+    train = phrase(splits["train"], ["en", "zh"], seed=0, variants=3)
+    evaluation = corpus_from_pairs("facts", phrase(splits["test"], ["en", "zh"], seed=0))
+    assert not overlaps(train, evaluation).any(axis=None)

@@ -1,0 +1,124 @@
+"""Training pairs and parallel passages from files: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from set_files import write_table
+from toys import pair_table
+
+from hybridlib.data.pairs import PAIR_COLUMNS, load_pairs, load_parallel
+from hybridlib.errors import InputError
+
+ENDINGS = pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+
+
+@ENDINGS
+def test_pairs_come_back_as_written(ending, tmp_path):
+    pairs = pair_table(3)
+    # Texts are data, and ids that look like numbers keep their zeros.
+    pairs.loc[0, ["question", "passage"]] = ["NA", '\ufeff ค่า, "é"\nnull']
+    pairs["pair_id"] = pairs["pair_id"].str.replace("p", "0")
+    file = write_table(pairs, tmp_path / f"table{ending}")
+    pd.testing.assert_frame_equal(load_pairs(file), pairs)
+
+
+@ENDINGS
+def test_optional_columns_and_number_ids(ending, tmp_path):
+    table = pair_table(3)[["lang", "question", "passage"]]
+    table = table.assign(pair_id=[number for number in range(3) for _ in range(4)], extra=1)
+    pairs = load_pairs(write_table(table, tmp_path / f"mine{ending}"))
+    assert list(pairs) == PAIR_COLUMNS
+    assert set(pairs["dataset"]) == {"mine"}
+    assert pairs["passage_id"].tolist() == pairs["pair_id"].tolist()
+    assert set(pairs["pair_id"]) == {"0", "1", "2"}
+
+
+@ENDINGS
+def test_negatives_of_a_table(ending, tmp_path):
+    pairs = pair_table(3).assign(negative=["wrong", *[None] * 11])
+    loaded = load_pairs(write_table(pairs, tmp_path / f"mine{ending}"))
+    assert list(loaded) == [*PAIR_COLUMNS, "negative"]
+    assert loaded["negative"].tolist() == ["wrong", *[""] * 11]
+
+
+def bad_tables() -> list[tuple[pd.DataFrame, str]]:
+    """Tables with one mistake each, and what the error says of it."""
+    good = pair_table(3)
+    others = good.index != 6
+    tables = [
+        (good.drop(columns=["question", "lang"]), "no column lang, question; training pairs have"),
+        (good.drop(columns=["pair_id", "passage_id"]), "no column pair_id"),
+        (pd.concat([good, good[5:6]]), "pair_id 'p001' stands twice in language 'de'"),
+        (
+            good.assign(question=good["question"].where(others, " ")),
+            "question of pair_id 'p001' (en) is empty",
+        ),
+    ]
+    messages = {
+        "passage": "passage of pair_id 'p001' (en) is empty",
+        "pair_id": "pair_id of pair_id",
+        "lang": "lang of pair_id 'p001'",
+        "passage_id": "passage_id of pair_id 'p001' (en) is empty",
+    }
+    for column, message in messages.items():
+        tables.append((good.assign(**{column: good[column].where(others, None)}), message))
+    return tables
+
+
+@ENDINGS
+def test_bad_pairs_are_named(ending, tmp_path):
+    for number, (table, message) in enumerate(bad_tables()):
+        file = write_table(table, tmp_path / f"bad{number}{ending}")
+        with pytest.raises(InputError) as error:
+            load_pairs(file)
+        assert str(error.value).startswith(f"{file}: ")
+        assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [(".jsonl", b'{"pair_id": 1}\n{"pair'), (".csv", b'a,b\n"1,2'), (".parquet", b"PAR0")],
+)
+def test_files_of_pairs_that_cannot_be_read(ending, content, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_pairs(tmp_path / f"nowhere{ending}")
+    broken = tmp_path / f"broken{ending}"
+    broken.write_bytes(content)
+    with pytest.raises(InputError, match=f"cannot be read as {ending[1:]}"):
+        load_pairs(broken)
+    (tmp_path / f"folder{ending}").mkdir()
+    with pytest.raises(InputError):
+        load_pairs(tmp_path / f"folder{ending}")
+
+
+def test_other_kinds_of_files_are_refused(tmp_path):
+    (tmp_path / "pairs.xlsx").touch()
+    with pytest.raises(InputError, match=r"a table ends in .jsonl, .csv, .parquet"):
+        load_pairs(tmp_path / "pairs.xlsx")
+
+
+def test_parallel_passages_can_be_cut_to_the_first_ones(tmp_path):
+    for lang in ("de", "en"):
+        lines = [f"{lang} {number}\n" for number in range(5)]
+        (tmp_path / f"{lang}.txt").write_text("".join(lines), encoding="utf-8")
+    cut = load_parallel(tmp_path, ["de", "en"], 2)
+    assert cut["text"].tolist() == ["de 0", "de 1", "en 0", "en 1"]
+    assert len(load_parallel(tmp_path, ["de", "en"])) == 10
+
+
+def test_parallel_passages_of_a_table_of_pairs(tmp_path):
+    file = write_table(pair_table(3), tmp_path / "pairs.jsonl")
+    table = load_parallel(file, ["zh", "de"], 2)
+    assert list(table) == ["lang", "group", "text"]
+    assert sorted(table["group"] + table["lang"]) == ["p000de", "p000zh", "p001de", "p001zh"]
+    assert table["text"][0] == "passage 0 in de"
+
+
+def test_parallel_files_that_are_not_aligned(tmp_path):
+    (tmp_path / "de.txt").write_text("eins\nzwei\n", encoding="utf-8")
+    (tmp_path / "en.txt").write_text("one\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"not aligned.*{'de': 2, 'en': 1}"):
+        load_parallel(tmp_path, ["de", "en"])
+    with pytest.raises(InputError, match=r"fr.txt: cannot be read as UTF-8 text"):
+        load_parallel(tmp_path, ["fr"])
