@@ -182,7 +182,7 @@ def test_the_names_of_a_step_are_those_of_its_fields():
     assert names_of_step("bias") == []
 
 
-# ----------------------------------------------------------------------------------------- corpora
+# ------------------------------------------------------------------------------------------ corpora
 
 
 @pytest.mark.parametrize("key", ["train_corpus", "eval_corpus"])
@@ -212,7 +212,7 @@ def test_several_training_sets_have_as_many_paths():
     assert "train_corpus_path: 'pairs' needs the path of its file or folder" in message
 
 
-# ----------------------------------------------------------------------------- further evaluations
+# ------------------------------------------------------------------------------ further evaluations
 
 
 def test_further_evaluations_are_studies_that_train_nothing():
