@@ -18,10 +18,8 @@ import pandas as pd
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, read_json, resolve, write_json, write_text
 from hybridlib.study.fingerprint import finished_runs
-from hybridlib.study.folder import NOTEBOOKS, Study
+from hybridlib.study.folder import GRID_FILE, NOTEBOOKS, Study
 from hybridlib.study.runner import run_step
-
-GRID_FILE = "study.yaml"
 
 _COPIED = ("params.yaml", "run.json")
 _COLUMNS = ["question_id", "query_lang", "target", "setting", "relevant", "ap", "rank_distance"]

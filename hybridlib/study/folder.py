@@ -24,6 +24,7 @@ NOTEBOOKS = {
     "comparison": "05_comparison",
 }
 RUN_STEPS = ("training", "evaluation", "bias")
+GRID_FILE = "study.yaml"  # the parameters of an exported study, in its folder
 
 # What the encoder is before it is trained: all that an untrained run reads of the training.
 _BUILT_IN_ONLY = {"hidden_size", "layers", "attention_heads"}
@@ -55,14 +56,25 @@ class Study:
     def open(cls, params: Params) -> Study:
         """Load the plugins of a study and check the names of its strategies.
 
-        A study that is only compared need not be opened: its strategies ran elsewhere.
-
         Raises:
             InputError: a plugin fails, or no strategy has one of the names.
         """
         plugins.load(params.plugins)
         check_strategies([params.strategy, *params.strategies])
         return cls(params)
+
+    @classmethod
+    def open_to_compare(cls, params: Params) -> Study:
+        """Open a study of which finished runs alone are used.
+
+        An exported study is taken as it is: its strategies ran elsewhere, and may be plugins or
+        names of an earlier version.
+
+        Raises:
+            InputError: as :meth:`open`, of a study that is not exported.
+        """
+        study = cls(params)
+        return study if (study.folder / GRID_FILE).exists() else cls.open(params)
 
     # --------------------------------------------------------------------------------------- paths
 

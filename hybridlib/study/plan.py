@@ -100,8 +100,8 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
         overrides: names and values of ``-p``, as on the command line.
 
     Raises:
-        InputError: the device is unknown, the grid cannot be used, or an encoder's size is not
-            known.
+        InputError: the device is unknown, a strategy is, the grid cannot be used, or an encoder's
+            size is not known.
     """
     if device not in DEVICES:
         raise InputError(f"no device is called {device!r}; there are {', '.join(DEVICES)}")
@@ -110,7 +110,7 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
     parts = [params, *params.further()]
     texts = [_count_texts(part) for part in parts]
     plans = []
-    for run in Study(params).runs():
+    for run in Study.open(params).runs():
         evaluations = [Study(part.but(**_cell(run.params))) for part in parts]
         command = _command(file, overrides, run)
         plans.append(_plan_run(run, evaluations, texts, speed, command))

@@ -211,7 +211,7 @@ def begin(params: Params, step: str) -> Study:
         InputError: a strategy or plugin is not known, the output folder cannot be written to, or a
             step before this one failed.
     """
-    study = Study.open(params)
+    study = Study.open_to_compare(params) if step == "comparison" else Study.open(params)
     check_writable(study.folder_of(step))
     run_missing(study, step)
     study.marker(step).unlink(missing_ok=True)

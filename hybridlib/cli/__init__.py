@@ -1,0 +1,39 @@
+"""The command ``hybridlib``: run a study, evaluate an encoder, list parameters and strategies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from hybridlib.cli.parser import make_parser
+from hybridlib.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 all well, 1 a run failed, 2 bad input.
+    """
+    options = make_parser().parse_args(arguments)
+    _set_up_logging()
+    try:
+        return int(options.command(options))
+    except InputError as error:
+        print(f"hybridlib: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has closed it: write the rest nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _set_up_logging() -> None:
+    """Show warnings on the screen; a study's log file takes more."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.WARNING)
+    for name in ("papermill", "transformers"):
+        logging.getLogger(name).propagate = False
+        logging.getLogger(name).addHandler(logging.NullHandler())

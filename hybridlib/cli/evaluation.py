@@ -1,0 +1,101 @@
+"""The command ``hybridlib evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hybridlib.config.params import Params
+from hybridlib.data.prepare import evaluation_corpus
+from hybridlib.distributed import connect
+from hybridlib.evaluation.evaluate import Evaluation, evaluate, evaluation_options
+from hybridlib.files import check_writable
+from hybridlib.retrieval.trec import write_trec
+from hybridlib.study.encoders import load_encoder
+
+# Options that are parameters of the same name.
+_PARAMETERS = (
+    "lir_directions",
+    "top_k",
+    "pooling",
+    "query_prefix",
+    "passage_prefix",
+    "max_length",
+    "candidate_text",
+)
+
+
+def evaluate_encoder(options: argparse.Namespace) -> int:
+    """Evaluate one encoder, in one process or in all those of a launcher.
+
+    Raises:
+        InputError: an option, the corpus or the encoder cannot be used.
+    """
+    process, _ = connect()
+    params = _params_of(options)
+    check_writable(options.out)
+    corpus = evaluation_corpus(params)
+    encoder = load_encoder(params, options.encoder)
+    result = evaluate(encoder, corpus, vectors_folder=options.vectors, **evaluation_options(params))
+    if process > 0:
+        return 0  # its share of the encoding is done
+
+    about = {
+        "encoder": options.encoder,
+        "pooling": encoder.pooling,
+        "prefixes": encoder.prefixes,
+        "max_length": encoder.max_length,
+    }
+    result.save(options.out, about)
+    if options.trec:
+        write_trec(
+            options.out / "trec",
+            corpus,
+            result.query_vectors,
+            result.candidate_vectors,
+            options.trec_depth or None,
+            params.score_block,
+        )
+    _print_results(result)
+    print(f"wrote {options.out / 'metrics.json'}")
+    return 0
+
+
+def _params_of(options: argparse.Namespace) -> Params:
+    """Return the parameters that the options set."""
+    values = {
+        "encoder": options.encoder,
+        "eval_corpus": options.corpus,
+        "eval_corpus_path": _from_current_folder(options.corpus_path),
+        "eval_languages": options.languages,
+        "corrections": options.corrections or [],
+        "parallel_path": _from_current_folder(options.parallel_path),
+    }
+    values.update({name: getattr(options, name) for name in _PARAMETERS})
+    given = {name: value for name, value in values.items() if value is not None}
+    return Params.check(given, "hybridlib evaluate")
+
+
+def _from_current_folder(path: str | None) -> Path | None:
+    """Return a path of the command line, which starts at the current folder.
+
+    What does not exist may be a hub id, and stays.
+    """
+    if path is None:
+        return None
+    return Path.cwd() / path if Path(path).exists() else Path(path)
+
+
+def _print_results(result: Evaluation) -> None:
+    """Print the corpus, the main figures, and which figures the corpus cannot give."""
+    corpus = result.corpus
+    print(
+        f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates "
+        f"({corpus.candidate_text}), {len(corpus.languages)} languages"
+    )
+    print(result.headline().to_string(float_format="{:.4f}".format))
+    figures: dict[str, list[str]] = {}
+    for figure, reason in result.metrics["bias"]["left_out"].items():
+        figures.setdefault(reason, []).append(figure)
+    for reason, names in figures.items():
+        print(f"left out: {', '.join(names)} ({reason})")

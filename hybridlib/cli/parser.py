@@ -1,0 +1,265 @@
+"""The options of every command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hybridlib import __version__
+from hybridlib.cli.listing import list_params, list_strategies
+from hybridlib.cli.studies import compare_study, export_study, run_study
+
+EXAMPLES = """examples:
+  hybridlib run params/quickstart.yaml
+  hybridlib evaluate path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results
+  hybridlib params alpha steps
+  hybridlib COMMAND --help"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; ``options.command`` carries a command out."""
+    parser = argparse.ArgumentParser(
+        prog="hybridlib",
+        description="Hybrid batch training for multilingual retrieval.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_compare(commands)
+    _add_export(commands)
+    _add_evaluate(commands)
+    _add_listings(commands)
+    return parser
+
+
+def _add_command(
+    commands: Any,
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    help_line: str,
+    description: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """Add a command; its options are still to be added."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_line,
+        description=description,
+        epilog=f"example: hybridlib {name}{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add ``-p NAME VALUE``."""
+    parser.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set one parameter, read as YAML",
+    )
+
+
+def _add_run(commands: Any) -> None:
+    """Add ``hybridlib run``."""
+    run = _add_command(
+        commands,
+        "run",
+        run_study,
+        "run a study: every notebook over its grid",
+        "Run a study; run it again to repeat only what is not finished.",
+        " params/quickstart.yaml -p alpha 0.3 -p study my-study",
+    )
+    run.add_argument("params", type=Path, help="the study's parameter file")
+    _add_overrides(run)
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only print the plan: runs, steps, an estimate of hours and disk, a command for each "
+        "run",
+    )
+    run.add_argument(
+        "--device",
+        default="a100",
+        help="whose hours --dry-run estimates: v100, a100, h100, l4, rtx4090, cpu (default a100)",
+    )
+    run.add_argument(
+        "--only",
+        metavar="RUN",
+        help="only this run of the grid, <encoder>-<strategy>-s<seed>, without the comparison",
+    )
+
+
+def _add_compare(commands: Any) -> None:
+    """Add ``hybridlib compare``."""
+    compare = _add_command(
+        commands,
+        "compare",
+        compare_study,
+        "make a study's tables and figures again",
+        "Run 05_comparison on the runs of a study that are finished.",
+        " outputs/reference/quickstart",
+    )
+    compare.add_argument(
+        "params", type=Path, help="the study's parameter file, or the folder of an exported study"
+    )
+    _add_overrides(compare)
+
+
+def _add_export(commands: Any) -> None:
+    """Add ``hybridlib export``."""
+    export = _add_command(
+        commands,
+        "export",
+        export_study,
+        "keep what a comparison needs of a study",
+        "Copy logs, metrics and per-query results of the finished runs.",
+        " params/quickstart.yaml --out outputs/reference",
+    )
+    export.add_argument("params", type=Path, help="the study's parameter file")
+    export.add_argument(
+        "--out",
+        type=Path,
+        default=Path("outputs/reference"),
+        help="where to, in a folder of the study's name (default outputs/reference)",
+    )
+    _add_overrides(export)
+
+
+def _add_evaluate(commands: Any) -> None:
+    """Add ``hybridlib evaluate``."""
+    evaluate = _add_command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "evaluate one encoder",
+        "Evaluate a transformers folder or hub id: three settings and language bias.",
+        " path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results",
+    )
+    evaluate.add_argument(
+        "encoder", help="a transformers folder, or a hub id (name or name@revision)"
+    )
+    evaluate.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for metrics.json, per_query.parquet and ranks",
+    )
+    _add_corpus_options(evaluate.add_argument_group("corpus"))
+    _add_encoder_options(evaluate.add_argument_group("encoder"))
+    _add_correction_options(evaluate.add_argument_group("corrections of language bias"))
+    _add_output_options(evaluate.add_argument_group("vectors and rankings"))
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    """Carry out ``hybridlib evaluate``."""
+    # It loads torch, which the other commands need not wait for.
+    from hybridlib.cli.evaluation import evaluate_encoder
+
+    return evaluate_encoder(options)
+
+
+def _add_corpus_options(group: argparse._ArgumentGroup) -> None:
+    """Add what is searched."""
+    group.add_argument(
+        "--corpus",
+        required=True,
+        help="xquad-r, mlqa-r, miracl, folder, pairs or facts; docs/corpora.md",
+    )
+    group.add_argument("--corpus-path", help="the corpus's folder or file (miracl: or its hub id)")
+    group.add_argument("--languages", nargs="+", help="only these languages")
+    group.add_argument(
+        "--candidate-text",
+        choices=["sentence", "context"],
+        help="LAReQA candidates: the sentence (default), or with its paragraph",
+    )
+    group.add_argument(
+        "--top-k",
+        type=int,
+        help="depth of the top lists and language shares, and of recall and nDCG beside 1, 10 and "
+        "100 (default 10)",
+    )
+
+
+def _add_encoder_options(group: argparse._ArgumentGroup) -> None:
+    """Add how the encoder is used."""
+    group.add_argument(
+        "--pooling",
+        choices=["mean", "cls"],
+        help="default: what the encoder's folder says, else mean",
+    )
+    group.add_argument(
+        "--query-prefix", help="default: what the encoder's folder says, else 'Query: '"
+    )
+    group.add_argument(
+        "--passage-prefix", help="default: what the encoder's folder says, else 'Passage: '"
+    )
+    group.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
+
+
+def _add_correction_options(group: argparse._ArgumentGroup) -> None:
+    """Add the training-free corrections."""
+    group.add_argument(
+        "--corrections",
+        nargs="*",
+        metavar="NAME",
+        help="training-free corrections to report as well: centering, lir, shift (default: none)",
+    )
+    group.add_argument(
+        "--lir-directions", type=int, help="directions per language that lir removes (default 1)"
+    )
+    group.add_argument(
+        "--parallel-path",
+        help="parallel passages for shift: a folder of aligned <lang>.txt, or a table of pairs",
+    )
+
+
+def _add_output_options(group: argparse._ArgumentGroup) -> None:
+    """Add what is written beside the results."""
+    group.add_argument(
+        "--vectors",
+        type=Path,
+        help="keep the candidates' vectors in this folder, as float16 on disk, for a corpus larger "
+        "than memory; a killed evaluation goes on from there",
+    )
+    group.add_argument(
+        "--trec",
+        action="store_true",
+        help="also write TREC run and qrels files, one pair per setting and language (pair), to "
+        "OUT/trec",
+    )
+    group.add_argument(
+        "--trec-depth",
+        type=int,
+        default=100,
+        help="candidates per query in the run files; 0 writes all (default 100)",
+    )
+
+
+def _add_listings(commands: Any) -> None:
+    """Add ``hybridlib params`` and ``hybridlib strategies``."""
+    listing = _add_command(
+        commands,
+        "params",
+        list_params,
+        "print every parameter",
+        "Print every parameter, or those that are named.",
+        " alpha steps",
+    )
+    listing.add_argument("names", nargs="*", metavar="NAME", help="a parameter (default: all)")
+    _add_command(
+        commands,
+        "strategies",
+        list_strategies,
+        "print the batch strategies",
+        "Print the batch strategies, one line each.",
+        "",
+    )

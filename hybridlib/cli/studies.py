@@ -1,0 +1,90 @@
+"""Commands on studies: ``hybridlib run``, ``compare`` and ``export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hybridlib.config.params import Params
+from hybridlib.config.yaml_files import parse_overrides
+from hybridlib.files import resolve
+from hybridlib.study import export, plan, runner
+from hybridlib.study.fingerprint import finished_runs, is_done
+from hybridlib.study.folder import NOTEBOOKS, Study
+from hybridlib.study.runner import Outcome
+
+_TABLES = ("results.md", "intervals.md", "verdict.md")
+
+
+def run_study(options: argparse.Namespace) -> int:
+    """Run a study, or print its plan.
+
+    Returns:
+        The exit status: 1 if a step failed or was skipped.
+    """
+    params = Params.load(options.params, parse_overrides(options.p))
+    if options.dry_run:
+        plans = plan.plan(params, options.params, options.device, options.p)
+        print(plan.describe(plans, options.device))
+        return 0
+    outcomes = runner.run_study(params, _report, only=options.only)
+    for part in (params, *params.further()):
+        _show_study(Study(part))
+    bad = [outcome for outcome in outcomes if not outcome.good]
+    for outcome in bad:
+        notebook = f" (see {outcome.notebook})" if outcome.notebook else ""
+        step = NOTEBOOKS[outcome.step]
+        print(f"{outcome.state}: {outcome.name} {step}: {outcome.reason}{notebook}")
+    return 1 if bad else 0
+
+
+def _report(outcome: Outcome) -> None:
+    """Print how a step ended, above the progress bar."""
+    line = f"{outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}"
+    if outcome.seconds:
+        line += f" in {outcome.seconds:.0f} s"
+    if outcome.reason:
+        line += f": {outcome.reason}"
+    tqdm.write(line, file=sys.stdout)
+
+
+def _show_study(study: Study) -> None:
+    """Print the tables of a study, and where its notebooks and figures are."""
+    line = f"Executed notebooks and figures: {study.folder}"
+    if is_done(study, "comparison"):
+        show_tables(study.comparison)
+        line += f" (compared in {study.comparison})"
+    print(line)
+
+
+def show_tables(folder: Path) -> None:
+    """Print the tables that 05 has written."""
+    for table in _TABLES:
+        print(f"\n{(folder / table).read_text(encoding='utf-8')}")
+
+
+def compare_study(options: argparse.Namespace) -> int:
+    """Make the tables and figures of a study again."""
+    file = export.grid_of(options.params)
+    values = parse_overrides(options.p)
+    if file != resolve(options.params):
+        # The folder of an exported study may lie anywhere.
+        values = {"output_dir": str(file.parent.parent), "study": file.parent.name, **values}
+    study = Study.open_to_compare(Params.load(file, values))
+    folder = export.compare(study)
+    show_tables(folder)
+    count = len(finished_runs(study))
+    print(f"Tables and figures of {count} of {len(study.runs())} runs: {folder}")
+    return 0
+
+
+def export_study(options: argparse.Namespace) -> int:
+    """Copy what a comparison needs of a study."""
+    study = Study.open(Params.load(options.params, parse_overrides(options.p)))
+    exported = export.export(study, options.out)
+    folder = options.out / study.params.study
+    print(f"exported {len(exported)} of {len(study.runs())} runs to {folder}")
+    return 0
