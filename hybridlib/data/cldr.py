@@ -206,6 +206,7 @@ def _scripts_in_use() -> dict[str, set[str]]:
         # A key that ends in a territory: the most likely script there.
         if key.split("_")[-1].isupper():
             tags.append(tag)
+    # A script is the part of a tag that is written like Latn.
     scripts: dict[str, set[str]] = defaultdict(set)
     for tag in tags:
         language, *others = tag.split("_")
@@ -218,11 +219,13 @@ def _language_territory() -> Links:
 
     It must also be the language's most likely territory.
     """
+    # Where each language is spoken.
     territories: dict[str, set[str]] = defaultdict(set)
     for territory, spoken in get_global("territory_languages").items():
         for language in spoken:
             territories[language.split("_")[0]].add(territory)
     for language in sorted(territories.keys() - _excluded("languages_of_territories")):
+        # Of several territories only those count in which the language is official.
         candidates = territories[language]
         if len(candidates) > 1:
             candidates = {
@@ -249,6 +252,7 @@ def _city_timezone() -> Links:
 def _cities() -> dict[str, str]:
     """Return city (its zone identifier) -> territory, without cities named like their territory."""
     cities = {}
+    # The name of a zone is that of its best-known city.
     for zone, territory in get_global("zone_territories").items():
         if zone in _excluded("cities") or territory in _excluded("territories"):
             continue

@@ -84,6 +84,7 @@ class RetrievalCorpus:
             queries: boolean mask of the queries to keep, shape ``[queries]``.
             candidates: boolean mask of the candidates to keep, shape ``[candidates]``.
         """
+        # A judgment stays if both of its ends do.
         qrels = self.qrels.assign(
             query=_new_numbers(queries)[self.qrels["query"]],
             candidate=_new_numbers(candidates)[self.qrels["candidate"]],
@@ -148,12 +149,16 @@ class RetrievalCorpus:
         relevance = relevance[relevance["grade"] > 0]
         check_language_names(name, queries["lang"])
         check_language_names(name, candidates["lang"])
+
+        # From here on a row number names a query or a candidate.
         queries = queries.sort_values(["lang", "query_id"], ignore_index=True)
         candidates = candidates.sort_values(["lang", "candidate_id"], ignore_index=True)
         check_texts(name, queries, "query_id", "text")
         check_ids(name, queries["query_id"])
         check_texts(name, candidates, "candidate_id", "text")
         check_ids(name, candidates["candidate_id"])
+
+        # Relevance names them by row numbers too.
         columns = {
             "query": _row_numbers(name, relevance["query_id"], queries["query_id"]),
             "candidate": _row_numbers(name, relevance["candidate_id"], candidates["candidate_id"]),
@@ -191,6 +196,7 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
             "text": passages["passage"],
         }
     )
+    # Each question is joined with every candidate of its passage, whatever the language.
     answers = queries.assign(group=pairs["passage_id"])[["query_id", "group"]]
     relevance = answers.merge(candidates[["candidate_id", "group"]], on="group").assign(grade=1)
     return RetrievalCorpus.build(name, queries, candidates, relevance)

@@ -88,6 +88,7 @@ def drop_ambiguous(facts: Sequence[Fact]) -> list[Fact]:
     Args:
         facts: facts of one relation. A name shared in one language is enough.
     """
+    # All keys that each name stands for.
     keys: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for fact in facts:
         for name, key in _names_and_keys(fact):
@@ -129,6 +130,7 @@ def split_facts(
             f"validation={validation} and test={test} must be 0 or more and leave a part to "
             "train on"
         )
+    # How many facts each split gets: what is wanted, but at most half of what can be held out.
     spare = _spare_facts(facts, seed)
     remaining = {}
     for split, share in (("validation", validation), ("test", test)):
@@ -143,12 +145,15 @@ def split_facts(
                 remaining[split],
                 wanted,
             )
-    # Each fact goes to the split that still needs more.
+
+    # Each spare fact goes to the split that still needs more.
     split_of: dict[str, str] = {}
     for fact in spare[: sum(remaining.values())]:
         split = max(remaining, key=remaining.__getitem__)
         split_of[fact.fact_id] = split
         remaining[split] -= 1
+
+    # All other facts are trained on.
     splits: dict[str, list[Fact]] = {"train": [], "validation": [], "test": []}
     for fact in facts:
         splits[split_of.get(fact.fact_id, "train")].append(fact)
@@ -170,6 +175,7 @@ def _spare_facts(facts: Iterable[Fact], seed: int) -> list[Fact]:
     counts = Counter(part for fact in facts for part in fact.parts)
     spare = []
     for fact in sorted(facts, key=lambda fact: _random_order(fact, seed)):
+        # A fact is spare if each of its parts occurs in another fact that remains.
         if all(counts[part] > 1 for part in fact.parts):
             spare.append(fact)
             counts.subtract(fact.parts)

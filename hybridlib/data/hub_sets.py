@@ -70,6 +70,7 @@ def load_hub_set(
     Returns:
         Training pairs, with a column ``negative`` (all sets but ``mfaq``).
     """
+    # Every table is turned into rows by the reader of this kind.
     frames = {lang: tables[lang]() for lang in languages}
     if kind == "mmarco":
         _check_aligned(source, frames)
@@ -198,6 +199,7 @@ def _folder_tables(folder: Path) -> Tables:
     repositories) or a folder ``train`` (as in the hub's parquet copies); or there is one file
     ``<language>.<ending>``.
     """
+    # All files and folders whose name may be a language.
     paths: list[Path] = []
     for root in (folder, folder / "data"):
         if root.is_dir():

@@ -65,6 +65,8 @@ def load_lareqa(
     folder = Path(folder)
     languages = sorted(languages or LAREQA_LANGUAGES[name])
     _check_set(folder, name, languages)
+
+    # Every language by itself.
     query_rows: list[tuple] = []
     candidate_rows: list[tuple] = []
     for lang in languages:
@@ -94,6 +96,7 @@ def pairs_from_lareqa(corpus: RetrievalCorpus) -> pd.DataFrame:
 
     Of several answer sentences the first is taken, so that a pair is one row per language.
     """
+    # Every judgment with the texts at its two ends; those in one language are kept.
     joined = corpus.qrels.merge(corpus.queries, left_on="query", right_index=True).merge(
         corpus.candidates, left_on="candidate", right_index=True, suffixes=("", "_candidate")
     )
@@ -156,6 +159,7 @@ def _read_file(folder: Path, lang: str, candidate_text: str) -> tuple[list[tuple
     candidates: list[tuple] = []
     question_ids: set[str] = set()
     for paragraph in read_paragraphs(folder / f"{lang}.json"):
+        # Each sentence is a candidate.
         context = paragraph.context
         sentences = _sentences(paragraph, lang)
         for sentence in sentences:
@@ -163,6 +167,7 @@ def _read_file(folder: Path, lang: str, candidate_text: str) -> tuple[list[tuple
             if candidate_text != "sentence":
                 text = f"{text} {context}"
             candidates.append((sentence.candidate_id, lang, text))
+        # Each question is a query, whose answers are sentences of the paragraph.
         for record in paragraph.questions:
             question = _read_question(record, sentences, paragraph.source)
             if question.question_id in question_ids:

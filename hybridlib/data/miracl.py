@@ -49,6 +49,7 @@ def load_miracl(
         InputError: no such folder, the hub out of reach (with what to do), a configuration,
             column or language that is missing, an empty text.
     """
+    # Which languages the source has.
     name, tables = _find_tables(source, split, revision)
     present = {table.removesuffix("-corpus") for table in tables if table.endswith("-corpus")}
     if not present:
@@ -58,6 +59,8 @@ def load_miracl(
         )
     wanted = present if languages is None else set(languages)
     check_languages(str(source), wanted, present)
+
+    # Every language by itself, then all in one corpus.
     parts = [_load_language(str(source), lang, tables) for lang in sorted(wanted)]
     queries, candidates, relevance = zip(*parts)
     return corpus_from_judgments(
@@ -109,6 +112,7 @@ def _load_language(
     judgment_table = _read_table(source, lang, "qrels", tables)
 
     candidate_ids = lang + ":" + passage_table.column("_id", "id")
+    # As mteb does: title, a space, and the text.
     texts = passage_table.column("text")
     if "title" in passage_table.frame:
         texts = with_titles(texts, passage_table.frame["title"])

@@ -52,6 +52,7 @@ def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
     Returns:
         Boolean columns question, passage and pair_id, one row per pair.
     """
+    # Ids that are long enough to be equal only if the question is.
     question_ids = {
         question_id
         for question_id in evaluation.queries["question_id"].unique()

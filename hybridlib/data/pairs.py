@@ -32,6 +32,8 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
     """
     file = Path(file)
     frame = read_table(file)
+
+    # Optional columns get their defaults; of the others none may be missing.
     if "dataset" not in frame:
         frame["dataset"] = file.stem
     if "passage_id" not in frame:
@@ -41,6 +43,8 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
         raise InputError(
             f"{file}: no column {', '.join(missing)}; training pairs have {', '.join(PAIR_COLUMNS)}"
         )
+
+    # Ids and texts become strings; a missing value stays missing, so that the checks find it.
     pairs = frame[PAIR_COLUMNS].astype(str)
     if "negative" in frame:
         negatives = frame["negative"].astype(object)
@@ -64,6 +68,7 @@ def pairs_from_rows(
         The pairs with PAIR_COLUMNS first, then the other columns.
     """
     frame = pd.DataFrame(list(rows), columns=list(columns)).assign(dataset=dataset)
+    # The columns that every set has come first.
     others = [column for column in frame if column not in PAIR_COLUMNS]
     return check_pairs(frame[PAIR_COLUMNS + others], source)
 
@@ -128,6 +133,8 @@ def _read_aligned_lines(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
                 "a folder of parallel passages has a <lang>.txt for each language"
             ) from None
         lines[lang] = text.removesuffix("\n").split("\n")
+
+    # Line n of one file is the translation of line n of another, so all are equally long.
     lengths = {lang: len(texts) for lang, texts in lines.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(

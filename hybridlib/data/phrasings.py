@@ -70,6 +70,7 @@ def _rows(fact: Fact, language: str, seed: int, variants: int) -> Iterator[tuple
             f"variants={variants}, but {fact.relation} has 1 to {available} phrasings in "
             f"{language!r}"
         )
+    # A generator for this fact and language alone; the first so many of a random order are taken.
     rng = np.random.default_rng(stable_hash(seed, "phrase", fact.fact_id, language))
     questions = rng.permutation(wording["questions"])[:variants]
     answers = rng.permutation(wording["answers"])[:variants]

@@ -59,12 +59,16 @@ def prepare(params: Params) -> StudyData:
             corpus too; two sets have one name; a language is in no set.
     """
     evaluation = evaluation_corpus(params)
+
+    # Each set is split by itself and freed of what the evaluation has.
     train_parts = []
     validation_parts = []
     for corpus, path in params.training_sets:
         train, validation = _load_and_split(params, corpus, path)
         train_parts.append(drop_overlap(train, evaluation))
         validation_parts.append(validation)
+
+    # Then all are put into one table.
     if len(train_parts) > 1:
         _check_set_names(train_parts)
     train = _join_sets(train_parts)
@@ -171,6 +175,7 @@ def _wanted_languages(params: Params, source: str, present: Iterable[str]) -> li
 
 def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training and validation pairs; no article, or else no passage, stands in both."""
+    # What is held out whole: articles where the set has them, else passages.
     unit_of_pair = pairs["article"] if "article" in pairs else pairs["passage_id"]
     units = np.sort(unit_of_pair.unique())
     pairs = pairs.drop(columns="article", errors="ignore")
@@ -179,6 +184,8 @@ def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.
             f"{pairs['dataset'].iloc[0]}: the training pairs are all of one {unit_of_pair.name}, "
             "so none can be kept for validation; give a larger set"
         )
+
+    # Drawn from a sorted list, so that the order of the pairs does not matter.
     count = max(1, round(len(units) * params.validation_fraction))
     held_out = np.random.default_rng(params.data_seed).choice(units, count, replace=False)
     is_held_out = unit_of_pair.isin(held_out)

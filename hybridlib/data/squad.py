@@ -113,6 +113,7 @@ def load_squad(folder: Path, files: dict[str, Path], languages: Iterable[str]) -
     rows = [row for lang in languages for row in _squad_rows(files[lang], lang)]
     columns = ["pair_id", "lang", "question", "passage", "passage_id", "title"]
     pairs = pairs_from_rows(rows, columns, folder.resolve().name, str(folder))
+    # What is one article, and what is one passage, shows in the questions that they share.
     pairs["article"] = connected_groups(pairs["title"], pairs["pair_id"])
     pairs["passage_id"] = smallest_connected(pairs["passage_id"], pairs["pair_id"])
     return pairs.drop(columns="title")
