@@ -1,116 +1,109 @@
-"""Language bias: does a ranking favour a candidate for its language rather than for what it says?
+"""Language bias: does a ranking favour a candidate for its language rather than its content?
 
-Every figure reads the pooled (multilingual) ranking. Averages are macro: over a language's queries first, then
-over query languages.
+Every figure reads the pooled (multilingual) ranking. Averages are macro: over a language's queries
+first, then over query languages.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
-
-if TYPE_CHECKING:
-    from hybridlib.retrieval.ranking import Ranking
+from hybridlib.retrieval.ranking import Ranking
 
 
 def rank_distance(ranking: Ranking) -> pd.Series:
-    """Rank distance per query language.
+    """Return the rank distance per query language.
 
-    Formula: mean over queries of (worst rank - best rank of its relevant candidates). Source: arXiv 2408.10536. Range:
-    1 to corpus size - 1. Direction: lower is less biased. It is not scale-free and falls whenever retrieval improves, so
-    it never stands alone. Queries with fewer than two relevant candidates are left out.
+    Formula: mean over queries of (worst rank - best rank of its relevant candidates). Queries with
+    fewer than two relevant candidates do not count. Source: arXiv 2408.10536. Range: 1 to corpus
+    size - 1. Direction: lower is less biased. It is not scale-free and falls whenever retrieval
+    improves, so it is never read without other figures.
     """
-    ranks = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].agg(
-        ["min", "max", "size"]
-    )
+    by_query = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"]
+    ranks = by_query.agg(["min", "max", "size"])
     ranks = ranks[ranks["size"] > 1]
     return (ranks["max"] - ranks["min"]).groupby("query_lang").mean()
 
 
 def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.DataFrame:
-    """Language share at k: ``[query languages, candidate languages]``.
+    """Return the language share at k: ``[query languages, candidate languages]``.
 
-    Formula: mean over the queries of language x of (candidates in language y among the top k) / k. Source: LAReQA's
-    (arXiv 2004.05484) look at the languages on top, as a whole matrix. Range: 0 to 1, rows sum to 1. Direction: none;
-    without bias, and with equally many answers in each language, every entry is 1 / languages.
+    Formula: mean over the queries of language x of (candidates in language y among the top k) / k.
+    Source: LAReQA's (arXiv 2004.05484) look at the languages on top, as a whole matrix. Range: 0 to
+    1, rows sum to 1. Direction: none; without bias, and with equally many answers in each language,
+    every entry is 1 / languages.
     """
     languages = corpus.languages
     codes = pd.Categorical(corpus.candidates["lang"], languages).codes[ranking.top[:, :k]]
-    counts = np.stack([(codes == code).mean(1) for code in range(len(languages))], axis=1)
-    frame = (
-        pd.DataFrame(counts, columns=languages).groupby(corpus.queries["lang"].to_numpy()).mean()
-    )
+    shares = np.stack([(codes == code).mean(1) for code in range(len(languages))], axis=1)
+    frame = pd.DataFrame(shares, columns=languages)
+    frame = frame.groupby(corpus.queries["lang"].to_numpy()).mean()
     return frame.rename_axis(index="query language", columns="candidate language")
 
 
 def same_language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Series:
-    """Same-language share at k, per query language: the diagonal of :func:`language_share`.
+    """Return the same-language share at k, per query language: the diagonal of language_share.
 
-    Formula: mean over queries of (candidates in the query's language among the top k) / k. Source: as there. Range: 0
-    to 1. Direction: the nearer to 1 / languages the less biased, if every language has as many answers.
+    Formula: mean over queries of (candidates in the query's language among the top k) / k. Source:
+    as of :func:`language_share`. Range: 0 to 1. Direction: the nearer to 1 / languages the less
+    biased, if every language has as many answers.
     """
     share = language_share(ranking, corpus, k)
-    return pd.Series(
-        {
-            language: share.loc[language, language]
-            for language in share.index
-            if language in share.columns
-        }
-    )
+    languages = [language for language in share.index if language in share.columns]
+    return pd.Series({language: share.loc[language, language] for language in languages})
 
 
 def max_rank(ranking: Ranking) -> pd.Series:
-    """Max@R per query language: how far down a reader must go to see every language's answer.
+    """Return Max@R per query language: the rank at which every answer has been seen.
 
-    Formula: mean over queries of the rank of its worst-ranked relevant candidate. Source: arXiv 2604.05684. Range: |R|
-    to corpus size. Direction: lower is better.
+    Formula: mean over queries of the rank of its worst-ranked relevant candidate. Source: arXiv
+    2604.05684. Range: |R| to corpus size. Direction: lower is better.
     """
-    return (
-        ranking.relevant.groupby(["query_lang", "query"])["rank_pool"]
-        .max()
-        .groupby("query_lang")
-        .mean()
-    )
+    worst = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].max()
+    return worst.groupby("query_lang").mean()
 
 
 def normalised_max_rank(ranking: Ranking, corpus: RetrievalCorpus) -> pd.Series:
-    """Normalised Max@R per query language: the same on a logarithmic scale.
+    """Return the normalised Max@R per query language, on a logarithmic scale.
 
-    Formula: mean over queries of ``100 (log2|D| - log2 Max@R) / (log2|D| - log2|R|)``. Source: arXiv 2604.05684. Range:
-    0 (last of the corpus) to 100 (the best possible). Direction: higher is better. Queries to which the whole corpus is
-    relevant have none and are left out.
+    Formula: mean over queries of ``100 (log2|D| - log2 Max@R) / (log2|D| - log2|R|)``. Queries to
+    which the whole corpus is relevant do not count. Source: arXiv 2604.05684. Range: 0 (last of the
+    corpus) to 100 (the best possible). Direction: higher is better.
     """
-    worst = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].agg(["max", "size"])
-    documents = np.log2(len(corpus.candidates))
+    by_query = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"]
+    worst = by_query.agg(["max", "size"])
     worst = worst[worst["size"] < len(corpus.candidates)]
+    documents = np.log2(len(corpus.candidates))
     scaled = 100 * (documents - np.log2(worst["max"])) / (documents - np.log2(worst["size"]))
     return scaled.groupby("query_lang").mean()
 
 
 def other_language_recall(ranking: Ranking, k: int) -> pd.Series:
-    """TLR@k per query language: recall of the answers in other languages.
+    """Return TLR@k per query language: recall of the answers in other languages.
 
-    Formula: mean over queries of (relevant candidates not in the query's language, ranked k or better) / (relevant
-    candidates not in the query's language). Source: arXiv 2606.18801. Range: 0 to 1. Direction: higher is better.
-    Queries whose every answer is in their own language are left out.
+    Formula: mean over queries of (relevant candidates not in the query's language, ranked k or
+    better) / (relevant candidates not in the query's language). Queries with answers in their own
+    language alone do not count. Source: arXiv 2606.18801. Range: 0 to 1. Direction: higher is
+    better.
     """
-    other = ranking.relevant[ranking.relevant["query_lang"] != ranking.relevant["candidate_lang"]]
-    found = (other["rank_pool"] <= k).groupby([other["query_lang"], other["query"]]).mean()
-    return found.groupby("query_lang").mean()
+    relevant = ranking.relevant
+    other = relevant[relevant["query_lang"] != relevant["candidate_lang"]]
+    recall = (other["rank_pool"] <= k).groupby([other["query_lang"], other["query"]]).mean()
+    return recall.groupby("query_lang").mean()
 
 
 def language_preference_rate(ranking: Ranking) -> pd.Series:
-    """LPR (language preference rate) per query language.
+    """Return LPR, the language preference rate, per query language.
 
-    Formula: (queries whose best-ranked relevant candidate is in their own language) / queries. Source: arXiv 2605.07249.
-    Range: 0 to 1. Direction: none; 1 / languages without preference, 1 if the own language's answer always comes first,
-    and whether that is good depends on the reader. Only queries with relevant candidates in their own and in another
-    language count.
+    Formula: (queries whose best-ranked relevant candidate is in their own language) / queries. Only
+    queries with relevant candidates in their own and in another language count. Source: arXiv
+    2605.07249. Range: 0 to 1. Direction: none; 1 / languages without preference, 1 if the own
+    language's answer always comes first. Which is better depends on the reader.
     """
     relevant = _with_own_and_other(ranking)
     best = relevant.loc[relevant.groupby("query")["rank_pool"].idxmin()]
@@ -118,81 +111,91 @@ def language_preference_rate(ranking: Ranking) -> pd.Series:
 
 
 def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> float:
-    """MRC@k: how alike the rankings are that the language copies of a question get.
+    """Return MRC@k: how alike the rankings are that the language copies of a question get.
 
-    Formula: Spearman correlation of two copies' ranks over the union of their top k, where a candidate that one list
-    misses has the mean of the ranks behind k; mean over the questions of a pair of languages, then over pairs. Source:
-    arXiv 2509.06195. Range: -1 (no candidate in common, at large k) to 1 (the same list). Direction: higher is more
-    consistent. NaN if no question has two languages.
+    Formula: Spearman correlation of two copies' ranks over the union of their top k, where a
+    candidate that one list misses has the mean of the ranks behind k; mean over the questions of a
+    pair of languages, then over pairs. Source: arXiv 2509.06195. Range: -1 (no candidate in common,
+    at large k) to 1 (the same list). Direction: higher is more consistent. NaN if no question is
+    in two languages.
     """
     k = min(k, ranking.top.shape[1])
     rows = corpus.queries.reset_index().pivot(index="question_id", columns="lang", values="index")
-    values = []
+    correlations = []
     for first, second in combinations(rows.columns, 2):
         both = rows[[first, second]].dropna().astype(int)
         if len(both):
-            values.append(
-                _spearman_of_lists(
-                    ranking.top[both[first], :k], ranking.top[both[second], :k]
-                ).mean()
-            )
-    return float(np.mean(values)) if values else float("nan")
+            first_top = ranking.top[both[first], :k]
+            second_top = ranking.top[both[second], :k]
+            correlations.append(spearman_of_lists(first_top, second_top).mean())
+    return float(np.mean(correlations)) if correlations else float("nan")
 
 
-def _spearman_of_lists(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman correlation of top-k lists ``[n, k]`` over their unions, ``[n]``; missing ones tie behind k."""
+def spearman_of_lists(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the Spearman correlation of top-k lists over their unions, ``[n]``.
+
+    Candidates that a list misses tie behind its k-th.
+
+    Args:
+        first: candidate numbers, best first, ``[n, k]``.
+        second: likewise.
+    """
     k = first.shape[1]
     same = first[:, :, None] == second[:, None, :]
     position = np.arange(1, k + 1)
-    missing = k - same.sum((1, 2))  # as many in either list
-    behind = k + (missing + 1) / 2
-    common = np.einsum("nij,i,j->n", same, position, position)
-    alone = ((~same.any(2)) @ position + (~same.any(1)) @ position) * behind
+    missing = k - same.sum((1, 2))  # candidates of a list that the other has not: as many in both
+    behind = k + (missing + 1) / 2  # the rank that they share in the other list
+
+    # Sums of products of the two ranks: of candidates in both lists, and in one alone.
+    in_both = np.einsum("nij,i,j->n", same, position, position)
+    in_first_alone = (~same.any(2)) @ position
+    in_second_alone = (~same.any(1)) @ position
+    in_one = (in_first_alone + in_second_alone) * behind
+
+    # Both lists have the same ranks in another order, so one variance serves for both.
     size = k + missing
     total = position.sum() + missing * behind
     variance = (position**2).sum() + missing * behind**2 - total**2 / size
-    covariance = common + alone - total**2 / size
+    covariance = in_both + in_one - total**2 / size
     return np.where(variance > 0, covariance / np.where(variance > 0, variance, 1), 1.0)
 
 
 def removal_test(ranking: Ranking) -> pd.DataFrame:
-    """LAReQA's removal test: what the own language's answer is worth against another's, by query language.
+    """Return LAReQA's removal test: what the own language's answer is worth against another's.
 
-    Formula: mean over queries of (multilingual AP - AP with one relevant candidate out of the pool). Columns: ``same``,
-    the one in the query's language leaves; ``other``, mean over each of the others leaving. Source: arXiv 2004.05484
-    (0.37 against 0.02 for an mBERT trained on monolingual batches). Range: -1 to 1, mostly 0 to 1. Direction: the nearer
-    ``same`` is to ``other`` the less biased; far above it, the own language's answer carries the score.
+    Formula: mean over queries of (multilingual AP - AP with one relevant candidate out of the
+    pool). Source: arXiv 2004.05484 (0.37 against 0.02 for an mBERT trained on monolingual batches).
+    Range: -1 to 1, mostly 0 to 1. Direction: the nearer ``same`` is to ``other`` the less biased;
+    far above it, the own language's answer carries the score.
+
+    Returns:
+        By query language, columns ``same``: the answer in the query's language is removed, and
+        ``other``: mean over removing each of the others.
     """
     relevant = _with_own_and_other(ranking).sort_values(["query", "rank_pool"], ignore_index=True)
     query = relevant["query"]
-    position, size = (
-        relevant.groupby("query").cumcount() + 1,
-        relevant.groupby("query")["rank_pool"].transform("size"),
-    )
+    groups = relevant.groupby("query")
+    position = groups.cumcount() + 1
+    size = groups["rank_pool"].transform("size")
+
+    # The precision at each answer as it is, and if an answer before it is removed: both its
+    # position among the answers and its rank are then one less.
     stays = position / relevant["rank_pool"]
     moves_up = (position - 1) / (relevant["rank_pool"] - 1).clip(lower=1)
+
+    # AP without an answer: those before it stay, those behind it move up.
     before = stays.groupby(query).cumsum() - stays
     behind = moves_up.groupby(query).transform("sum") - moves_up.groupby(query).cumsum()
     lost = stays.groupby(query).transform("mean") - (before + behind) / (size - 1)
+
+    # Mean over the answers of a kind, then over the queries of a language.
     kind = np.where(relevant["query_lang"] == relevant["candidate_lang"], "same", "other")
-    per_query = (
-        lost.groupby([relevant["query_lang"], query, kind])
-        .mean()
-        .unstack()
-        .reindex(columns=["same", "other"])
-    )
-    return per_query.groupby("query_lang").mean()
-
-
-def _with_own_and_other(ranking: Ranking) -> pd.DataFrame:
-    """The relevant candidates of those queries that have some in their own language and some in others."""
-    own = ranking.relevant["query_lang"] == ranking.relevant["candidate_lang"]
-    share = own.groupby(ranking.relevant["query"]).transform("mean")
-    return ranking.relevant[(share > 0) & (share < 1)]
+    by_kind = lost.groupby([relevant["query_lang"], query, kind]).mean().unstack()
+    return by_kind.reindex(columns=["same", "other"]).groupby("query_lang").mean()
 
 
 def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.DataFrame:
-    """Every figure that a query language has: one row per query language, one column per figure."""
+    """Return every figure that a query language has: ``[query languages, figures]``."""
     removal = removal_test(ranking)
     return pd.DataFrame(
         {
@@ -208,67 +211,78 @@ def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.Da
     ).rename_axis("query language")
 
 
-_NEEDS = {  # what a corpus must have, and the figures that need it
-    "a query with relevant passages in two languages": (
-        "rank_distance",
-        "max_rank",
-        "normalised_max_rank",
-    ),
-    "passages in two languages": ("same_language_share@{k}", "language_share@{k}"),
-    "a query with a relevant passage in another language": ("other_language_recall@{k}",),
-    "a query with relevant passages in its own and in another language": (
-        "language_preference_rate",
-        "removal_loss_same",
-        "removal_loss_other",
-    ),
-    "a question_id in two languages": ("mean_rank_correlation@{k}",),
-}
-
-
 def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[str, Any]:
-    """The ``bias`` part of metrics.json: macro averages, and per query language; ``left_out`` names the figures that
-    the corpus has no data for, and what they need."""
-    left_out = {
-        figure: f"needs {need}"
-        for need, there in _present(ranking, corpus).items()
-        if not there
-        for figure in _figures(need, k)
-    }
+    """Return the ``bias`` part of metrics.json: macro averages, and figures per query language.
+
+    ``left_out`` in it names the figures that the corpus has no data for, and what they need.
+    """
+    missing = _without_data(ranking, corpus, k)
     table = by_language(ranking, corpus, k)
-    table = table[[column for column in table if column not in left_out]]
-    figures = {
-        **table.mean().to_dict(),
-        f"mean_rank_correlation@{k}": mean_rank_correlation(ranking, corpus, k),
-    }
-    result: dict[str, Any] = {
-        name: float(value)
-        for name, value in figures.items()
-        if np.isfinite(value) and name not in left_out
-    }
+    table = table[[column for column in table if column not in missing]]
+
+    # Macro averages: over query languages, but for the one figure that is over pairs of them.
+    figures = table.mean().to_dict()
+    figures[f"mean_rank_correlation@{k}"] = mean_rank_correlation(ranking, corpus, k)
+    result: dict[str, Any] = {}
+    for name, value in figures.items():
+        if np.isfinite(value) and name not in missing:
+            result[name] = float(value)
+
     if "rank_distance" in table:
         result["rank_distance_per_language"] = table["rank_distance"].dropna().to_dict()
     if len(table.columns):
-        result["per_language"] = {
-            language: row.dropna().to_dict() for language, row in table.iterrows()
-        }
-    if f"language_share@{k}" not in left_out:
+        per_language = {}
+        for language, row in table.iterrows():
+            per_language[language] = row.dropna().to_dict()
+        result["per_language"] = per_language
+    if f"language_share@{k}" not in missing:
         result[f"language_share@{k}"] = language_share(ranking, corpus, k).to_dict("index")
-    return result | {"left_out": left_out}
+    result["left_out"] = missing
+    return result
 
 
-def _figures(need: str, k: int) -> list[str]:
-    return [figure.format(k=k) for figure in _NEEDS[need]]
-
-
-def _present(ranking: Ranking, corpus: RetrievalCorpus) -> dict[str, bool]:
-    """Which of the keys of _NEEDS the corpus has."""
+def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str, str]:
+    """Return the figures that the corpus has no data for, each with what it needs."""
     relevant = ranking.relevant
-    copies = corpus.queries.groupby("question_id")["lang"].nunique()
-    there = (
-        (relevant.groupby("query")["candidate_lang"].nunique() > 1).any(),
-        len(corpus.languages) > 1,
-        (relevant["query_lang"] != relevant["candidate_lang"]).any(),
-        len(_with_own_and_other(ranking)) > 0,
-        (copies > 1).any(),
+    answer_languages = relevant.groupby("query")["candidate_lang"].nunique()
+    other_language = relevant["query_lang"] != relevant["candidate_lang"]
+    question_languages = corpus.queries.groupby("question_id")["lang"].nunique()
+    needs = (
+        (
+            "a query with relevant passages in two languages",
+            (answer_languages > 1).any(),
+            ["rank_distance", "max_rank", "normalised_max_rank"],
+        ),
+        (
+            "passages in two languages",
+            len(corpus.languages) > 1,
+            [f"same_language_share@{k}", f"language_share@{k}"],
+        ),
+        (
+            "a query with a relevant passage in another language",
+            other_language.any(),
+            [f"other_language_recall@{k}"],
+        ),
+        (
+            "a query with relevant passages in its own and in another language",
+            len(_with_own_and_other(ranking)) > 0,
+            ["language_preference_rate", "removal_loss_same", "removal_loss_other"],
+        ),
+        (
+            "a question_id in two languages",
+            (question_languages > 1).any(),
+            [f"mean_rank_correlation@{k}"],
+        ),
     )
-    return {need: bool(value) for need, value in zip(_NEEDS, there)}
+    missing: dict[str, str] = {}
+    for need, available, figures in needs:
+        if not available:
+            missing |= dict.fromkeys(figures, f"needs {need}")
+    return missing
+
+
+def _with_own_and_other(ranking: Ranking) -> pd.DataFrame:
+    """Return the relevant candidates of queries that have some in their own and other languages."""
+    own = ranking.relevant["query_lang"] == ranking.relevant["candidate_lang"]
+    share = own.groupby(ranking.relevant["query"]).transform("mean")
+    return ranking.relevant[(share > 0) & (share < 1)]

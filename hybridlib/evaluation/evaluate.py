@@ -1,16 +1,9 @@
-"""Monolingual, cross-lingual and multilingual retrieval quality, from one set of ranks.
-
-| setting | queries | corpus | macro average over |
-|---|---|---|---|
-| monolingual | language x | language x | languages |
-| cross-lingual | language x | language y, y != x | ordered pairs of languages |
-| multilingual | language x | all languages pooled | query languages |
-
-A query without a relevant candidate in the corpus of a setting is left out there.
-"""
+"""The evaluation of an encoder: three settings, language bias and training-free corrections."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,119 +14,239 @@ import pandas as pd
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.pairs import load_parallel
 from hybridlib.errors import InputError
-from hybridlib.evaluation.metrics import per_query, summarise
+from hybridlib.evaluation.metrics import headline, per_query, summarise
 from hybridlib.files import resolve, write_json
+from hybridlib.retrieval.corrections import CORRECTIONS, Correction, fit
+from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
+from hybridlib.retrieval.ranking import Ranking
 
 if TYPE_CHECKING:
     from hybridlib.config.params import Params
     from hybridlib.model.encoder import DualEncoder
-    from hybridlib.retrieval.ranking import Ranking
 
 
-def check_corrections(params: Params, corpus: RetrievalCorpus) -> None:
-    """What :func:`corrected` would stumble over, before anything is encoded.
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of :func:`evaluate`.
 
-    Raises:
-        InputError: a language of the queries without candidates, or without parallel passages.
+    Attributes:
+        corpus: what was searched.
+        metrics: the content of metrics.json.
+        ranking: ranks and top lists of the encoder as it is.
+        corrected: those under each correction, by its name.
+        query_vectors: ``[queries, d]`` float32.
+        candidate_vectors: ``[candidates, d]`` float32, or float16 on disk.
     """
-    asked, held = sorted(set(corpus.queries["lang"])), corpus.languages
-    alone = sorted(set(asked) - set(held))
-    named = [name for name in params.corrections if name != "shift"]
-    if alone and named:
-        raise InputError(
-            f"corrections: {named[0]} is estimated from candidates, and {corpus.name} has none in {', '.join(alone)}, only queries; leave it out"
-        )
-    if "shift" in params.corrections:
-        path = resolve(params.parallel_path)
-        groups = (
-            load_parallel(path, sorted({*asked, *held}), params.parallel_passages)
-            .groupby("lang")["group"]
-            .agg(set)
-        )
-        for x, y in product(asked, held):
-            if not groups.get(x, set()) & groups.get(y, set()):
-                raise InputError(
-                    f"corrections: shift needs passages in both {x!r} and {y!r}, and {path} has none; name a set that has, or leave shift out"
-                )
+
+    corpus: RetrievalCorpus
+    metrics: dict[str, Any]
+    ranking: Ranking
+    corrected: dict[str, Ranking]
+    query_vectors: np.ndarray
+    candidate_vectors: np.ndarray
+
+    def save(self, folder: Path, about: dict[str, Any] | None = None) -> None:
+        """Write ranks and per-query metrics, and metrics.json last.
+
+        The files are ranks.parquet, top.npz, per_query.parquet, corrected.parquet (the same as
+        per_query.parquet under each correction) and metrics.json.
+
+        Args:
+            folder: where to; made if need be.
+            about: what metrics.json begins with, such as the name of the encoder.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.ranking.save(folder)
+        self._per_query(self.ranking).to_parquet(folder / "per_query.parquet", index=False)
+        if self.corrected:
+            tables = []
+            for name, ranking in self.corrected.items():
+                tables.append(self._per_query(ranking).assign(correction=name))
+            corrected = pd.concat(tables, ignore_index=True)
+            corrected.to_parquet(folder / "corrected.parquet", index=False)
+        write_json(folder / "metrics.json", {**(about or {}), **self.metrics})
+
+    def headline(self) -> pd.DataFrame:
+        """Return the main figures, a column for the encoder as it is and for each correction."""
+        columns = {"as it is": headline(self.metrics)}
+        for name, metrics in self.metrics["corrections"].items():
+            columns[name] = headline(metrics)
+        return pd.DataFrame(columns)
+
+    def _per_query(self, ranking: Ranking) -> pd.DataFrame:
+        """Return the metrics of every query, with its question_id."""
+        table = per_query(ranking)
+        question_ids = self.corpus.queries["question_id"].to_numpy()
+        table.insert(1, "question_id", question_ids[table["query"]])
+        return table
 
 
-def corrected(
-    params: Params,
+def evaluate(
     encoder: DualEncoder,
     corpus: RetrievalCorpus,
-    queries: np.ndarray,
-    candidates: np.ndarray,
-) -> dict[str, Ranking]:
-    """The rankings under each training-free correction of ``params``.
+    *,
+    top_k: int = 10,
+    corrections: Sequence[str] = (),
+    lir_directions: int = 1,
+    parallel_path: str | Path | None = None,
+    parallel_passages: int | None = None,
+    token_budget: int = 8192,
+    score_block: int = 256,
+    vectors_folder: Path | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Encode a corpus, rank it, and summarise the ranks in three settings.
 
-    ``centering`` and ``lir`` are estimated from the candidates, ``shift`` from parallel passages; none from queries.
+    Several connected processes share the work, and each has the whole result.
+
+    Args:
+        encoder: makes the vectors.
+        corpus: what is searched.
+        top_k: depth of the top lists and of the bias figures.
+        corrections: of language bias, each evaluated beside the encoder as it is: ``centering``
+            and ``lir`` are estimated from the candidates, ``shift`` from parallel passages.
+        lir_directions: directions per language that ``lir`` removes.
+        parallel_path: the parallel passages of ``shift``, see :func:`load_parallel`.
+        parallel_passages: only the first so many of them; None: all.
+        token_budget: tokens of a micro-batch at most, padding included.
+        score_block: queries scored at a time.
+        vectors_folder: keep the candidates' vectors in this folder, for a corpus larger than
+            memory; see :class:`VectorStore`. A killed evaluation resumes from it.
+        progress: show progress bars.
+
+    Raises:
+        InputError: a correction cannot be estimated. It is raised before anything is encoded.
+
+    Example:
+        >>> encoder = DualEncoder.load("path/to/encoder")
+        >>> result = evaluate(encoder, load_corpus("facts"), corrections=["centering"])
+        >>> result.headline()
+        >>> result.save(Path("results"))
     """
-    from hybridlib.retrieval import corrections, rank
+    check_corrections(corpus, corrections, parallel_path, parallel_passages, vectors_folder)
+    queries, candidates = encode_corpus(encoder, corpus, token_budget, progress, vectors_folder)
+    ranking = rank(queries, candidates, corpus, top_k, score_block, progress)
+    metrics = summarise(ranking, corpus, top_k)
 
-    rankings = {}
-    for name in params.corrections:
-        source = corpus.candidates.assign(vectors=list(candidates))
-        if name == "shift":
-            source = load_parallel(
-                resolve(params.parallel_path),
-                sorted({*corpus.languages, *corpus.queries["lang"]}),
-                params.parallel_passages,
-            )
-            source = source.assign(
-                vectors=list(
-                    encoder.encode(source["text"], "passage", params.encode_tokens, progress=True)
-                )
-            )
-        correction = corrections.fit(
-            name,
-            np.stack(source["vectors"]),
-            source["lang"].to_numpy(),
-            source["group"].to_numpy(),
-            params.lir_directions,
-        )
-        rankings[name] = rank.rank_corrected(
-            queries, candidates, corpus, correction, params.top_k, params.score_block
-        )
-    return rankings
+    sources = {name: _Source("candidates", corpus.candidates, candidates) for name in corrections}
+    if parallel_path is not None and "shift" in corrections:
+        parallel = _load_parallel(corpus, parallel_path, parallel_passages)
+        vectors = encoder.encode(parallel["text"], "passage", token_budget, progress)
+        sources["shift"] = _Source(resolve(parallel_path).name, parallel, vectors)
+    corrected = {}
+    metrics["corrections"] = {}
+    for name, source in sources.items():
+        correction = source.fit(name, lir_directions)
+        result = rank_corrected(queries, candidates, corpus, correction, top_k, score_block)
+        corrected[name] = result
+        metrics["corrections"][name] = summarise_correction(result, corpus, source.name, top_k)
+    return Evaluation(corpus, metrics, ranking, corrected, queries, candidates)
 
 
-def summarise_corrected(
-    params: Params, rankings: dict[str, Ranking], corpus: RetrievalCorpus
-) -> dict[str, Any]:
-    """The ``corrections`` part of metrics.json: of each, what it was estimated from, settings and bias figures."""
-    result = {}
-    for name, ranking in rankings.items():
-        summary = summarise(ranking, corpus, params.top_k)
-        fitted_on = resolve(params.parallel_path).name if name == "shift" else "candidates"
-        result[name] = {
-            "fitted_on": fitted_on,
-            "settings": summary["settings"],
-            "bias": summary["bias"],
-        }
-    return result
+def evaluation_options(params: Params) -> dict[str, Any]:
+    """Return the parameters of a study as the options of :func:`evaluate`."""
+    return {
+        "top_k": params.top_k,
+        "corrections": params.corrections,
+        "lir_directions": params.lir_directions,
+        "parallel_path": params.parallel_path,
+        "parallel_passages": params.parallel_passages,
+        "token_budget": params.encode_tokens,
+        "score_block": params.score_block,
+    }
 
 
-def write_results(
-    folder: Path,
-    metrics: dict[str, Any],
-    ranking: Ranking,
+def check_corrections(
     corpus: RetrievalCorpus,
-    corrected: dict[str, Ranking] | None = None,
+    corrections: Sequence[str],
+    parallel_path: str | Path | None = None,
+    parallel_passages: int | None = None,
+    vectors_folder: Path | None = None,
 ) -> None:
-    """Write ranks, per_query.parquet, corrected.parquet (the same of each correction) and, last, metrics.json."""
-    ranking.save(folder)
-    _with_questions(per_query(ranking), corpus).to_parquet(
-        folder / "per_query.parquet", index=False
-    )
-    if corrected:
-        tables = [
-            _with_questions(per_query(found), corpus).assign(correction=name)
-            for name, found in corrected.items()
-        ]
-        pd.concat(tables, ignore_index=True).to_parquet(folder / "corrected.parquet", index=False)
-    write_json(folder / "metrics.json", metrics)
+    """Refuse corrections that could not be estimated after hours of encoding.
+
+    The arguments are those of :func:`evaluate`.
+
+    Raises:
+        InputError: a correction that does not exist, a language of the queries without candidates
+            or without parallel passages, or vectors on disk, which are not corrected.
+    """
+    if vectors_folder is not None and corrections:
+        raise InputError(
+            "corrections: corrected vectors are held in memory, so they do not go with vectors "
+            "in a folder; leave one of them out"
+        )
+    for name in corrections:
+        if name not in CORRECTIONS:
+            raise InputError(
+                f"no correction is called {name!r}; there are {', '.join(CORRECTIONS)}"
+            )
+    if "shift" in corrections:
+        _check_parallel(corpus, parallel_path, parallel_passages)
+    from_candidates = [name for name in corrections if name != "shift"]
+    without_candidates = sorted(set(corpus.queries["lang"]) - set(corpus.languages))
+    if from_candidates and without_candidates:
+        raise InputError(
+            f"corrections: {from_candidates[0]} is estimated from candidates, and {corpus.name} "
+            f"has none in {', '.join(without_candidates)}, only queries; leave it out"
+        )
 
 
-def _with_questions(table: pd.DataFrame, corpus: RetrievalCorpus) -> pd.DataFrame:
-    table.insert(1, "question_id", corpus.queries["question_id"].to_numpy()[table["query"]])
-    return table
+def _check_parallel(
+    corpus: RetrievalCorpus, parallel_path: str | Path | None, parallel_passages: int | None
+) -> None:
+    """Refuse parallel passages that lack a pair of languages."""
+    if parallel_path is None:
+        raise InputError(
+            "corrections: 'shift' is estimated from parallel passages: give parallel_path"
+        )
+    parallel = _load_parallel(corpus, parallel_path, parallel_passages)
+    groups = parallel.groupby("lang")["group"].agg(set)
+    for x, y in product(sorted(set(corpus.queries["lang"])), corpus.languages):
+        if not groups.get(x, set()) & groups.get(y, set()):
+            raise InputError(
+                f"corrections: shift needs passages in both {x!r} and {y!r}, and "
+                f"{resolve(parallel_path)} has none; name a set that has, or leave shift out"
+            )
+
+
+def summarise_correction(
+    ranking: Ranking, corpus: RetrievalCorpus, fitted_on: str, top_k: int = 10
+) -> dict[str, Any]:
+    """Return the entry of one correction in metrics.json.
+
+    Args:
+        ranking: under the correction.
+        corpus: what was ranked.
+        fitted_on: what the correction was estimated from.
+        top_k: as in :func:`evaluate`.
+    """
+    metrics = summarise(ranking, corpus, top_k)
+    return {"fitted_on": fitted_on, "settings": metrics["settings"], "bias": metrics["bias"]}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a correction is estimated from.
+
+    Attributes:
+        name: in metrics.json.
+        passages: columns lang and group.
+        vectors: theirs, ``[passages, d]``.
+    """
+
+    name: str
+    passages: pd.DataFrame
+    vectors: np.ndarray
+
+    def fit(self, correction: str, directions: int) -> Correction:
+        """Return the correction of that name."""
+        languages = self.passages["lang"].to_numpy()
+        groups = self.passages["group"].to_numpy()
+        return fit(correction, self.vectors, languages, groups, directions)
+
+
+def _load_parallel(corpus: RetrievalCorpus, path: str | Path, passages: int | None) -> pd.DataFrame:
+    """Load parallel passages in the languages of a corpus."""
+    languages = sorted({*corpus.languages, *corpus.queries["lang"]})
+    return load_parallel(resolve(path), languages, passages)

@@ -64,8 +64,8 @@ class VectorStore:
         Args:
             folder: made if need be.
             encoder: the same weights, tokenizer, prefix, pooling and max_length at every resume.
-            texts: iterated over twice (to count, to encode), so no generator: a list, a column of
-                a ``datasets.Dataset``, or any object whose ``__iter__`` starts anew. One block is
+            texts: iterated over twice, so no generator: a list, a column of a
+                ``datasets.Dataset``, or any object whose ``__iter__`` starts anew. One block is
                 held in memory.
             side: whose prefix the texts get.
             block: texts encoded, written and recorded at a time; what a kill can cost.
@@ -73,9 +73,8 @@ class VectorStore:
             progress: show a progress bar.
 
         Raises:
-            InputError: the folder holds vectors of something else or cannot be written to,
-                ``texts`` is empty, or can be iterated over only once, or holds something that is
-                not a str.
+            InputError: the folder holds vectors of something else or cannot be written to, or
+                ``texts`` is empty, can be iterated over only once, or holds no strings.
         """
         folder = Path(folder)
         process, processes = connect()
@@ -102,12 +101,10 @@ class VectorStore:
                 if number % processes != process:
                     continue
                 if not done[number]:
-                    rows = range(number * block, number * block + len(part))
-                    # The processes share the blocks, so none shares the texts of a block.
-                    encoded = encoder.encode(part, side, token_budget, shared=False)
-                    check_finite(torch.from_numpy(encoded), "text", rows)
+                    start = number * block
+                    encoded = _encode_block(encoder, part, side, token_budget, start)
                     # First the vectors, then the record: a record never stands for missing vectors.
-                    vectors[rows.start : rows.stop] = encoded
+                    vectors[start : start + len(part)] = encoded
                     vectors.flush()
                     done[number] = True
                     write_text(folder / f"done-{process}.txt", "".join(np.where(done, "#", ".")))
@@ -145,6 +142,16 @@ class VectorStore:
             _refuse_difference(folder, about, expected, advice)
         logger.info("%s: %d vectors of length %d", folder, about["texts"], about["dimension"])
         return cls(folder, np.load(folder / "vectors.npy", mmap_mode="r"), about)
+
+
+def _encode_block(
+    encoder: DualEncoder, texts: list[str], side: Side, token_budget: int, start: int
+) -> np.ndarray:
+    """Encode the texts from number ``start`` on, and refuse vectors that are not finite."""
+    # The processes share the blocks, not the texts of a block.
+    vectors = encoder.encode(texts, side, token_budget, shared=False)
+    check_finite(torch.from_numpy(vectors), "text", range(start, start + len(texts)))
+    return vectors
 
 
 def _describe(encoder: DualEncoder, texts: Iterable[str], side: Side, block: int) -> dict[str, Any]:
