@@ -47,11 +47,12 @@ def study(tmp_path: Path, rng: np.random.Generator, corpus: RetrievalCorpus) -> 
             for more in (0, 5)
         )
         run.run.mkdir(parents=True)
-        metrics = {
-            **evaluation_metrics.summarise(ranking, corpus),
-            "corrections": evaluate.summarise_corrected(run.params, {"centering": centred}, corpus),
-        }
-        evaluate.write_results(run.run, metrics, ranking, corpus, {"centering": centred})
+        metrics = evaluation_metrics.summarise(ranking, corpus)
+        centering = evaluate.summarise_correction(centred, corpus, "candidates")
+        metrics["corrections"] = {"centering": centering}
+        evaluate.Evaluation(
+            corpus, metrics, ranking, {"centering": centred}, np.empty((0, 0)), np.empty((0, 0))
+        ).save(run.run)
         run.params.save(run.run / "params.yaml")
         manifest = {
             "seed": run.params.seed,
