@@ -30,15 +30,18 @@ figures: env  ## make the tables and figures of the kept studies again, from out
 	  if [ -e $$kept.png ]; then cp $$made/bias_plane.png $$kept.png; fi && \
 	  for name in seen_unseen alpha_curve; do if [ -e $$kept-$$name.png ]; then cp $$made/$$name.png $$kept-$$name.png; fi; done'
 
-test: env  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: env  ## run the tests: all that a change can break, in minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: env  ## run the tests that take minutes each: the pages' commands, kills, kept studies
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 test-ui: env  ## run every notebook in JupyterLab with a headless Chromium, which must be installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ui tests/ui --tb short
 
-test-all: test test-ui  ## run all tests: test, then test-ui
+test-all: test test-slow test-ui  ## run all tests: test, test-slow, test-ui
 
-lint: env  ## check the style of code and notebooks: what pre-commit checks
+lint: env  ## check style, types, layers and pages: what pre-commit checks
 	$(BIN)/pre-commit run --all-files
 
 dist: env  ## build the wheel and the source distribution into dist/

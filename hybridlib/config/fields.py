@@ -21,7 +21,7 @@ Step = Literal[
 
 def _param(step: Step, default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any:
     """Make a pydantic field that carries its meaning, its unit and its step."""
-    extra = {"step": step, "unit": unit}
+    extra: dict[str, Any] = {"step": step, "unit": unit}
     return Field(default=default, description=meaning, json_schema_extra=extra, **limits)
 
 

@@ -57,7 +57,7 @@ def load_encoder(params: Params, source: str) -> DualEncoder:
 
 def _make_built_in(study: Study, folder: Path) -> None:
     """Write a small transformer with random weights."""
-    from transformers import AutoTokenizer  # takes seconds to import
+    from transformers import PreTrainedTokenizerFast  # takes seconds to import
 
     from hybridlib.model.built_in import make_encoder
     from hybridlib.model.defaults import DEFAULT_LENGTH
@@ -65,7 +65,7 @@ def _make_built_in(study: Study, folder: Path) -> None:
     params = study.params
     shutil.rmtree(folder, ignore_errors=True)
     make_encoder(
-        AutoTokenizer.from_pretrained(study.data / "tokenizer"),
+        PreTrainedTokenizerFast.from_pretrained(study.data / "tokenizer"),
         folder,
         params.seed,
         params.hidden_size,

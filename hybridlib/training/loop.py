@@ -75,9 +75,10 @@ def train(
     Example:
         >>> import tempfile
         >>> from hybridlib import DualEncoder, Params, load_corpus, train
-        >>> from hybridlib.data.facts import facts, phrase
+        >>> from hybridlib.data.facts import all_facts
+        >>> from hybridlib.data.phrasings import phrase
         >>> params = Params(strategy="x-y", steps=2, batch_size=8, max_length=32)
-        >>> pairs = phrase(facts()[:40], ["de", "en"], seed=0)
+        >>> pairs = phrase(all_facts()[:40], ["de", "en"], seed=0)
         >>> corpus = load_corpus("facts", languages=["de", "en"])
         >>> log = train(params, DualEncoder.load(tiny), pairs, corpus, Path(tempfile.mkdtemp()))
         >>> list(log["step"])
