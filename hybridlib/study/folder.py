@@ -197,10 +197,13 @@ def label(params: Params) -> str:
 
 
 def varied(params: Params) -> dict[str, Any]:
-    """Return the parameters of the grid that differ from their default in this run."""
-    values = {name: getattr(params, name) for name in params.grid}
-    defaults = Params.model_fields
-    return {name: value for name, value in values.items() if value != defaults[name].default}
+    """Return the parameters of the grid that the run reads and that differ from their default."""
+    values = {}
+    for name in params.grid:
+        value = getattr(params, name)
+        if value != Params.model_fields[name].default and reads(params.strategy, name):
+            values[name] = value
+    return values
 
 
 def run_name(params: Params) -> str:

@@ -1,0 +1,182 @@
+"""What a study runs, what it repeats, and what a failure skips; mostly without kernels."""
+
+from __future__ import annotations
+
+import nbformat
+import papermill
+import pytest
+from clones import ROOT
+from nbformat.v4 import new_code_cell, new_notebook
+from studies import miniature
+
+from hybridlib.cli import main
+from hybridlib.config.params import Params
+from hybridlib.errors import InputError
+from hybridlib.study import runner
+from hybridlib.study.fingerprint import is_done
+from hybridlib.study.folder import RUN_STEPS, Study
+
+HYBRID = "built-in-hybrid-alpha-0.25-s0"
+UNTRAINED = "built-in-untrained-s0"
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def steps_of(run: str) -> list[tuple[str, str]]:
+    return [(run, step) for step in RUN_STEPS]
+
+
+WHOLE = [("smoke", "data"), *steps_of(UNTRAINED), *steps_of(HYBRID), ("smoke", "comparison")]
+
+
+def run(params: Params, **options: object) -> list[runner.Outcome]:
+    return runner.run_study(params, progress=False, **options)
+
+
+# ------------------------------------------------------------------------- what runs, what is kept
+
+
+def test_a_study_runs_every_step_in_order_and_then_repeats_nothing(notebooks, tmp_path):
+    outcomes = run(miniature(tmp_path))
+    assert notebooks.executed == WHOLE
+    assert [(outcome.name, outcome.step) for outcome in outcomes] == WHOLE
+    assert {outcome.state for outcome in outcomes} == {"done"}
+    assert {outcome.state for outcome in run(miniature(tmp_path))} == {"kept"}
+    assert notebooks.executed == WHOLE
+
+
+def test_runs_side_by_side_are_reported_as_they_end(notebooks, tmp_path):
+    reported = []
+    outcomes = run(miniature(tmp_path, jobs=2), report=reported.append)
+    assert [(outcome.name, outcome.step) for outcome in outcomes] == WHOLE
+    assert sorted(map(str, reported)) == sorted(map(str, outcomes))
+
+
+def test_a_changed_parameter_repeats_exactly_what_depends_on_it(notebooks, tmp_path):
+    changes = {"strategies": ["untrained", "x-y", "hybrid"], "grid": {}}
+    run(miniature(tmp_path, **changes))
+    notebooks.executed.clear()
+    run(miniature(tmp_path, **changes).but(alpha=0.9))
+    assert notebooks.executed == [*steps_of("built-in-hybrid-s0"), ("smoke", "comparison")]
+
+
+def test_a_missing_marker_repeats_that_step(notebooks, tmp_path):
+    run(miniature(tmp_path))
+    notebooks.executed.clear()
+    Study(miniature(tmp_path)).marker("comparison").unlink()
+    run(miniature(tmp_path))
+    assert notebooks.executed == [("smoke", "comparison")]
+
+
+def test_one_run_alone_is_not_compared(notebooks, tmp_path):
+    run(miniature(tmp_path), only=HYBRID)
+    assert notebooks.executed == [("smoke", "data"), *steps_of(HYBRID)]
+    with pytest.raises(InputError, match="no run of smoke is called 'x-y'; there are built-in-un"):
+        run(miniature(tmp_path), only="x-y")
+
+
+def test_a_further_evaluation_takes_the_trained_models(notebooks, tmp_path):
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"], "corrections": []}]
+    run(miniature(tmp_path, also_evaluate=also))
+    further = notebooks.executed[len(WHOLE) :]
+    evaluations = [(name, step) for name in (UNTRAINED, HYBRID) for step in RUN_STEPS[1:]]
+    assert further == [("smoke-facts", "data"), *evaluations, ("smoke-facts", "comparison")]
+    (part,) = miniature(tmp_path, also_evaluate=also).further()
+    (trained,) = [each for each in Study(part).runs() if each.params.strategy == "hybrid"]
+    assert trained.model == tmp_path / "smoke" / HYBRID / "model"
+    assert trained.run == tmp_path / "smoke-facts" / HYBRID
+
+
+# ---------------------------------------------------------------------------------------- failures
+
+
+def test_a_failed_run_does_not_stop_the_others(notebooks, tmp_path, capsys):
+    notebooks.errors["nowhere-untrained-s0", "training"] = InputError("./nowhere: no such folder")
+    overrides = {
+        "output_dir": str(tmp_path),
+        "encoders": "[built-in, ./nowhere]",
+        "strategies": "[untrained]",
+        "jobs": "1",
+    }
+    words = [word for name, value in overrides.items() for word in ("-p", name, value)]
+    assert main(["run", str(ROOT / "params" / "smoke.yaml"), *words]) == 1
+    printed = capsys.readouterr().out
+    assert "failed: nowhere-untrained-s0 02_hybrid_training: InputError: ./nowhere: no" in printed
+    reason = "needs 02_hybrid_training of nowhere-untrained-s0"
+    assert f"skipped: nowhere-untrained-s0 03_evaluation: {reason}" in printed
+    assert "the table results" in printed
+    assert str(tmp_path / "smoke") in printed
+    assert notebooks.executed[1:4] == steps_of(UNTRAINED)
+
+
+def test_nothing_is_compared_where_every_run_failed(notebooks, tmp_path):
+    notebooks.errors["smoke", "data"] = ValueError("of the corpus\nmore")
+    outcomes = run(miniature(tmp_path))
+    assert [outcome.state for outcome in outcomes] == ["failed"] + ["skipped"] * 7
+    assert outcomes[0].reason == "ValueError: of the corpus"
+    assert outcomes[-1].reason == "needs 01_data_prep of smoke"
+
+
+@pytest.mark.parametrize("ending", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
+def test_a_notebook_that_ends_without_its_marker_has_failed(tmp_path, monkeypatch, ending):
+    source = tmp_path / "01_data_prep.ipynb"
+    notebook = new_notebook(cells=[new_code_cell(ending)], metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, source)
+    monkeypatch.setattr(runner, "_notebook", lambda step: source)
+    outcome = runner.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
+    assert outcome.state == "failed"
+    assert outcome.reason
+
+
+def test_plain_papermill_refuses_an_unknown_parameter(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'alpha'"):
+        papermill.execute_notebook(
+            ROOT / "notebooks" / "02_hybrid_training.ipynb",
+            tmp_path / "out.ipynb",
+            parameters={"alhpa": 0.4},
+            progress_bar=False,
+            cwd=ROOT / "notebooks",
+        )
+
+
+def test_an_output_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written to"):
+        run(Params(output_dir=tmp_path / "file"))
+
+
+# ------------------------------------------------------------------ notebooks opened by themselves
+
+
+def test_a_notebook_opened_by_itself_runs_what_it_needs(notebooks, tmp_path):
+    params = miniature(tmp_path)
+    study = runner.begin(params, "evaluation")
+    assert notebooks.executed == [("smoke", "data"), (HYBRID, "training")]
+    assert not is_done(study, "evaluation")
+    runner.finish(study, "evaluation")
+    assert is_done(study, "evaluation")
+    assert Params.load(study.run / "params.yaml") == params
+
+
+def test_a_comparison_opened_by_itself_runs_the_grid_where_nothing_is_finished(notebooks, tmp_path):
+    runner.begin(miniature(tmp_path), "comparison")
+    assert notebooks.executed == WHOLE[:-1]
+    notebooks.executed.clear()
+    Study(miniature(tmp_path, strategy="untrained")).marker("bias").unlink()
+    runner.begin(miniature(tmp_path), "comparison")
+    assert notebooks.executed == [], "one finished run can be compared"
+
+
+def test_a_notebook_says_which_step_before_it_failed(notebooks, tmp_path):
+    notebooks.errors[HYBRID, "training"] = ValueError("a nan")
+    message = "03_evaluation needs 02_hybrid_training, which failed: ValueError: a nan; see "
+    with pytest.raises(InputError, match=message):
+        runner.begin(miniature(tmp_path), "evaluation")
+
+
+def test_a_step_that_is_begun_again_is_not_finished(notebooks, tmp_path):
+    run(miniature(tmp_path))
+    study = runner.begin(miniature(tmp_path), "training")
+    assert not is_done(study, "training")
+    record = runner.finish(study, "training", steps=3)
+    assert record["steps"] == 3
+    assert record["seconds"] >= 0
