@@ -1,0 +1,69 @@
+"""The built-in encoder and its tokenizer, made without a download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from hybridlib.model.built_in import make_encoder, make_tokenizer
+from hybridlib.model.encoder import DualEncoder
+
+
+@pytest.fixture(scope="module")
+def training_texts(fact_pairs) -> list[str]:
+    """The texts that the tokenizers are trained on."""
+    return [*fact_pairs["question"], *fact_pairs["passage"]]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of an encoder on disk."""
+    return DualEncoder.load(folder).state_dict()
+
+
+def test_make_encoder_depends_on_its_seed_alone(tiny_encoder, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    shape = {"hidden_size": 32, "layers": 1, "attention_heads": 2, "max_length": 64}
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    make_encoder(tokenizer, tmp_path / "again", 0, **shape)
+    make_encoder(tokenizer, tmp_path / "other", 1, **shape)
+    # What is drawn afterwards is not disturbed.
+    assert torch.equal(torch.get_rng_state(), state)
+
+    first = weights(tiny_encoder)
+    again = weights(tmp_path / "again")
+    other = weights(tmp_path / "other")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_make_encoder_has_the_given_shape(tiny_encoder, tmp_path):
+    shape = {"hidden_size": 48, "layers": 3, "attention_heads": 4, "max_length": 600}
+    make_encoder(AutoTokenizer.from_pretrained(tiny_encoder), tmp_path, 0, **shape)
+    config = AutoModel.from_pretrained(tmp_path).config
+    assert config.hidden_size == 48
+    assert config.num_hidden_layers == 3
+    assert config.num_attention_heads == 4
+    encoder = DualEncoder.load(tmp_path, max_length=600)
+    assert encoder.encode(["long " * 1000], "query").shape == (1, 48)
+
+
+def test_make_tokenizer_does_not_depend_on_the_order_of_the_texts(training_texts, rng):
+    order = rng.permutation(len(training_texts))
+    one = make_tokenizer(training_texts, 600)
+    other = make_tokenizer([training_texts[row] for row in order], 600)
+    assert one.backend_tokenizer.to_str() == other.backend_tokenizer.to_str()
+    assert one(training_texts)["input_ids"] == other(training_texts)["input_ids"]
+
+
+def test_make_tokenizer_knows_its_texts(training_texts):
+    tokenizer = make_tokenizer(training_texts, 600)
+    ids = tokenizer(training_texts)["input_ids"]
+    assert len(tokenizer) <= 600
+    assert not any(tokenizer.unk_token_id in row for row in ids)
+    assert {row[0] for row in ids} == {tokenizer.cls_token_id}
+    assert {row[-1] for row in ids} == {tokenizer.sep_token_id}
+    assert len({tuple(row) for row in ids}) == len({text.lower() for text in training_texts})

@@ -1,0 +1,243 @@
+"""The dual encoder: its vectors, its micro-batches, what it saves and what it freezes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer, BertModel
+
+from hybridlib.errors import InputError
+from hybridlib.model.defaults import PAPER_PREFIXES
+from hybridlib.model.encoder import DualEncoder, check_precision, micro_batches
+
+# ---------------------------------------------------------------------------------------- vectors
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_vectors_do_not_depend_on_the_batch(pooling, tiny_encoder, texts):
+    encoder = DualEncoder.load(tiny_encoder, pooling=pooling)
+    single = np.concatenate([encoder.encode([text], "passage") for text in texts])
+    for budget in (1, 100, 700, 100_000):
+        assert np.allclose(encoder.encode(texts, "passage", budget), single, atol=1e-5)
+    assert len(np.unique(single.round(4), axis=0)) > 1
+
+
+def test_vectors_come_in_the_order_of_the_texts(encoder, texts, rng):
+    vectors = encoder.encode(texts, "query")
+    order = rng.permutation(len(texts))
+    shuffled = encoder.encode([texts[row] for row in order], "query", 150)
+    assert np.allclose(shuffled, vectors[order], atol=1e-5)
+
+
+def test_equal_texts_have_equal_vectors(encoder, texts, rng):
+    """To the bit, at any position: else duplicates would not tie."""
+    rows = rng.integers(0, len(texts), 300)
+    vectors = encoder.encode([texts[row] for row in rows], "passage", 200)
+    for row in np.unique(rows):
+        copies = vectors[rows == row]
+        assert (copies == copies[0]).all()
+
+
+def test_no_texts_give_no_vectors(encoder):
+    assert encoder.encode([], "query").shape == (0, 32)
+
+
+def test_vectors_have_unit_length(encoder, texts):
+    vectors = encoder.encode(texts, "passage")
+    assert encoder.dimension == 32
+    assert vectors.shape == (len(texts), 32)
+    assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_forward_gives_the_vectors_of_encode_and_a_gradient(encoder, texts):
+    ids = encoder.tokenize(texts, "query")
+    encoder.eval()
+    expected = encoder.encode(texts, "query")
+    for budget in (64, 8192):
+        assert np.allclose(encoder(ids, budget).detach().numpy(), expected, atol=1e-5)
+    encoder.zero_grad()
+    encoder(ids, 64)[:, 0].sum().backward()
+    assert encoder.backbone.get_input_embeddings().weight.grad.abs().max() > 0
+    encoder.zero_grad()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_pooling_by_hand(pooling, tiny_encoder, texts):
+    vectors = DualEncoder.load(tiny_encoder, pooling=pooling).encode(texts, "passage", 400)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    backbone = AutoModel.from_pretrained(tiny_encoder).eval()
+    # 64 tokens, as the folder says.
+    options = {"truncation": True, "max_length": 64, "return_tensors": "pt"}
+    for text, vector in zip(texts, vectors):
+        ids = tokenizer("Passage: " + text, **options)["input_ids"]
+        with torch.no_grad():
+            hidden = backbone(input_ids=ids).last_hidden_state[0].numpy()
+        pooled = hidden[0] if pooling == "cls" else hidden.mean(0)
+        assert np.allclose(vector, pooled / np.linalg.norm(pooled), atol=1e-5)
+
+
+def test_prefixes_stand_before_the_texts(tiny_encoder, encoder, texts):
+    bare = DualEncoder.load(tiny_encoder, query_prefix="", passage_prefix="")
+    for side, prefix in PAPER_PREFIXES.items():
+        prefixed = [prefix + text for text in texts]
+        assert encoder.tokenize(texts, side) == bare.tokenize(prefixed, side)
+        vectors = encoder.encode(texts, side)
+        assert np.allclose(vectors, bare.encode(prefixed, side), atol=1e-5)
+    assert np.allclose(bare.encode(texts, "query"), bare.encode(texts, "passage"), atol=1e-6)
+    queries = encoder.encode(texts, "query")
+    assert not np.allclose(queries, encoder.encode(texts, "passage"), atol=1e-3)
+
+
+def test_long_texts_are_cut_at_max_length(tiny_encoder, encoder, texts):
+    short = DualEncoder.load(tiny_encoder, max_length=12)
+    kept = short.tokenize(texts, "query")
+    full = encoder.tokenize(texts, "query")
+    assert max(map(len, kept)) == 12
+    assert 12 < max(map(len, full)) <= 64
+    end = short.tokenizer.sep_token_id
+    for cut, whole in zip(kept, full):
+        assert cut == (whole if len(whole) <= 12 else [*whole[:11], end])
+
+
+def test_encoding_leaves_the_mode_as_it_was(encoder, texts):
+    """In training mode too the vectors are those without dropout."""
+    vectors = encoder.eval().encode(texts[:5], "query")
+    assert not encoder.training
+    assert np.allclose(encoder.train().encode(texts[:5], "query"), vectors, atol=1e-6)
+    assert encoder.training
+    encoder.eval()
+
+
+# ---------------------------------------------------------------------------------- micro-batches
+
+
+@pytest.mark.parametrize("budget", [1, 16, 64, 300, 10_000])
+def test_micro_batches_hold_every_row_once_within_the_budget(budget, rng):
+    lengths = rng.integers(1, 60, 200).tolist()
+    batches = micro_batches(lengths, budget)
+    assert sorted(np.concatenate(batches)) == list(range(200))
+    longest = [max(lengths[row] for row in rows) for rows in batches]
+    assert all(len(rows) == 1 or len(rows) * most <= budget for rows, most in zip(batches, longest))
+    assert longest == sorted(longest, reverse=True)
+
+
+@pytest.mark.parametrize("budget", [1, 16, 64, 300, 10_000])
+def test_micro_batches_end_where_one_row_more_would_break_a_rule(budget, rng):
+    """It would break the budget, or make a twentieth of the batch padding."""
+    lengths = rng.integers(1, 60, 200).tolist()
+    batches = micro_batches(lengths, budget)
+    for rows, following in pairwise(batches):
+        size = len(rows)
+        used = sum(lengths[row] for row in rows)
+        longest = lengths[rows[0]]
+        too_large = (size + 1) * longest > budget
+        too_padded = used + lengths[following[0]] < 0.95 * (size + 1) * longest
+        assert too_large or (size >= 16 and too_padded)
+        assert size <= 16 or used >= 0.95 * size * longest
+        assert min(lengths[row] for row in rows) >= max(lengths[row] for row in following)
+
+
+# --------------------------------------------------------------------------------- save and load
+
+
+@pytest.mark.parametrize(
+    ("pooling", "query", "passage"), [("cls", "query: ", ""), ("mean", "Frage: ", "คำตอบ ")]
+)
+def test_a_saved_encoder_carries_its_settings(
+    pooling, query, passage, tiny_encoder, texts, tmp_path
+):
+    original = DualEncoder.load(tiny_encoder, pooling, query, passage)
+    original.save(tmp_path / "model")
+    loaded = DualEncoder.load(tmp_path / "model")
+    assert loaded.pooling == pooling
+    assert loaded.prefixes == {"query": query, "passage": passage}
+    for side in ("query", "passage"):
+        assert np.array_equal(loaded.encode(texts, side), original.encode(texts, side))
+    overruled = DualEncoder.load(tmp_path / "model", pooling="mean", query_prefix="Q ")
+    assert overruled.pooling == "mean"
+    assert overruled.prefixes == {"query": "Q ", "passage": passage}
+
+
+def test_a_plain_transformers_folder_is_pooled_by_mean_with_the_prefixes_of_the_paper(
+    encoder, tmp_path
+):
+    encoder.backbone.save_pretrained(tmp_path)
+    encoder.tokenizer.save_pretrained(tmp_path)
+    loaded = DualEncoder.load(tmp_path)
+    assert loaded.pooling == "mean"
+    assert loaded.prefixes == PAPER_PREFIXES
+
+
+def test_the_folder_is_one_of_transformers_and_of_sentence_transformers(tiny_encoder):
+    model = AutoModel.from_pretrained(tiny_encoder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    assert isinstance(model, BertModel)
+    assert model.config.hidden_size == 32
+    assert len(tokenizer) == model.config.vocab_size
+
+    modules = json.loads((tiny_encoder / "modules.json").read_text())
+    kinds = [module["type"].split(".")[-1] for module in modules]
+    assert kinds == ["Transformer", "Pooling", "Normalize"]
+    assert all((tiny_encoder / module["path"]).is_dir() for module in modules)
+    assert json.loads((tiny_encoder / "1_Pooling" / "config.json").read_text()) == {
+        "word_embedding_dimension": 32,
+        "pooling_mode_mean_tokens": True,
+        "pooling_mode_cls_token": False,
+    }
+    assert not list(tiny_encoder.glob("*.bin"))
+
+
+def test_weights_are_loaded_in_single_precision(tiny_encoder, tmp_path):
+    shutil.copytree(tiny_encoder, tmp_path / "half")
+    AutoModel.from_pretrained(tiny_encoder, dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
+    loaded = DualEncoder.load(tmp_path / "half")
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+
+
+def test_config_entries_can_be_overridden(tiny_encoder):
+    encoder = DualEncoder.load(tiny_encoder, hidden_dropout_prob=0.25)
+    modules = encoder.named_modules()
+    assert {module.p for name, module in modules if name.endswith("output.dropout")} == {0.25}
+
+
+def test_a_kill_while_saving_leaves_the_old_model(encoder, monkeypatch, tmp_path):
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    encoder.save(tmp_path / "model")
+    before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "model").iterdir()}
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr(type(encoder.tokenizer), "save_pretrained", full)
+        encoder.save(tmp_path / "model")
+    after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "model").iterdir()}
+    assert after == before
+    assert DualEncoder.load(tmp_path / "model").max_length == 64
+
+
+# ---------------------------------------------------------------------------- freezing, precision
+
+
+def test_the_frozen_parts_are_named(tiny_encoder):
+    encoder = DualEncoder.load(tiny_encoder)
+    assert encoder.freeze() is None
+    assert all(weight.requires_grad for weight in encoder.parameters())
+    with pytest.raises(InputError, match=r"freeze_layers \(2\): the encoder has 1 layers"):
+        encoder.freeze(layers=2)
+    frozen = encoder.freeze(embeddings=True, layers=1)
+    assert frozen.startswith("frozen: the embeddings and the first 1 of 1 layers, ")
+    assert not any(weight.requires_grad for weight in encoder.parameters())
+
+
+def test_fp16_is_refused_for_t5_alone(encoder, families):
+    message = "mt5 was trained in bfloat16 and overflows to NaN in fp16; use bf16 or fp32"
+    mt5 = DualEncoder.load(families["mt5"])
+    with pytest.raises(InputError, match=message):
+        check_precision(mt5, "fp16")
+    check_precision(mt5, "bf16")
+    check_precision(encoder, "fp16")
