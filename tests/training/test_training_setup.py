@@ -1,0 +1,203 @@
+"""What the training loop is made of, from parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from toys import pair_table as toy_pairs
+from training_toys import equal, fresh, tiny_params, weights
+
+from hybridlib.batching import plugins
+from hybridlib.batching.code_switching import Switching
+from hybridlib.errors import InputError
+from hybridlib.files import resolve
+from hybridlib.training import setup
+from hybridlib.training.loop import train
+from hybridlib.training.loss import IGNORE, ContrastiveLoss
+
+# --------------------------------------------------------------------------------------------- data
+
+
+def test_a_table_from_parameters(tmp_path):
+    params = tiny_params(
+        dataset_tau=0.3,
+        language_draw="size",
+        switch_probability=0.2,
+        switch_sides="query",
+        lexicon_path=tmp_path,
+    )
+    table = setup.pair_table(params, toy_pairs())
+    assert table.dataset_tau == 0.3
+    assert table.language_draw == "size"
+    assert table.switching == Switching(0.2, "query", tmp_path)
+    assert setup.pair_table(tiny_params(), toy_pairs()).switching == Switching()
+    relative = setup.pair_table(tiny_params(lexicon_path="lists"), toy_pairs())
+    assert relative.switching.lexicon_path == resolve("lists")
+
+
+def test_content_ids_number_the_passage_contents():
+    pairs = toy_pairs(3, ["de", "en"])
+    contents, negatives = setup.content_ids(pairs)
+    assert contents.tolist() == [0, 0, 1, 1, 2, 2]
+    assert negatives.tolist() == [IGNORE] * 6
+
+
+def test_content_ids_of_explicit_negatives():
+    """A negative that repeats a passage has its number; new texts have numbers of their own."""
+    pairs = toy_pairs(3, ["de", "en"])
+    passage = pairs["passage"].iloc[4]
+    pairs["negative"] = ["", "  ", passage, "new", "other", "new"]
+    contents, negatives = setup.content_ids(pairs)
+    assert contents.tolist() == [0, 0, 1, 1, 2, 2]
+    ignored, blank, repeated, new, other, again = negatives.tolist()
+    assert ignored == blank == IGNORE
+    assert repeated == 2
+    assert new == again != other
+    assert min(new, other) > 2
+
+
+# --------------------------------------------------------------------- schedule, optimizer, dropout
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        ("linear", [0.5, 1, 0.75, 0.5]),
+        ("cosine", [0.5, 1, (1 + 2**-0.5) / 2, 0.5]),
+        ("constant", [0.5, 1, 1, 1]),
+    ],
+)
+def test_schedules(schedule, factors):
+    params = tiny_params(schedule=schedule, steps=5, warmup_fraction=0.2, learning_rate=0.2)
+    rates = [setup.learning_rate(params, step) for step in range(1, 5)]
+    assert rates == pytest.approx([0.2 * factor for factor in factors])
+
+
+def test_a_schedule_without_warm_up_begins_at_its_peak():
+    params = tiny_params(steps=4, warmup_fraction=0, learning_rate=0.2)
+    rates = [setup.learning_rate(params, step) for step in range(1, 5)]
+    assert rates == pytest.approx([0.2, 0.15, 0.1, 0.05])
+
+
+def test_weight_decay_is_for_matrices_that_are_trained(tiny_encoder):
+    encoder = fresh(tiny_encoder)
+    encoder.freeze(embeddings=True)
+    loss = ContrastiveLoss(0.05, learned=True)
+    params = tiny_params(weight_decay=0.3)
+    optimizer = setup.make_optimizer(params, encoder, loss, torch.device("cpu"))
+    decayed, plain = optimizer.param_groups
+    assert decayed["weight_decay"] == 0.3
+    assert plain["weight_decay"] == 0.0
+    assert {weight.ndim for weight in decayed["params"]} == {2}
+    assert {weight.ndim for weight in plain["params"]} == {0, 1}
+    trained = [weight for weight in encoder.parameters() if weight.requires_grad]
+    count = len(decayed["params"]) + len(plain["params"])
+    assert count == len(trained) + 1 < len(list(encoder.parameters()))
+
+
+def test_dropout_seeds_differ_by_seed_step_and_process():
+    seeds = {setup.dropout_seed(*numbers) for numbers in np.ndindex(3, 3, 3)}
+    assert len(seeds) == 27
+    assert max(seeds) < 2**62
+
+
+def test_dropout_seeds_stay_what_they_were():
+    """A run that is resumed with a later version goes on with the same dropout."""
+    assert setup.dropout_seed(0, 1, 0) == 1459132311362927889
+
+
+# ----------------------------------------------------------------------------------------- identity
+
+
+@pytest.mark.usefixtures("strategies_as_before")
+def test_a_runs_identity_is_what_its_weights_depend_on(tmp_path):
+    pairs = toy_pairs()
+    identity = setup.run_identity(tiny_params(), pairs)
+    assert setup.run_identity(tiny_params(jobs=2, checkpoint_every=1, top_k=3), pairs) == identity
+    for changes in ({"alpha": 0.4}, {"seed": 1}, {"trained_share": 0.5}, {"dropout": 0.1}):
+        (name,) = changes
+        changed = setup.run_identity(tiny_params(**changes), pairs)
+        assert [key for key in identity if identity[key] != changed[key]] == [name]
+    other_pairs = pairs.assign(question=pairs["question"] + "?")
+    changed = setup.run_identity(tiny_params(), other_pairs)
+    assert [key for key in identity if identity[key] != changed[key]] == ["training pairs"]
+
+
+@pytest.mark.usefixtures("strategies_as_before")
+def test_a_plugin_is_part_of_the_identity_of_its_own_strategies(tmp_path):
+    file = tmp_path / "own.py"
+    code = (
+        "from hybridlib import strategy\n"
+        "@strategy('own', 'nothing')\n"
+        "def own(pairs, rng, batch_size, alpha):\n"
+        "    return None\n"
+    )
+    file.write_text(code)
+    plugins.load([file])
+    identity = setup.run_identity(tiny_params(strategy="own", plugins=[str(file)]), toy_pairs())
+    assert len(identity["plugin 0"]) == 64
+    file.write_text(code + "# changed\n")
+    changed = setup.run_identity(tiny_params(strategy="own", plugins=[str(file)]), toy_pairs())
+    assert changed["plugin 0"] != identity["plugin 0"]
+    built_in = setup.run_identity(tiny_params(plugins=[str(file)]), toy_pairs())
+    assert "plugin 0" not in built_in
+
+
+# --------------------------------------------------------------------------- precision and trackers
+
+
+@pytest.mark.skipif(
+    torch.accelerator.is_available(), reason="there is an accelerator, which has fp16"
+)
+def test_fp16_needs_an_accelerator(data, tiny_encoder, tmp_path):
+    reason = r"precision \(fp16\) cannot be had on cpu; use bf16 or fp32"
+    with pytest.raises(InputError, match=reason):
+        train(tiny_params(precision="fp16"), fresh(tiny_encoder), *data, tmp_path)
+
+
+def test_one_kernel_trains_in_one_precision_after_another(data, tiny_encoder, tmp_path):
+    losses = []
+    for precision in ("fp32", "bf16", "fp32"):
+        encoder = fresh(tiny_encoder)
+        log = train(tiny_params(steps=2, precision=precision), encoder, *data, tmp_path)
+        losses.append(log["loss"].iloc[2])
+        assert {value.dtype for value in weights(encoder).values()} == {torch.float32}
+    assert losses[0] == losses[2] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_the_encoder_is_left_as_it_came(tiny_encoder, tmp_path):
+    """Accelerate puts a wrapper around the forward pass in mixed precision."""
+    encoder = fresh(tiny_encoder)
+    token_ids = encoder.tokenize(["one", "two words"], "query")
+    before = encoder(token_ids)
+    with setup.open_accelerator(tiny_params(precision="bf16"), tmp_path, encoder) as accelerator:
+        model = accelerator.prepare(encoder)
+        assert not torch.equal(model(token_ids), before)
+    assert torch.equal(encoder(token_ids), before)
+    assert equal(weights(encoder), weights(fresh(tiny_encoder)))
+
+
+def test_tensorboard_gets_the_figures(data, tiny_encoder, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = train(tiny_params(trackers=["tensorboard"]), fresh(tiny_encoder), *data, tmp_path)
+    values = []
+    for file in (tmp_path / "trackers").rglob("events*"):
+        events = EventAccumulator(str(file)).Reload()
+        if "loss" in events.Tags()["scalars"]:
+            values += [event.value for event in events.Scalars("loss")]
+    assert values == pytest.approx(log["loss"].dropna().tolist(), rel=1e-6)
+
+
+def test_an_unknown_tracker_is_refused(data, tiny_encoder, tmp_path):
+    with pytest.raises(InputError, match="trackers"):
+        train(tiny_params(trackers=["no-such-tracker"]), fresh(tiny_encoder), *data, tmp_path)
+
+
+def test_a_tracker_that_is_not_installed_is_refused(data, tiny_encoder, tmp_path, monkeypatch):
+    """Accelerate would leave it out silently."""
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
+    with pytest.raises(InputError, match="trackers: tensorboard is not installed"):
+        train(tiny_params(trackers=["tensorboard"]), fresh(tiny_encoder), *data, tmp_path)
