@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from toys import pair_table
@@ -81,3 +83,20 @@ def test_a_part_is_numbered_anew_and_comes_back_as_saved(tmp_path):
     assert loaded.hash == part.hash
     with pytest.raises(InputError, match=r"no corpus.json"):
         RetrievalCorpus.load(tmp_path)
+
+
+def test_the_hash_tells_contents_apart(tmp_path):
+    corpus = corpus_from_pairs("pairs", pair_table(3, ("de", "en")))
+    texts = corpus.queries["text"].where(corpus.queries.index != 3, "other")
+    contexts = replace(corpus, candidate_text="context")
+    changed = [
+        corpus,
+        contexts,
+        replace(corpus, queries=corpus.queries.assign(text=texts)),
+        replace(corpus, qrels=corpus.qrels.assign(grade=corpus.qrels["grade"] + 1)),
+    ]
+    assert len({each.hash for each in changed}) == 4
+    contexts.save(tmp_path)
+    loaded = RetrievalCorpus.load(tmp_path)
+    assert loaded.candidate_text == "context"
+    assert loaded.hash == contexts.hash
