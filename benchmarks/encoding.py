@@ -1,10 +1,11 @@
-"""Encoding speed against sentence-transformers, on the same encoder, texts and maximum length.
+"""Encoding speed beside sentence-transformers, on the same encoder, texts and maximum length.
 
     pip install sentence-transformers==6.2.*
     python benchmarks/encoding.py PATH/TO/encoder --corpus-path PATH/TO/xquad-r
 
-Both encode the same texts in turn (ours, theirs, ours, ...), with the threads that torch takes. Reported are texts
-per second, the ratio run by run, the padding each of our batches carries, and how far the vectors are apart.
+Both encode the same texts in turn (ours, theirs, ours, ...), with the threads that torch takes.
+Reported are texts per second, the ratio run by run, the padding of our batches, and how far the
+vectors are apart.
 """
 
 from __future__ import annotations
@@ -12,32 +13,70 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer import modules
 
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.model.encoder import DualEncoder, micro_batches
 
+TOKEN_BUDGET = 8192  # of our micro-batches: the default of DualEncoder.encode
+
 
 def main() -> None:
-    options = argparse.ArgumentParser(
+    """Measure, and print the comparison."""
+    options = parse_arguments()
+    texts = load_texts(options.corpus_path, options.texts)
+    ours, theirs = load_encoders(options)
+
+    def encode_ours() -> np.ndarray:
+        return ours.encode(texts, "passage", TOKEN_BUDGET)
+
+    def encode_theirs() -> np.ndarray:
+        return theirs.encode(texts, batch_size=options.batch_size, show_progress_bar=False)
+
+    seconds, vectors = measure({"ours": encode_ours, "theirs": encode_theirs}, options.repeats)
+    lengths = [len(ids) for ids in ours.tokenize(texts, "passage")]
+    print(
+        f"{len(texts):,} texts, {np.mean(lengths):.0f} tokens on average, "
+        f"at most {options.max_length}, median of {options.repeats}"
+    )
+    print_speeds(len(texts), seconds)
+    difference = np.abs(vectors["ours"] - vectors["theirs"]).max()
+    print(
+        f"padding in our batches: {padding_share(lengths):.1%} of tokens; "
+        f"largest difference of a vector's entry: {difference:.1e}"
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("encoder")
-    options.add_argument("--corpus-path", required=True)
-    options.add_argument(
+    parser.add_argument("encoder")
+    parser.add_argument("--corpus-path", required=True)
+    parser.add_argument(
         "--texts", type=int, default=1000, help="candidates to encode, spread over all languages"
     )
-    options.add_argument("--max-length", type=int, default=128)
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument(
+    parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
         "--batch-size", type=int, default=32, help="of sentence-transformers (its default)"
     )
-    options = options.parse_args()
-    from sentence_transformers import SentenceTransformer, models
+    return parser.parse_args()
 
-    candidates = load_lareqa(options.corpus_path, "xquad-r").candidates["text"]
-    texts = candidates.iloc[:: max(1, len(candidates) // options.texts)].tolist()
+
+def load_texts(corpus_path: str, count: int) -> list[str]:
+    """Return about so many candidates of XQuAD-R, spread over all languages."""
+    candidates = load_lareqa(corpus_path, "xquad-r").candidates["text"]
+    return candidates.iloc[:: max(1, len(candidates) // count)].tolist()
+
+
+def load_encoders(options: argparse.Namespace) -> tuple[DualEncoder, SentenceTransformer]:
+    """Return one encoder twice: as hybridlib and as sentence-transformers have it."""
     ours = DualEncoder.load(
         options.encoder,
         pooling="mean",
@@ -45,43 +84,43 @@ def main() -> None:
         passage_prefix="",
         max_length=options.max_length,
     )
-    transformer = models.Transformer(options.encoder, max_seq_length=options.max_length)
-    theirs = SentenceTransformer(
-        modules=[transformer, models.Pooling(ours.dimension, "mean"), models.Normalize()],
-        device="cpu",
-    )
+    transformer = modules.Transformer(options.encoder, max_seq_length=options.max_length)
+    pooling = modules.Pooling(ours.dimension, "mean")
+    theirs = SentenceTransformer(modules=[transformer, pooling, modules.Normalize()], device="cpu")
+    return ours, theirs
 
-    lengths = [len(ids) for ids in ours.tokenize(texts, "passage")]
-    padded = sum(
-        len(rows) * max(lengths[row] for row in rows) for rows in micro_batches(lengths, 8192)
-    )
-    seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
+
+def measure(
+    encoders: dict[str, Callable[[], np.ndarray]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, np.ndarray]]:
+    """Return the seconds of each run of each encoder, run in turn, and the vectors of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in encoders}
     vectors = {}
-    for _ in range(options.repeats):
-        for name, encode in (
-            ("ours", lambda: ours.encode(texts, "passage")),
-            (
-                "theirs",
-                lambda: theirs.encode(
-                    texts, batch_size=options.batch_size, show_progress_bar=False
-                ),
-            ),
-        ):
+    for _ in range(repeats):
+        for name, encode in encoders.items():
             start = time.perf_counter()
             vectors[name] = encode()
             seconds[name].append(time.perf_counter() - start)
-    ratios = [b / a for a, b in zip(seconds["ours"], seconds["theirs"])]
-    print(
-        f"{len(texts):,} texts, {np.mean(lengths):.0f} tokens on average, at most {options.max_length}, median of {options.repeats}"
-    )
+    return seconds, vectors
+
+
+def print_speeds(count: int, seconds: dict[str, list[float]]) -> None:
+    """Print the texts per second of each, and the ratio run by run."""
     for name, times in seconds.items():
-        print(f"{name:<7}{len(texts) / statistics.median(times):8.1f} texts/s")
+        print(f"{name:<7}{count / statistics.median(times):8.1f} texts/s")
+    ratios = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds["theirs"])]
     print(
-        f"ours / theirs: {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})"
+        f"ours / theirs: {statistics.median(ratios):.2f} times as fast "
+        f"({min(ratios):.2f} to {max(ratios):.2f})"
     )
-    print(
-        f"padding in our batches: {1 - sum(lengths) / padded:.1%} of tokens; largest difference of a vector's entry: {np.abs(vectors['ours'] - vectors['theirs']).max():.1e}"
-    )
+
+
+def padding_share(lengths: list[int]) -> float:
+    """Return the share of padding among the tokens of our batches."""
+    padded = 0
+    for rows in micro_batches(lengths, TOKEN_BUDGET):
+        padded += len(rows) * max(lengths[row] for row in rows)
+    return 1 - sum(lengths) / padded
 
 
 if __name__ == "__main__":

@@ -2,32 +2,36 @@
 
     python benchmarks/evaluation.py --corpus-path PATH/TO/xquad-r
 
-Three ways over the same random unit vectors, in one run: (a) one matrix product of all queries with all candidates,
-nothing else; (b) this package: ranks, top lists, 11 + 110 + 11 settings, every bias figure; (c) each setting on its
-own: its matrix product, a full sort, and ir-measures (needs the dev extra). (c) is timed on a share of the queries
-of every setting and scaled up, as the whole takes very long. Reported are medians, ratios and the peak of memory.
+Three ways over the same random unit vectors, in one process:
+
+(a) one matrix product of all queries with all candidates, nothing else;
+(b) this package: ranks, top lists, 11 + 110 + 11 settings, every bias figure;
+(c) each setting by itself: its matrix product, a full sort, and ir-measures (needs the dev extra).
+
+(c) is timed on a share of the queries of every setting and scaled up, as the whole takes very long.
+Reported are medians, ratios and the peak of memory (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
-from pathlib import Path
 
 import ir_measures
 import numpy as np
 import pandas as pd
 import torch
+from memory import peak_memory
 
-from hybridlib.data import corpus as data_corpus
-from hybridlib.data import lareqa
-from hybridlib.evaluation import metrics
-from hybridlib.retrieval import rank, trec
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.lareqa import load_lareqa
+from hybridlib.evaluation.metrics import summarise
 from hybridlib.retrieval.corrections import unit
+from hybridlib.retrieval.rank import rank
+from hybridlib.retrieval.ranking import POOL
+from hybridlib.retrieval.trec import targets
 
 MEASURES = [
     ir_measures.AP,
@@ -39,120 +43,140 @@ MEASURES = [
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
+    """Measure the three ways, and print the comparison."""
+    options = parse_arguments()
+    corpus = load_lareqa(options.corpus_path, "xquad-r", options.languages)
+    rng = np.random.default_rng(0)
+    queries = unit(rng.standard_normal((len(corpus.queries), options.dimension)))
+    candidates = unit(rng.standard_normal((len(corpus.candidates), options.dimension)))
+
+    def multiply() -> object:
+        return torch.from_numpy(queries) @ torch.from_numpy(candidates).T
+
+    def evaluate() -> object:
+        return summarise(rank(queries, candidates, corpus), corpus)
+
+    product = []
+    ours = []
+    for _ in range(options.repeats):
+        product.append(seconds_of(multiply))
+        ours.append(seconds_of(evaluate))
+    memory = peak_memory(evaluate)
+    separate = seconds_of_separate_settings(corpus, queries, candidates, options.share)
+
+    print(
+        f"{len(queries):,} queries x {len(candidates):,} candidates x {options.dimension}, "
+        f"{torch.get_num_threads()} threads, median of {options.repeats}"
+    )
+    print_times(product, ours, separate, options.share)
+    print(f"memory of (b) beyond the vectors  {memory:8.0f} MB at its peak")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--corpus-path", required=True)
-    options.add_argument("--dimension", type=int, default=384)
-    options.add_argument("--repeats", type=int, default=5)
-    options.add_argument("--languages", nargs="+", help="fewer languages, for a quick try")
-    options.add_argument(
+    parser.add_argument("--corpus-path", required=True)
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--languages", nargs="+", help="fewer languages, for a quick try")
+    parser.add_argument(
         "--share",
         type=float,
         default=0.02,
         help="share of the queries that the slow way is timed on",
     )
-    options = options.parse_args()
-    corpus = lareqa.load_lareqa(options.corpus_path, "xquad-r", options.languages)
-    rng = np.random.default_rng(0)
-    queries, candidates = (
-        unit(rng.standard_normal((len(frame), options.dimension)))
-        for frame in (corpus.queries, corpus.candidates)
-    )
+    return parser.parse_args()
 
-    product, ours = [], []
-    for _ in range(options.repeats):
-        product.append(timed(lambda: torch.from_numpy(queries) @ torch.from_numpy(candidates).T))
-        ours.append(
-            timed(lambda: metrics.summarise(rank.rank(queries, candidates, corpus), corpus))
-        )
-    ratios = [b / a for a, b in zip(product, ours)]
-    with peak_memory() as peak:
-        metrics.summarise(rank.rank(queries, candidates, corpus), corpus)
-    slow = each_on_its_own(corpus, queries, candidates, options.share)
 
-    print(
-        f"{len(queries):,} queries x {len(candidates):,} candidates x {options.dimension}, {torch.get_num_threads()} threads, median of {options.repeats}"
-    )
+def print_times(product: list[float], ours: list[float], separate: float, share: float) -> None:
+    """Print the seconds of the three ways, and how they compare."""
+    ratios = [evaluation / multiplication for multiplication, evaluation in zip(product, ours)]
+    median = statistics.median(ours)
     print(f"(a) one matrix product            {statistics.median(product):8.2f} s")
     print(
-        f"(b) all settings, all bias figures{statistics.median(ours):8.2f} s   {statistics.median(ratios):.2f} x (a), {min(ratios):.2f} to {max(ratios):.2f}"
+        f"(b) all settings, all bias figures{median:8.2f} s   "
+        f"{statistics.median(ratios):.2f} x (a), {min(ratios):.2f} to {max(ratios):.2f}"
     )
     print(
-        f"(c) each setting on its own       {slow:8.0f} s   {slow / statistics.median(ours):.0f} x (b); timed on {options.share:.0%} of the queries"
+        f"(c) each setting on its own       {separate:8.0f} s   "
+        f"{separate / median:.0f} x (b); timed on {share:.0%} of the queries"
     )
-    print(f"memory of (b) beyond the vectors  {peak['MB']:8.0f} MB at its peak")
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return the seconds that a piece of work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def each_on_its_own(
-    corpus: data_corpus.RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray, share: float
+def seconds_of_separate_settings(
+    corpus: RetrievalCorpus, queries: np.ndarray, candidates: np.ndarray, share: float
 ) -> float:
-    """Seconds for every setting by itself, scaled up from a share of its queries."""
-    names, ids = corpus.queries["query_id"].to_numpy(), corpus.candidates["candidate_id"].to_numpy()
-    qrels = pd.DataFrame(
-        {
-            "query_id": names[corpus.qrels["query"]],
-            "doc_id": ids[corpus.qrels["candidate"]],
-            "relevance": corpus.qrels["grade"],
-        }
-    )
+    """Return the seconds of all settings, each by itself, scaled up from a share of its queries.
+
+    Args:
+        corpus: has the ids, the languages and what is relevant.
+        queries: ``[queries, d]``.
+        candidates: ``[candidates, d]``.
+        share: of the queries of each setting.
+    """
+    query_ids = corpus.queries["query_id"].to_numpy()
+    candidate_ids = corpus.candidates["candidate_id"].to_numpy()
+    qrels = qrels_frame(corpus)
     total = 0.0
-    for asked, target in trec.targets(corpus):
-        rows = np.flatnonzero(corpus.queries["lang"] == asked)
+    for language, target in targets(corpus):
+        # The first queries of the setting, all its candidates, and the judgments of both.
+        rows = np.flatnonzero(corpus.queries["lang"] == language)
         sample = rows[: max(1, round(len(rows) * share))]
-        columns = np.flatnonzero((corpus.candidates["lang"] == target) | (target == metrics.POOL))
-        wanted = qrels[qrels["query_id"].isin(names[sample]) & qrels["doc_id"].isin(ids[columns])]
+        is_candidate = (corpus.candidates["lang"] == target) | (target == POOL)
+        columns = np.flatnonzero(is_candidate)
+        is_judged = qrels["query_id"].isin(query_ids[sample])
+        is_judged &= qrels["doc_id"].isin(candidate_ids[columns])
+        judged = qrels[is_judged]
 
-        def score(
-            sample: np.ndarray = sample,
-            columns: np.ndarray = columns,
-            wanted: pd.DataFrame = wanted,
-        ) -> None:
-            scores = queries[sample] @ candidates[columns].T
-            order = np.argsort(-scores, axis=1, kind="stable")
-            run = pd.DataFrame(
-                {
-                    "query_id": np.repeat(names[sample], len(columns)),
-                    "doc_id": ids[columns][order].ravel(),
-                    "score": np.take_along_axis(scores, order, 1).ravel(),
-                }
-            )
-            ir_measures.calc_aggregate(MEASURES, wanted, run)
-
-        total += timed(score) * len(rows) / len(sample)
+        start = time.perf_counter()
+        scores = queries[sample] @ candidates[columns].T
+        run = sorted_run(scores, query_ids[sample], candidate_ids[columns])
+        ir_measures.calc_aggregate(MEASURES, judged, run)
+        seconds = time.perf_counter() - start
+        total += seconds * len(rows) / len(sample)
     return total
 
 
-@contextmanager
-def peak_memory():
-    """The growth of this process's own memory while inside, in MB (Linux)."""
+def qrels_frame(corpus: RetrievalCorpus) -> pd.DataFrame:
+    """Return what is relevant as ir-measures takes it."""
+    query_ids = corpus.queries["query_id"].to_numpy()
+    candidate_ids = corpus.candidates["candidate_id"].to_numpy()
+    return pd.DataFrame(
+        {
+            "query_id": query_ids[corpus.qrels["query"]],
+            "doc_id": candidate_ids[corpus.qrels["candidate"]],
+            "relevance": corpus.qrels["grade"],
+        }
+    )
 
-    def now() -> float:
-        (line,) = [
-            line
-            for line in Path("/proc/self/status").read_text().splitlines()
-            if line.startswith("RssAnon")
-        ]
-        return int(line.split()[1]) / 1024
 
-    before, found, over = now(), {"MB": 0.0}, threading.Event()
+def sorted_run(
+    scores: np.ndarray, query_ids: np.ndarray, candidate_ids: np.ndarray
+) -> pd.DataFrame:
+    """Return all candidates of each query, sorted, as ir-measures takes them.
 
-    def watch() -> None:
-        while not over.wait(0.01):
-            found["MB"] = max(found["MB"], now() - before)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    yield found
-    over.set()
-    watcher.join()
+    Args:
+        scores: ``[queries, candidates]``.
+        query_ids: of the rows.
+        candidate_ids: of the columns.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    return pd.DataFrame(
+        {
+            "query_id": np.repeat(query_ids, len(candidate_ids)),
+            "doc_id": candidate_ids[order].ravel(),
+            "score": np.take_along_axis(scores, order, 1).ravel(),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Time and memory of ``hybridlib.index.search`` on a large corpus, beside faiss's exact IndexFlatIP.
+"""Time and memory of ``hybridlib.retrieval.search`` on a large corpus, beside faiss's IndexFlatIP.
 
-    .venv/bin/pip install faiss-cpu        # only this benchmark uses it; without it, search is timed alone
+    .venv/bin/pip install faiss-cpu        # without it, search is timed by itself
     .venv/bin/python benchmarks/large_corpus.py --figures outputs/benchmarks
 
-Random unit vectors: the passages as float16 on disk (read through the page cache, which holds them after the first
-pass), the queries as float32. faiss holds the same passages as float32 in memory. Both run in one process, in turn,
-on as many threads, and their results are compared before any time is reported. The default takes about five
-minutes, 1 GB of disk and 4 GB of memory (nearly all of it faiss's). With --figures, time against corpus size is drawn
-there as large_corpus.png and .svg.
+The vectors are random unit vectors: the passages float16 on disk, read through the page cache,
+which holds them after the first pass; the queries float32. faiss holds the same passages as float32
+in memory. Both run in one process, in turn, on as many threads. Their results are compared before
+any time is reported. The default takes about five minutes, 1 GB of disk and 4 GB of memory (nearly
+all of it faiss's). With --figures, time against corpus size is drawn there as large_corpus.png and
+.svg.
 """
 
 from __future__ import annotations
@@ -16,23 +17,50 @@ import argparse
 import importlib.util
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from memory import peak_memory
 
 from hybridlib.figures import style
 from hybridlib.retrieval.search import search
 
-SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)  # corpus sizes of the table, as shares of --passages
-Result = tuple[np.ndarray, np.ndarray]
+# Corpus sizes of the table, as shares of --passages.
+SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
+CHUNK = 20_000  # vectors made or copied at a time
+
+Result = tuple[np.ndarray, np.ndarray]  # rows and scores, [queries, k] each
+Searches = dict[int, Callable[[], Result]]  # by the number of passages
 
 
-def arguments() -> argparse.Namespace:
+def main() -> None:
+    """Make the vectors, check the results, and print and draw the times."""
+    options = parse_arguments()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        file = Path(folder) / "passages.npy"
+        passages = make_passages(file, options.passages, options.dimension)
+        queries = unit_vectors(np.random.default_rng(0), options.queries, options.dimension)
+        print(
+            f"{options.queries:,} queries, {options.passages:,} passages of {options.dimension} "
+            f"({passages.nbytes / 2**20:,.0f} MB on disk), best {options.k}, "
+            f"{options.threads} threads"
+        )
+        searches = make_searches(options, passages, queries)
+        times = measure(searches, options.repeats)
+        report(times)
+        if options.figures:
+            draw(times, options)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description="Exact search in a large corpus: time, memory, and faiss beside it."
     )
@@ -40,9 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=1_000)
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--k", type=int, default=10, help="results per query")
-    parser.add_argument(
-        "--block", type=int, default=None, help="passages scored at a time (default: search's own)"
-    )
+    parser.add_argument("--block", type=int, help="passages scored at a time; default: search's")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--repeats",
@@ -53,201 +79,194 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--figures",
         type=Path,
-        default=None,
-        help="folder for the figure of time against corpus size (default: none is drawn)",
+        help="folder for the figure of time against corpus size; default: none is drawn",
     )
-    parser.add_argument(
-        "--folder", type=Path, default=None, help="for the vectors (default: a temporary one)"
-    )
+    parser.add_argument("--folder", type=Path, help="for the vectors; default: a temporary one")
     return parser.parse_args()
 
 
-def random_vectors(file: Path, count: int, dimension: int) -> np.ndarray:
-    """Unit vectors ``[count, dimension]`` (float16) on disk, opened for reading."""
+# --------------------------------------------------------------------------------------- vectors
+
+
+def make_passages(file: Path, count: int, dimension: int) -> np.ndarray:
+    """Write unit vectors ``[count, dimension]`` (float16), and open them for reading."""
     vectors = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=(count, dimension))
-    for start in range(0, count, 20_000):
-        vectors[start : start + 20_000] = unit_vectors(
-            np.random.default_rng([1, start]), min(20_000, count - start), dimension
-        )
+    for start in range(0, count, CHUNK):
+        rng = np.random.default_rng([1, start])
+        size = min(CHUNK, count - start)
+        vectors[start : start + size] = unit_vectors(rng, size, dimension)
     vectors.flush()
     return np.load(file, mmap_mode="r")
 
 
 def unit_vectors(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray:
+    """Draw unit vectors ``[count, dimension]`` (float32)."""
     vectors = rng.standard_normal((count, dimension), dtype=np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def faiss_searches(
-    passages: np.ndarray, queries: np.ndarray, k: int, sizes: list[int], threads: int
-) -> dict[int, Callable[[], Result]]:
-    """A search of the first n passages by faiss, for each size n; nothing where faiss is not installed."""
-    if importlib.util.find_spec("faiss") is None:
-        return {}
-    import faiss
+# -------------------------------------------------------------------------------------- searches
 
-    faiss.omp_set_num_threads(threads)
-    searches = {}
+
+def make_searches(
+    options: argparse.Namespace, passages: np.ndarray, queries: np.ndarray
+) -> dict[str, Searches]:
+    """Return the searches of each corpus size; print our memory, and how equal the results are."""
+    sizes = sorted({max(1, round(share * len(passages))) for share in SHARES})
+    ours = hybridlib_searches(options, passages, queries, sizes)
+    largest = sizes[-1]
+    print(
+        f"hybridlib: {peak_memory(ours[largest]):,.0f} MB of memory at most, "
+        "beside the file's pages"
+    )
+    if importlib.util.find_spec("faiss") is None:
+        print("faiss is not installed: nothing to compare with")
+        return {"hybridlib": ours}
+    theirs = faiss_searches(options, passages, queries, sizes)
+    same = check_same(ours[largest](), theirs[largest]())
+    print(f"results: {same:.2%} of the rows in the same place as faiss's, scores equal to 1e-5")
+    return {"hybridlib": ours, "faiss": theirs}
+
+
+def hybridlib_searches(
+    options: argparse.Namespace, passages: np.ndarray, queries: np.ndarray, sizes: list[int]
+) -> Searches:
+    """Return for each size a search of the first so many passages by this package."""
+    settings = {} if options.block is None else {"block": options.block}
+    return {
+        size: partial(search, queries, passages[:size], options.k, **settings) for size in sizes
+    }
+
+
+def faiss_searches(
+    options: argparse.Namespace, passages: np.ndarray, queries: np.ndarray, sizes: list[int]
+) -> Searches:
+    """Return for each size a search of the first so many passages by faiss."""
+    import faiss  # an optional package
+
+    faiss.omp_set_num_threads(options.threads)
+
+    def search_index(index: faiss.IndexFlatIP) -> Result:
+        scores, rows = index.search(queries, options.k)
+        return rows, scores
+
+    searches: Searches = {}
     for size in sizes:
         index = faiss.IndexFlatIP(passages.shape[1])
-        for start in range(0, size, 20_000):
-            index.add(passages[start : min(start + 20_000, size)].astype(np.float32))
-        searches[size] = lambda index=index: index.search(queries, k)[::-1]
+        for start in range(0, size, CHUNK):
+            index.add(passages[start : min(start + CHUNK, size)].astype(np.float32))
+        searches[size] = partial(search_index, index)
     return searches
 
 
 def check_same(ours: Result, theirs: Result) -> float:
-    """Share of places with the same row in both; an error unless the others are exchanged by rounding alone."""
-    if not np.allclose(ours[1], theirs[1], atol=1e-5):
-        raise SystemExit(
-            f"scores differ by up to {np.abs(ours[1] - theirs[1]).max():.1e}: the results are not the same"
-        )
-    return float((ours[0] == theirs[0]).mean())
+    """Return the share of positions with the same row in both; scores may differ by rounding."""
+    our_rows, our_scores = ours
+    their_rows, their_scores = theirs
+    if not np.allclose(our_scores, their_scores, atol=1e-5):
+        difference = np.abs(our_scores - their_scores).max()
+        raise SystemExit(f"scores differ by up to {difference:.1e}: the results are not the same")
+    return float((our_rows == their_rows).mean())
+
+
+# ----------------------------------------------------------------------------------------- times
+
+
+def measure(searches: dict[str, Searches], repeats: int) -> pd.DataFrame:
+    """Time each search in each size, in turn, after a run that is not counted.
+
+    Returns:
+        One row per run: name, passages, seconds, cpus (busy processors, on average).
+    """
+    rows = []
+    sizes = list(searches["hybridlib"])
+    for repeat in range(repeats + 1):
+        for size in sizes:
+            for name, search_of in searches.items():
+                time.sleep(0.05)  # until the threads of the run before sleep
+                seconds, cpus = timed(search_of[size])
+                if repeat > 0:
+                    rows.append((name, size, seconds, cpus))
+    return pd.DataFrame(rows, columns=["name", "passages", "seconds", "cpus"])
 
 
 def timed(run: Callable[[], Result]) -> tuple[float, float]:
-    """Seconds, and how many processors were busy on average."""
-    started, busy = time.perf_counter(), time.process_time()
+    """Return the seconds of a run, and how many processors were busy on average."""
+    started = time.perf_counter()
+    busy = time.process_time()
     run()
     seconds = time.perf_counter() - started
     return seconds, (time.process_time() - busy) / seconds
 
 
-def anonymous_memory() -> float:
-    """Memory of this process that is not a file's, in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
-
-
-def peak_memory(run: Callable[[], Result]) -> float:
-    """MB of anonymous memory that ``run`` adds at its highest, looked at every 2 ms."""
-    before, peak, over = anonymous_memory(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.002):
-            peak[0] = max(peak[0], anonymous_memory() - before)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    run()
-    over.set()
-    watcher.join()
-    return peak[0]
-
-
-def measure(
-    run: dict[str, dict[int, Callable[[], Result]]], sizes: list[int], repeats: int
-) -> dict[tuple[str, int], np.ndarray]:
-    """Seconds and busy processors ``[repeats, 2]`` of each search and size, run in turn."""
-    times: dict[tuple[str, int], list] = {(name, size): [] for name in run for size in sizes}
-    for _ in range(repeats + 1):
-        for size in sizes:
-            for name in run:
-                time.sleep(0.05)  # threads of the one before go to sleep
-                times[name, size].append(timed(run[name][size]))
-    return {key: np.array(values[1:]) for key, values in times.items()}
-
-
-def report(times: dict[tuple[str, int], np.ndarray], names: list[str], sizes: list[int]) -> None:
-    """The table of times, how they grow, and the ratio at full size."""
-    print(
-        f"\n{'passages':>10}"
-        + "".join(f"{name + ' s':>12}{'us/passage':>12}{'CPUs':>6}" for name in names)
-    )
-    for size in sizes:
-        cells = [np.median(times[name, size], axis=0) for name in names]
-        print(
-            f"{size:>10,}"
-            + "".join(
-                f"{seconds:>12.3f}{seconds / size * 1e6:>12.2f}{busy:>6.2f}"
-                for seconds, busy in cells
-            )
-        )
+def report(times: pd.DataFrame) -> None:
+    """Print the table of median times, how they grow, and the ratio at full size."""
+    names = times["name"].unique()
+    medians = times.groupby(["passages", "name"])[["seconds", "cpus"]].median()
+    titles = [f"{name + ' s':>12}{'us/passage':>12}{'CPUs':>6}" for name in names]
+    print(f"\n{'passages':>10}" + "".join(titles))
+    for size in times["passages"].unique():
+        line = f"{size:>10,}"
+        for name in names:
+            seconds, cpus = medians.loc[(size, name)]
+            line += f"{seconds:>12.3f}{seconds / size * 1e6:>12.2f}{cpus:>6.2f}"
+        print(line)
     for name in names:
-        print(f"{name}: time grows as passages^{growth(times, name, sizes):.2f}")
+        print(f"{name}: time grows as passages^{growth(times, name):.2f}")
     if "faiss" in names:
-        ratio = times["hybridlib", sizes[-1]][:, 0] / times["faiss", sizes[-1]][:, 0]
-        print(
-            f"hybridlib / faiss at {sizes[-1]:,} passages: {np.median(ratio):.2f} ({ratio.min():.2f}-{ratio.max():.2f}, {len(ratio)} runs)"
-        )
+        print_ratio(times)
 
 
-def growth(times: dict[tuple[str, int], np.ndarray], name: str, sizes: list[int]) -> float:
-    """The exponent of passages that time grows by: 1 is linear."""
-    return np.polyfit(
-        np.log(sizes), np.log([np.median(times[name, size][:, 0]) for size in sizes]), 1
-    )[0]
+def print_ratio(times: pd.DataFrame) -> None:
+    """Print our time over faiss's in the largest corpus, run by run."""
+    size = times["passages"].max()
+    largest = times[times["passages"] == size]
+    seconds = {name: runs["seconds"].to_numpy() for name, runs in largest.groupby("name")}
+    ratios = seconds["hybridlib"] / seconds["faiss"]
+    print(
+        f"hybridlib / faiss at {size:,} passages: {np.median(ratios):.2f} "
+        f"({ratios.min():.2f}-{ratios.max():.2f}, {len(ratios)} runs)"
+    )
 
 
-def draw(
-    times: dict[tuple[str, int], np.ndarray],
-    names: list[str],
-    sizes: list[int],
-    options: argparse.Namespace,
-) -> None:
-    """Median time against corpus size, both on logarithmic scales, bars from the fastest run to the slowest, and what
-    a cost in proportion to the passages would be from the largest corpus down."""
+def growth(times: pd.DataFrame, name: str) -> float:
+    """Return the exponent of passages that the median time grows by: 1 is linear."""
+    medians = times[times["name"] == name].groupby("passages")["seconds"].median()
+    slope, _ = np.polyfit(np.log(medians.index), np.log(medians), 1)
+    return slope
+
+
+def draw(times: pd.DataFrame, options: argparse.Namespace) -> None:
+    """Write the figure of median time against corpus size, both on log scales.
+
+    Bars reach from the fastest run to the slowest. A line shows a cost in proportion to the
+    passages, from our time in the largest corpus down.
+    """
     figure = Figure(figsize=(style.WIDTH, 4.5), layout="constrained")
     axes = figure.add_subplot(
         xscale="log", yscale="log", xlabel="passages", ylabel="seconds (lower is better)"
     )
-    for name, marker in zip(names, "os"):
-        runs = np.array([times[name, size][:, 0] for size in sizes])
-        middle = np.median(runs, axis=1)
+    for name, marker in zip(times["name"].unique(), "os"):
+        runs = times[times["name"] == name].groupby("passages")["seconds"]
+        median = runs.median()
         axes.errorbar(
-            sizes,
-            middle,
-            [middle - runs.min(1), runs.max(1) - middle],
+            median.index,
+            median,
+            [median - runs.min(), runs.max() - median],
             marker=marker,
             capsize=3,
-            label=f"{name}: passages^{growth(times, name, sizes):.2f}",
+            label=f"{name}: passages^{growth(times, name):.2f}",
         )
-    last = np.median(times[names[0], sizes[-1]][:, 0])
-    axes.plot(
-        sizes, last * np.array(sizes) / sizes[-1], color=style.GREY, linestyle=":", label="linear"
-    )
+    ours = times[times["name"] == "hybridlib"].groupby("passages")["seconds"].median()
+    linear = ours.iloc[-1] * ours.index / ours.index[-1]
+    axes.plot(ours.index, linear, color=style.GREY, linestyle=":", label="linear")
     axes.set_title(
-        f"Best {options.k} of each of {options.queries:,} queries, {options.dimension} dimensions, {options.threads} threads"
+        f"Best {options.k} of each of {options.queries:,} queries, "
+        f"{options.dimension} dimensions, {options.threads} threads"
     )
     axes.legend()
     style.save(figure, options.figures, "large_corpus")
     print(f"drawn: {options.figures / 'large_corpus.png'} and .svg")
-
-
-def main() -> None:
-    options = arguments()
-    torch.set_num_threads(options.threads)
-    sizes = sorted({max(1, round(share * options.passages)) for share in SHARES})
-    settings = {} if options.block is None else {"block": options.block}
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        passages = random_vectors(
-            Path(folder) / "passages.npy", options.passages, options.dimension
-        )
-        queries = unit_vectors(np.random.default_rng(0), options.queries, options.dimension)
-        print(
-            f"{options.queries:,} queries, {options.passages:,} passages of {options.dimension} ({passages.nbytes / 2**20:,.0f} MB on disk), best {options.k}, {options.threads} threads"
-        )
-        run = {
-            "hybridlib": {
-                size: lambda size=size: search(queries, passages[:size], options.k, **settings)
-                for size in sizes
-            }
-        }
-        print(
-            f"hybridlib: {peak_memory(run['hybridlib'][sizes[-1]]):,.0f} MB of memory at most, beside the file's pages"
-        )
-        theirs = faiss_searches(passages, queries, options.k, sizes, options.threads)
-        if theirs:
-            run["faiss"] = theirs
-            print(
-                f"results: {check_same(run['hybridlib'][sizes[-1]](), theirs[sizes[-1]]()):.2%} of the rows in the same place as faiss's, scores equal to 1e-5"
-            )
-        else:
-            print("faiss is not installed: nothing to compare with")
-        times = measure(run, sizes, options.repeats)
-        report(times, list(run), sizes)
-        if options.figures:
-            draw(times, list(run), sizes, options)
 
 
 if __name__ == "__main__":

@@ -1,90 +1,82 @@
-"""Training speed and memory against sentence-transformers: same encoder, pairs, batches, loss and optimizer.
+"""Training speed and memory beside sentence-transformers: same encoder, batches, loss, optimizer.
 
-    python benchmarks/training.py PATH/TO/encoder --corpus xquad-r --corpus-path PATH/TO/xquad-r --out FOLDER
+    python benchmarks/training.py ENCODER --corpus xquad-r --corpus-path XQUAD-R --out FOLDER
 
-Cross-lingual batches, no dropout, every passage once (sentence-transformers masks no false negatives). Theirs is the
-bare loop over its own tokenization, model and loss, without its trainer. ``--parts`` chooses among
+Ours is hybridlib's ``train``; theirs the bare loop over sentence-transformers' tokenization, model
+and loss, without its trainer. Batches are cross-lingual, without dropout, and every passage is
+there once, because sentence-transformers masks no false negatives. Both run on the CPU. A round
+trains both from the same start on the same batches; its first step warms up and is not timed. A
+step is timed by itself, so loading, validation and writing do not count. ``--parts`` chooses among
 
-- speed: both train on the same batches in turn, some steps each: pairs per second, their ratio round by round, and how
-  far the losses of equal steps are apart; both curves go to ``losses.csv`` and, on top of each other, to ``losses.png``;
-- cached: a large batch with cached gradients against the plain one, in cost per pair;
-- memory: the peak of each, in a process of its own (Linux);
-- profile: where the time of our plain and cached steps goes.
+- speed: ours and theirs in turn: pairs per second, their ratio round by round, and how far the
+  losses of equal steps are apart; all losses go to ``losses.csv`` and ``losses.png``;
+- cached: a large batch with cached gradients against plain batches, in cost per pair;
+- memory: the peak of a process that takes two steps, for each (Linux);
+- profile: where the time goes in two of our plain and cached steps.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import os
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import matplotlib
 import pandas as pd
 import torch
-from accelerate import Accelerator
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 from torch.profiler import ProfilerActivity, profile
 
-from hybridlib.batching.pair_table import PairTable
 from hybridlib.batching.strategies import draw_batch
-from hybridlib.config.parameters import XQUAD_LANGUAGES
+from hybridlib.config.names import XQUAD_LANGUAGES
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.data.lareqa import load_lareqa, pairs_from_lareqa
-from hybridlib.data.pairs import load_parallel
+from hybridlib.data.parallel_text import load_aligned_text
 from hybridlib.model.encoder import DualEncoder
-from hybridlib.training import loop, setup
+from hybridlib.training import setup
+from hybridlib.training.loop import train
+from hybridlib.training.loss import ContrastiveLoss
 
 PARTS = ("speed", "cached", "memory", "profile")
-DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-Step = Callable[[int], float]  # from the number of a step to its loss
+PREFIXES = {"query": "query: ", "passage": "passage: "}
+MAX_LENGTH = 128
 
 
 def main() -> None:
-    options = _options()
-    if options.alone:
-        print(json.dumps(_alone(options)))
-        return
-    pairs = _pairs(options)
-    lengths = DualEncoder.load(options.encoder, max_length=128)
-    tokens = [
-        len(ids)
-        for side in ("query", "passage")
-        for ids in lengths.tokenize(
-            pairs["question" if side == "query" else "passage"].iloc[::50], side
-        )
-    ]
-    print(
-        f"{options.corpus}: {len(pairs):,} rows, {statistics.mean(tokens):.0f} tokens a text; batch {options.batch_size}, {options.threads or torch.get_num_threads()} threads"
-    )
-    if "speed" in options.parts:
-        _report_speed(options, pairs)
-    if "cached" in options.parts:
-        _report_cached(options, pairs)
-    if "memory" in options.parts:
-        for name in ("ours", "theirs", "cached"):
-            alone = subprocess.run(
-                [sys.executable, __file__, *sys.argv[1:], "--alone", name],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            print(
-                f"peak memory of {name:<7}{json.loads(alone.stdout.splitlines()[-1])['megabytes']:8,.0f} MB"
-            )
-    if "profile" in options.parts:
-        for name in ("ours", "cached"):
-            _report_profile(name, _made(name, options, pairs))
+    """Run the chosen parts."""
+    options = parse_arguments()
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = Comparison(options, load_pairs(options), save_start(options, Path(folder)))
+        if options.peak_of:
+            print(peak_memory(comparison, options.peak_of))
+            return
+        report_data(comparison)
+        if "speed" in options.parts:
+            report_speed(comparison)
+        if "cached" in options.parts:
+            report_cached(comparison)
+        if "memory" in options.parts:
+            report_memory()
+        if "profile" in options.parts:
+            report_profile(comparison, "ours")
+            report_profile(comparison, "cached")
 
 
-def _options() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -97,229 +89,319 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--cached-batch-size", type=int, default=1024)
-    parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument(
-        "--round", type=int, default=4, help="steps of one before it is the other's turn"
-    )
+    parser.add_argument("--steps", type=int, default=24, help="timed steps of each, in all rounds")
+    parser.add_argument("--round", type=int, default=4, help="timed steps of each in one round")
     parser.add_argument(
         "--repeats", type=int, default=3, help="cached batches, and as many pairs in plain ones"
     )
     parser.add_argument("--train-tokens", type=int, default=Params().train_tokens)
     parser.add_argument("--freeze-embeddings", action="store_true", help="of both")
     parser.add_argument("--threads", type=int, default=0, help="0: what torch takes")
-    parser.add_argument("--alone", choices=["ours", "theirs", "cached"], help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    return options
+    parser.add_argument("--peak-of", choices=["ours", "theirs", "cached"], help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
-def _report_speed(options: argparse.Namespace, pairs: pd.DataFrame) -> None:
-    makers = {name: _made(name, options, pairs) for name in ("ours", "theirs")}
-    rounds, losses = [], []
-    for first in range(1, options.steps + 1, options.round):
-        steps = range(first, min(first + options.round, options.steps + 1))
-        found, speed = {}, {}
-        for name in makers if len(rounds) % 2 else reversed(makers):
-            start = time.perf_counter()
-            found[name] = [makers[name](number) for number in steps]
-            speed[name] = len(steps) * options.batch_size / (time.perf_counter() - start)
-        rounds.append(speed)
+# --------------------------------------------------------------------------------------- reports
+
+
+def report_data(comparison: Comparison) -> None:
+    """Print how many pairs there are, and how long their texts."""
+    options = comparison.options
+    encoder = DualEncoder.load(comparison.start)
+    sample = comparison.pairs.iloc[::50]
+    token_ids = encoder.tokenize(sample["question"], "query")
+    token_ids += encoder.tokenize(sample["passage"], "passage")
+    length = statistics.mean(len(ids) for ids in token_ids)
+    print(
+        f"{options.corpus}: {len(comparison.pairs):,} rows, {length:.0f} tokens a text; "
+        f"batch {options.batch_size}, {torch.get_num_threads()} threads"
+    )
+
+
+def report_speed(comparison: Comparison) -> None:
+    """Print the pairs per second of ours and theirs, and how far their losses are apart."""
+    options = comparison.options
+    speeds: list[dict[str, float]] = []
+    curves = []
+    for number in range(math.ceil(options.steps / options.round)):
+        # Both train from the same start on the same batches, which differ from round to round.
+        timed_steps = min(options.round, options.steps - number * options.round)
+        steps = {
+            name: comparison.train(name, timed_steps + 1, seed=number)
+            for name in in_turn(("ours", "theirs"), number)
+        }
+        speed = {name: taken.pairs_per_second for name, taken in steps.items()}
+        speeds.append(speed)
+        losses = {name: steps[name].losses for name in ("ours", "theirs")}
+        curves.append(pd.DataFrame({"round": number + 1, **losses}))
         print(
-            f"  steps {steps[0]} to {steps[-1]}: {speed['ours']:.1f} and {speed['theirs']:.1f} pairs/s, {speed['ours'] / speed['theirs']:.2f} times",
+            f"  round {number + 1}: {speed['ours']:.1f} and {speed['theirs']:.1f} pairs/s, "
+            f"{speed['ours'] / speed['theirs']:.2f} times",
             flush=True,
         )
-        losses += zip(steps, found["ours"], found["theirs"])
-    timed = rounds[1:] or rounds  # the first round warms up
-    ratios = [each["ours"] / each["theirs"] for each in timed]
-    for name in makers:
-        print(
-            f"{name:<7}{statistics.median(each[name] for each in timed):8.1f} pairs/s (median of {len(timed)} rounds of {options.round} steps)"
-        )
-    print(
-        f"ours / theirs: {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})"
-    )
-    curves = pd.DataFrame(losses, columns=["step", "ours", "theirs"])
-    print(
-        f"loss: {curves['ours'].iloc[0]:.4f} at the first step, {curves['ours'].iloc[-1]:.4f} at the last; largest difference of a step {(curves['ours'] - curves['theirs']).abs().max():.1e}"
-    )
-    _draw(curves, options.out)
+
+    # The first round warms up.
+    print_speeds(speeds[1:] or speeds, options.round)
+    table = pd.concat(curves)
+    table.insert(1, "step", table.index + 1)
+    print_losses(table)
+    draw_losses(table, options.out)
 
 
-def _draw(curves: pd.DataFrame, folder: Path) -> None:
-    """Both losses on top of each other, and their difference below."""
-    matplotlib.use("agg")
+def print_speeds(speeds: list[dict[str, float]], steps: int) -> None:
+    """Print the medians over the rounds, and the ratio taken round by round."""
+    for name in ("ours", "theirs"):
+        median = statistics.median(speed[name] for speed in speeds)
+        print(f"{name:<7}{median:8.1f} pairs/s (median of {len(speeds)} rounds of {steps} steps)")
+    ratios = [speed["ours"] / speed["theirs"] for speed in speeds]
+    print(f"ours / theirs: {statistics.median(ratios):.2f} times as fast ({spread(ratios)})")
+
+
+def print_losses(table: pd.DataFrame) -> None:
+    """Print where our loss begins and ends, and how far equal steps are apart.
+
+    Args:
+        table: columns round, step, ours, theirs; one row per step.
+    """
+    first = table["ours"].iloc[0]
+    last = table["ours"].iloc[-1]
+    difference = (table["ours"] - table["theirs"]).abs().max()
+    print(
+        f"loss: {first:.4f} at the first step, {last:.4f} at the last; "
+        f"largest difference of a step {difference:.1e}"
+    )
+
+
+def draw_losses(table: pd.DataFrame, folder: Path) -> None:
+    """Write losses.csv, and losses.png: both losses on top of each other, the difference below.
+
+    Args:
+        table: columns round, step, ours, theirs; one row per step.
+        folder: where to.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    curves.to_csv(folder / "losses.csv", index=False)
-    figure, (above, below) = pyplot.subplots(
-        2, sharex=True, figsize=(6, 5), height_ratios=[3, 1], layout="constrained"
-    )
-    above.plot(curves["step"], curves["theirs"], lw=4, alpha=0.4, label="sentence-transformers")
-    above.plot(curves["step"], curves["ours"], lw=1, color="black", label="hybridlib")
-    above.set(ylabel="loss")
-    above.legend(frameon=False)
-    below.plot(curves["step"], curves["ours"] - curves["theirs"], lw=1, color="black")
-    below.set(xlabel="step", ylabel="difference")
+    table.to_csv(folder / "losses.csv", index=False)
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
+
+    # A line for each round, because every round begins anew.
+    table = table.assign(number=range(1, len(table) + 1))
+    for number, steps in table.groupby("round"):
+        labels = ["sentence-transformers", "hybridlib"] if number == 1 else [None, None]
+        x = steps["number"]
+        upper.plot(x, steps["theirs"], "o-", lw=4, alpha=0.4, color="C0", label=labels[0])
+        upper.plot(x, steps["ours"], ".-", lw=1, color="black", label=labels[1])
+        lower.plot(x, steps["ours"] - steps["theirs"], ".-", lw=1, color="black")
+    upper.set_ylabel("loss")
+    upper.legend(frameon=False)
+    lower.set(xlabel="step, counted over the rounds", ylabel="difference")
     figure.savefig(folder / "losses.png", dpi=150)
 
 
-def _report_cached(options: argparse.Namespace, pairs: pd.DataFrame) -> None:
-    """Cost per pair of a cached large batch against as many pairs in plain batches, in turn."""
-    plain, cached = _made("ours", options, pairs), _made("cached", options, pairs)
-    batches, ratios = options.cached_batch_size // options.batch_size, []
-    plain(1)
+def report_cached(comparison: Comparison) -> None:
+    """Print the cost per pair of a cached large batch against as many pairs in plain batches."""
+    options = comparison.options
+    timed_steps = {"ours": options.cached_batch_size // options.batch_size, "cached": 1}
+    ratios = []
     for number in range(options.repeats):
-        times = {}
-        for name in ("plain", "cached") if number % 2 else ("cached", "plain"):
-            start = time.perf_counter()
-            cached(1 + number) if name == "cached" else [
-                plain(2 + number * batches + i) for i in range(batches)
-            ]
-            times[name] = time.perf_counter() - start
-        ratios.append(times["cached"] / times["plain"])
-        print(
-            f"  {options.cached_batch_size / times['cached']:.1f} pairs/s cached, {options.cached_batch_size / times['plain']:.1f} plain",
-            flush=True,
-        )
-    print(
-        f"cached batch {options.cached_batch_size:,} / plain batch {options.batch_size}: {statistics.median(ratios):.2f} times the cost per pair ({min(ratios):.2f} to {max(ratios):.2f})"
-    )
-
-
-def _report_profile(name: str, step: Step) -> None:
-    step(1)
-    with profile(activities=[ProfilerActivity.CPU]) as found:
-        step(2)
-    print(
-        f"\nour {'plain' if name == 'ours' else 'cached'} step, by the time of each operation itself"
-    )
-    print(
-        found.key_averages().table(
-            sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=50
-        )
-    )
-
-
-def _alone(options: argparse.Namespace) -> dict[str, float]:
-    """Peak memory of two steps of one of them (Linux)."""
-    step = _made(options.alone, options, _pairs(options))
-    Path("/proc/self/clear_refs").write_text(
-        "5"
-    )  # forget what loading took; getrusage would count the parent's as well
-    for number in (1, 2):
-        step(number)
-    return {
-        "megabytes": int(
-            re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1)
-        )
-        / 1024
-    }
-
-
-# ------------------------------------------------------------------------------------------------- what is compared
-
-
-def _pairs(options: argparse.Namespace) -> pd.DataFrame:
-    """Training pairs whose passages are all different: sentence and next sentence, or question and answer sentence."""
-    if options.corpus != "ntrex":
-        pairs = pairs_from_lareqa(load_lareqa(options.corpus_path, options.corpus))
-        kept = (
-            pairs.drop_duplicates(["lang", "passage_id"])
-            .drop_duplicates(["lang", "passage"])["pair_id"]
-            .value_counts()
-        )
-        return pairs[
-            pairs["pair_id"].isin(kept.index[kept == pairs["lang"].nunique()])
-        ].reset_index(drop=True)
-    lines = load_parallel(options.corpus_path, XQUAD_LANGUAGES)
-    following = lines.assign(group=(lines["group"].astype(int) - 1).map("{:07d}".format))
-    joined = lines.merge(following, on=["lang", "group"], suffixes=("", "_next")).drop_duplicates(
-        ["lang", "text_next"]
-    )
-    return pd.DataFrame(
-        {
-            "pair_id": joined["group"],
-            "dataset": "ntrex",
-            "lang": joined["lang"],
-            "question": joined["text"],
-            "passage": joined["text_next"],
-            "passage_id": joined["group"],
+        speed = {
+            name: comparison.train(name, timed_steps[name] + 1, seed=number).pairs_per_second
+            for name in in_turn(("cached", "ours"), number)
         }
+        ratios.append(speed["ours"] / speed["cached"])
+        print(f"  {speed['cached']:.1f} pairs/s cached, {speed['ours']:.1f} plain", flush=True)
+    print(
+        f"cached batch {options.cached_batch_size:,} / plain batch {options.batch_size}: "
+        f"{statistics.median(ratios):.2f} times the cost per pair ({spread(ratios)})"
     )
 
 
-def _made(name: str, options: argparse.Namespace, pairs: pd.DataFrame) -> Step:
-    """``ours``, ``theirs`` or, with cached gradients, ``cached``: from the number of a step to its loss."""
-    params = Params(
-        strategy="x-y", steps=1000, batch_size=options.cached_batch_size if name == "cached" else options.batch_size, learning_rate=2e-5, max_length=128,
-        train_tokens=options.train_tokens, freeze_embeddings=options.freeze_embeddings, cached_gradients=name == "cached",
-    )  # fmt: skip
-    return (_theirs if name == "theirs" else _ours)(options, pairs, params)
+def report_memory() -> None:
+    """Print the peak memory of each, in a process of its own with the same options."""
+    for name in ("ours", "theirs", "cached"):
+        command = [sys.executable, __file__, *sys.argv[1:], "--peak-of", name]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        print(f"peak memory of {name:<7}{float(output.splitlines()[-1]):8,.0f} MB", flush=True)
 
 
-def _encoder(options: argparse.Namespace) -> DualEncoder:
-    return DualEncoder.load(
+def peak_memory(comparison: Comparison, name: str) -> float:
+    """Return the peak memory of this process in MB, from the loading of the start to two steps."""
+    # Forget the peak so far: that of making the start.
+    Path("/proc/self/clear_refs").write_text("5")
+    comparison.train(name, steps=2)
+    status = Path("/proc/self/status").read_text()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    if peak is None:
+        raise SystemExit("/proc/self/status has no VmHWM: the memory cannot be measured")
+    return int(peak[1]) / 1024
+
+
+def report_profile(comparison: Comparison, name: str) -> None:
+    """Print the operations that take most of the time of two of our steps."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        comparison.train(name, steps=2)
+    table = profiler.key_averages().table(
+        sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=50
+    )
+    kind = "plain" if name == "ours" else "cached"
+    print(f"\ntwo of our {kind} steps, by the time of each operation itself")
+    print(table)
+
+
+def in_turn(names: Sequence[str], number: int) -> list[str]:
+    """Return the names in the order of a round: another one is first in every other round."""
+    return list(names) if number % 2 == 0 else list(reversed(names))
+
+
+def spread(values: list[float]) -> str:
+    """Return the smallest and the largest value as text."""
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+# ------------------------------------------------------------------------------ what is compared
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one training.
+
+    Attributes:
+        batch_size: pairs of a step.
+        losses: of each step.
+        seconds: of each step.
+    """
+
+    batch_size: int
+    losses: list[float]
+    seconds: list[float]
+
+    @property
+    def pairs_per_second(self) -> float:
+        """The speed of all steps but the first, which warms up."""
+        timed = self.seconds[1:]
+        return self.batch_size * len(timed) / sum(timed)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is trained in every round, and on what.
+
+    Attributes:
+        options: of the command line.
+        pairs: the training table.
+        start: folder of the encoder that every training begins with.
+    """
+
+    options: argparse.Namespace
+    pairs: pd.DataFrame
+    start: Path
+
+    def train(self, name: str, steps: int, seed: int = 0) -> Steps:
+        """Train from the start.
+
+        Args:
+            name: ``ours``, ``theirs`` or, with cached gradients, ``cached``.
+            steps: how many.
+            seed: of the batches.
+        """
+        params = self._params(name, steps, seed)
+        trainer = train_theirs if name == "theirs" else train_ours
+        return trainer(params, self.pairs, self.start)
+
+    def _params(self, name: str, steps: int, seed: int) -> Params:
+        """Return the parameters of a training."""
+        options = self.options
+        is_cached = name == "cached"
+        return Params(
+            strategy="x-y",
+            steps=steps,
+            seed=seed,
+            batch_size=options.cached_batch_size if is_cached else options.batch_size,
+            learning_rate=2e-5,
+            train_tokens=options.train_tokens,
+            freeze_embeddings=options.freeze_embeddings,
+            cached_gradients=is_cached,
+            validate_every=None,
+        )
+
+
+def load_pairs(options: argparse.Namespace) -> pd.DataFrame:
+    """Return training pairs whose passages are all different.
+
+    They are questions and their answer sentences, or sentences and the next ones.
+    """
+    if options.corpus == "ntrex":
+        pairs = load_aligned_text(options.corpus_path, XQUAD_LANGUAGES)
+    else:
+        pairs = pairs_from_lareqa(load_lareqa(options.corpus_path, options.corpus))
+
+    # One pair for each passage, and no text twice in a language.
+    first = pairs.drop_duplicates("passage_id")["pair_id"]
+    pairs = pairs[pairs["pair_id"].isin(first)]
+    repeated = pairs.loc[pairs.duplicated(["lang", "passage"]), "pair_id"]
+    return pairs[~pairs["pair_id"].isin(repeated)].reset_index(drop=True)
+
+
+def save_start(options: argparse.Namespace, folder: Path) -> Path:
+    """Write the encoder that both begin with, without dropout; return its folder."""
+    encoder = DualEncoder.load(
         options.encoder,
         pooling="mean",
-        query_prefix="query: ",
-        passage_prefix="passage: ",
-        max_length=128,
-        **DROPOUT,
+        query_prefix=PREFIXES["query"],
+        passage_prefix=PREFIXES["passage"],
+        max_length=MAX_LENGTH,
+        dropout=0.0,
     )
+    start = folder / "start"
+    encoder.save(start)
+    return start
 
 
-def _ours(options: argparse.Namespace, pairs: pd.DataFrame, params: Params) -> Step:
-    run = loop._Run(
-        params,
-        Accelerator(),
-        _encoder(options),
-        pairs,
-        corpus_from_pairs("none", pairs[:50]),
-        Path(tempfile.gettempdir()),
-    )
-    run.bar.disable = True
-    return lambda step: run._step(step)["loss"]
+def train_ours(params: Params, pairs: pd.DataFrame, start: Path) -> Steps:
+    """Train with hybridlib."""
+    # train() validates after the last step: on two questions, to lose little time.
+    few = pairs[pairs["pair_id"].isin(pairs["pair_id"].unique()[:2])]
+    validation = corpus_from_pairs("two questions", few)
+    encoder = DualEncoder.load(start)
+    with tempfile.TemporaryDirectory() as folder:
+        log = train(params, encoder, pairs, validation, Path(folder))
+    steps = log[log["step"] > 0]
+    seconds = params.batch_size / steps["pairs_per_second"]
+    return Steps(params.batch_size, steps["loss"].tolist(), seconds.tolist())
 
 
-def _theirs(options: argparse.Namespace, pairs: pd.DataFrame, params: Params) -> Step:
+def train_theirs(params: Params, pairs: pd.DataFrame, start: Path) -> Steps:
+    """Train with sentence-transformers' model and loss, and the batches and optimizer of ours."""
+    # Loaded for this function alone, so that it does not count in the memory of ours.
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-    with tempfile.TemporaryDirectory() as folder:
-        _encoder(options).save(Path(folder) / "model")
-        model = SentenceTransformer(str(Path(folder) / "model"), device="cpu")
-    model[0].auto_model.get_input_embeddings().requires_grad_(not params.freeze_embeddings)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": params.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=params.learning_rate, fused=True)
-    loss_of, table = (
-        MultipleNegativesRankingLoss(model, scale=1 / params.temperature),
-        PairTable(pairs),
-    )
+    model: Any = SentenceTransformer(str(start), device="cpu")
+    DualEncoder(model[0].auto_model, model.tokenizer).freeze(params.freeze_embeddings)
+    loss_function = MultipleNegativesRankingLoss(model, scale=1 / params.temperature)
+    fixed_temperature = ContrastiveLoss(params.temperature)
+    optimizer = setup.make_optimizer(params, model, fixed_temperature, model.device)
+    table = setup.pair_table(params, pairs)
+    model.train()
 
-    def step(number: int) -> float:
+    losses = []
+    seconds = []
+    for step in range(1, params.steps + 1):
+        started = time.perf_counter()
         for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * setup._rate_factor(params, number)
-        batch = draw_batch(params.strategy, table, params.seed, number, params.batch_size)
+            group["lr"] = setup.learning_rate(params, step)
+        batch = draw_batch(params.strategy, table, params.seed, step, params.batch_size)
         questions, passages = batch.texts(pairs)
-        model.train()
-        loss = loss_of(
-            [
-                model.preprocess(["query: " + text for text in questions]),
-                model.preprocess(["passage: " + text for text in passages]),
-            ],
-            None,
-        )
+        queries = model.preprocess([PREFIXES["query"] + text for text in questions])
+        candidates = model.preprocess([PREFIXES["passage"] + text for text in passages])
+        loss = loss_function([queries, candidates], None)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), params.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
-        return loss.item()
-
-    return step
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - started)
+    return Steps(params.batch_size, losses, seconds)
 
 
 if __name__ == "__main__":
