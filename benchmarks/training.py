@@ -12,7 +12,7 @@ step is timed by itself, so loading, validation and writing do not count. ``--pa
   losses of equal steps are apart; all losses go to ``losses.csv`` and ``losses.png``;
 - cached: a large batch with cached gradients against plain batches, in cost per pair;
 - memory: the peak of a process that takes two steps, for each (Linux);
-- profile: where the time goes in two of our plain and cached steps.
+- profile: where the time of our training goes, plain and cached, two steps each.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ from hybridlib.training.loss import ContrastiveLoss
 
 PARTS = ("speed", "cached", "memory", "profile")
 PREFIXES = {"query": "query: ", "passage": "passage: "}
-MAX_LENGTH = 128
 
 
 def main() -> None:
@@ -84,16 +83,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", choices=["xquad-r", "mlqa-r", "ntrex"], required=True)
     parser.add_argument("--corpus-path", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
-    parser.add_argument(
-        "--out", type=Path, default=Path("."), help="folder of losses.csv and losses.png"
-    )
+    parser.add_argument("--out", type=Path, default=Path("."), help="folder of the losses")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--cached-batch-size", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=24, help="timed steps of each, in all rounds")
     parser.add_argument("--round", type=int, default=4, help="timed steps of each in one round")
-    parser.add_argument(
-        "--repeats", type=int, default=3, help="cached batches, and as many pairs in plain ones"
-    )
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of cached and plain")
     parser.add_argument("--train-tokens", type=int, default=Params().train_tokens)
     parser.add_argument("--freeze-embeddings", action="store_true", help="of both")
     parser.add_argument("--threads", type=int, default=0, help="0: what torch takes")
@@ -132,7 +127,7 @@ def report_speed(comparison: Comparison) -> None:
         }
         speed = {name: taken.pairs_per_second for name, taken in steps.items()}
         speeds.append(speed)
-        losses = {name: steps[name].losses for name in ("ours", "theirs")}
+        losses = {"ours": steps["ours"].losses, "theirs": steps["theirs"].losses}
         curves.append(pd.DataFrame({"round": number + 1, **losses}))
         print(
             f"  round {number + 1}: {speed['ours']:.1f} and {speed['theirs']:.1f} pairs/s, "
@@ -158,11 +153,7 @@ def print_speeds(speeds: list[dict[str, float]], steps: int) -> None:
 
 
 def print_losses(table: pd.DataFrame) -> None:
-    """Print where our loss begins and ends, and how far equal steps are apart.
-
-    Args:
-        table: columns round, step, ours, theirs; one row per step.
-    """
+    """Print our first and last loss, and the largest difference of equal steps."""
     first = table["ours"].iloc[0]
     last = table["ours"].iloc[-1]
     difference = (table["ours"] - table["theirs"]).abs().max()
@@ -237,7 +228,7 @@ def peak_memory(comparison: Comparison, name: str) -> float:
 
 
 def report_profile(comparison: Comparison, name: str) -> None:
-    """Print the operations that take most of the time of two of our steps."""
+    """Print the operations that take most of the time of a training of two steps."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         comparison.train(name, steps=2)
     table = profiler.key_averages().table(
@@ -349,7 +340,7 @@ def save_start(options: argparse.Namespace, folder: Path) -> Path:
         pooling="mean",
         query_prefix=PREFIXES["query"],
         passage_prefix=PREFIXES["passage"],
-        max_length=MAX_LENGTH,
+        max_length=128,
         dropout=0.0,
     )
     start = folder / "start"
