@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+
+if TYPE_CHECKING:
+    from hybridlib.study.folder import Study
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 FACT_LANGUAGES = ("de", "en", "th")
@@ -16,7 +20,10 @@ FACT_LANGUAGES = ("de", "en", "th")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
-    """The folder of a real data set by its name; skips where it is not, fails where it ought to be."""
+    """The folder of a real data set by its name.
+
+    A test skips where it is missing, and fails in CI where the other sets are there.
+    """
 
     def folder(name: str) -> Path:
         path = SHARED / "data" / name
@@ -69,3 +76,13 @@ def strategies_as_before() -> Iterator[None]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study in miniature, run by its notebooks once for all workers; not to be changed."""
+    from studies import made_once, miniature, run_miniature
+
+    from hybridlib.study.folder import Study
+
+    return Study(miniature(made_once(tmp_path_factory, "miniature", run_miniature)))
