@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
@@ -50,12 +51,11 @@ class BatchScores:
         )
 
 
-def batch_scores(
-    params: Params, encoder: DualEncoder, pairs: pd.DataFrame, step: int = 1
-) -> BatchScores:
-    """Score the batch of a step with ``encoder`` as it is.
+def batch_of_step(params: Params, pairs: pd.DataFrame, step: int = 1) -> Batch:
+    """Return the batch that training draws from ``pairs`` at a step.
 
-    For ``untrained`` it is a batch of languages mixed row by row.
+    An ``untrained`` run draws none. To show one all the same, it gets languages mixed row by row,
+    and at most as many rows as there are pairs.
     """
     table = pair_table(params, pairs)
     strategy = params.strategy
@@ -63,7 +63,14 @@ def batch_scores(
     if strategy == UNTRAINED:
         strategy = "x-x"
         size = min(size, table.capacity["x-x"])
-    batch = draw_batch(strategy, table, params.seed, step, size, params.alpha)
+    return draw_batch(strategy, table, params.seed, step, size, params.alpha)
+
+
+def batch_scores(
+    params: Params, encoder: DualEncoder, pairs: pd.DataFrame, step: int = 1
+) -> BatchScores:
+    """Score the batch of a step (:func:`batch_of_step`) with ``encoder`` as it is."""
+    batch = batch_of_step(params, pairs, step)
 
     # Encode both sides, and score every question against every passage.
     questions, passages = batch.texts(pairs)
@@ -75,7 +82,7 @@ def batch_scores(
     contents, _ = content_ids(pairs)
     query_contents = contents[batch.questions]
     passage_contents = contents[batch.passages]
-    positives = torch.arange(size)
+    positives = torch.arange(len(batch.questions))
     masked = ignore_mask(query_contents, passage_contents, positives)
     loss = info_nce(
         query_vectors,

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from training_toys import plain_loss
 
+from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.params import Params
 from hybridlib.data.facts import all_facts
 from hybridlib.data.phrasings import phrase
 from hybridlib.model.encoder import DualEncoder
-from hybridlib.training.inspect import BatchScores, batch_scores
+from hybridlib.training.inspect import BatchScores, batch_of_step, batch_scores
+from hybridlib.training.setup import pair_table
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,17 @@ def test_the_loss_is_that_of_the_scores_shown(encoder, twice, strategy):
         assert not any(same)
     else:
         assert all(same) or not any(same)
+
+
+def test_the_batch_of_a_step_is_the_one_that_training_draws(twice):
+    params = Params(strategy="hybrid", batch_size=12, alpha=0.3, seed=4)
+    table = pair_table(params, twice)
+    for step in (1, 2, 3):
+        batch = batch_of_step(params, twice, step)
+        drawn = draw_batch("hybrid", table, 4, step, 12, 0.3)
+        assert batch.regime == drawn.regime
+        assert (batch.questions == drawn.questions).all()
+        assert (batch.passages == drawn.passages).all()
 
 
 def test_an_untrained_run_needs_no_full_batch(encoder, twice):
