@@ -1,4 +1,4 @@
-"""Several processes: of ``accelerate launch`` (GPUs) or ``torchrun`` (GPUs, or CPUs alone)."""
+"""Several processes, of ``accelerate launch`` (GPUs) or ``torchrun`` (GPUs or CPUs)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def processes() -> PartialState:
     """Connect to the other processes, if there are any, and return their state.
 
-    Accelerate takes CPUs for several processes only when asked to. Without an accelerator nothing
-    else is left, so CPUs are then used without being asked for.
+    Accelerate uses CPUs for several processes only on request. Without an accelerator there is
+    nothing else to use, so CPUs then need no request.
     """
     # accelerate takes long to import, and a single process rarely needs it.
     from accelerate import PartialState

@@ -47,7 +47,7 @@ class DualEncoder(nn.Module):
         dense: layers behind the pooling (LaBSE has one).
 
     Attributes:
-        source: where it was loaded from: name, revision asked for, commit it was.
+        source: where it was loaded from: name, requested revision, commit.
     """
 
     def __init__(
@@ -353,7 +353,7 @@ def _unique(token_ids: list[list[int]]) -> tuple[list[tuple[int, ...]], np.ndarr
 
 
 def _source(name: str, revision: str | None, config: PreTrainedConfig) -> dict[str, str | None]:
-    """Return name, revision and commit of a loaded encoder; a local folder has a name alone."""
+    """Return name, revision and commit of a loaded encoder; a local folder has only a name."""
     commit = getattr(config, "_commit_hash", None)
     if Path(name).is_dir():
         return {"encoder": Path(name).name, "revision": None, "commit": commit}

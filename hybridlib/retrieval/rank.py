@@ -205,7 +205,7 @@ class _Counts:
         self.top = TopK(len(queries), k)
 
     def score_relevant(self, candidate_vectors: np.ndarray, width: int) -> None:
-        """Score the relevant candidates alone, so that every chunk can be counted against them."""
+        """Score the relevant candidates first, so that every chunk can be counted against them."""
         self.scores = torch.zeros(self.relevant.shape)
         numbers = torch.unique(self.relevant)
         for start in range(0, len(numbers), width):

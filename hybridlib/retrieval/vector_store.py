@@ -64,9 +64,8 @@ class VectorStore:
         Args:
             folder: made if need be.
             encoder: the same weights, tokenizer, prefix, pooling and max_length at every resume.
-            texts: iterated over twice, so no generator: a list, a column of a
-                ``datasets.Dataset``, or any object whose ``__iter__`` starts anew. One block is
-                held in memory.
+            texts: a list, a column of a ``datasets.Dataset``, or any object that can be iterated
+                over twice; no generator. One block is held in memory.
             side: whose prefix the texts get.
             block: texts encoded, written and recorded at a time; what a kill can cost.
             token_budget: tokens of a micro-batch, padding included.
@@ -83,8 +82,7 @@ class VectorStore:
         if process == 0:
             _create(folder, about)
         barrier()
-        # In the other processes the folder may have appeared only now.
-        _check_same(folder, about)
+        _check_same(folder, about)  # again, as another process may have made the folder
         vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="r+")
         done = _done(folder, about)
 
