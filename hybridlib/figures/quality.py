@@ -1,11 +1,4 @@
-"""Every figure of the notebooks.
-
-Each function takes a table and returns a matplotlib Figure that pyplot does not hold: it appears once as the
-last line of a cell, and nothing is left open. A strategy has the same colour and marker in every figure, a
-language too. Colours are safe for colour-blind readers, and never the only sign. Text is 12 pt on 7.2 inches,
-so that a figure can be set at half the width of a page. Figures name languages by their codes: no font of a figure has the
-scripts of all of them, so texts stand in tables (:mod:`hybridlib.display`), which a browser sets.
-"""
+"""Figures of retrieval quality: mAP by setting, language pair and language, and differences."""
 
 from __future__ import annotations
 
@@ -14,234 +7,239 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from hybridlib.errors import InputError
-from hybridlib.figures.style import (
-    FONT,
-    GREY,
+from hybridlib.figures.axes import (
     MAP_LABEL,
-    SETTINGS,
-    WIDTH,
-    _check,
-    _figure,
-    _heatmap,
-    _in_order,
-    _mean_and_bar,
-    _point,
-    _rows,
-    _short,
-    _strategy_legend,
-    _styled,
-    strategy_style,
+    draw_point,
+    frame_cell,
+    heatmap,
+    name_rows,
+    new_axes,
+    panels,
+    short_number,
+    strategy_legend,
 )
+from hybridlib.figures.reshape import (
+    check_columns,
+    mean_and_bar,
+    measures_in,
+    settings_in,
+)
+from hybridlib.figures.style import FONT, GREY, in_order, strategy_style, styled
+
+BARS = "bars: 95 % interval"
 
 
-@_styled
+@styled
 def map_by_setting(results: pd.DataFrame) -> Figure:
-    """mAP of each strategy, a panel per setting; the number stands above its point.
+    """Draw the mAP of each strategy, a panel per setting; the number stands above its point.
 
     Args:
-        results: columns strategy, seed, setting, map, optional low and high. Points are means over seeds; bars the
-            range over seeds if any strategy has several, else low to high.
+        results: columns strategy, seed, setting, map, optional low and high. Points are means over
+            seeds. Bars are the range over seeds if any strategy has several, else low to high.
     """
-    _check(results, ["strategy", "seed", "setting", "map"], "map_by_setting")
-    table, note = _mean_and_bar(results, ["strategy", "setting"], "map", "low", "high")
-    names, settings = (
-        _in_order(table["strategy"]),
-        [s for s in SETTINGS if s in set(table["setting"])],
-    )
-    fig, axes = _figure(WIDTH, 1.3 + 0.5 * len(names), 1, len(settings), sharex=True, sharey=True)
-    for ax, setting in zip(axes.flat, settings):
-        for row in table[table["setting"] == setting].itertuples():
-            at = names.index(row.strategy)
-            _point(ax, row.mean, at, row.strategy, x_bar=(row.low, row.high))
-            ax.annotate(
-                _short(row.mean, 3), (row.mean, at), (0, 7), textcoords="offset points", ha="center"
-            )
+    check_columns(results, ["strategy", "seed", "setting", "map"], "map_by_setting")
+    table, note = mean_and_bar(results, ["strategy", "setting"], "map", "low", "high")
+    names = in_order(table["strategy"])
+    settings = settings_in(table)
+    fig, axes = new_axes(1.3 + 0.5 * len(names), 1, len(settings), sharex=True, sharey=True)
+    for ax, setting, rows in panels(axes, table, "setting", settings):
+        for row in rows.itertuples():
+            _numbered_point(ax, row, names.index(row.strategy))
         ax.set_title(setting)
         ax.margins(x=0.25)
-        _rows(ax, names, top=-0.7)
-    fig.supxlabel(MAP_LABEL + (f"; {note}" if note else ""), fontsize=FONT)
+        name_rows(ax, names, top=-0.7)
+    label = f"{MAP_LABEL}; {note}" if note else MAP_LABEL
+    fig.supxlabel(label, fontsize=FONT)
     return fig
 
 
-@_styled
+def _numbered_point(ax: Axes, row: Any, height: int) -> None:
+    """Draw a mean with its bar, and the number above it."""
+    draw_point(ax, row.mean, height, row.strategy, x_bar=(row.low, row.high))
+    number = short_number(row.mean, 3)
+    ax.annotate(number, (row.mean, height), (0, 7), textcoords="offset points", ha="center")
+
+
+@styled
 def cross_lingual_heatmap(
     metrics: dict[str, Any], vmin: float = 0.0, vmax: float = 1.0, title: str | None = None
 ) -> Figure:
-    """mAP of each query language (row) in the candidates of each language (column); framed: monolingual.
+    """Draw the mAP of each query language (row) in each candidate language (column).
+
+    Monolingual cells are framed; pairs without a query stay blank.
 
     Args:
-        metrics: the content of metrics.json: languages, per_pair, per_language. Pairs without a query stay blank.
-        vmin, vmax: ends of the colour scale; the same ones make strategies comparable.
+        metrics: the content of metrics.json: languages, per_pair, per_language.
+        vmin: lower end of the colour scale; the same ends make strategies comparable.
+        vmax: upper end of the colour scale.
         title: for instance the strategy.
     """
     table = _map_by_pair(metrics)
-    fig, ax = _heatmap(table, plt.get_cmap("viridis"), Normalize(vmin, vmax), MAP_LABEL, title)
+    fig, ax = heatmap(table, plt.get_cmap("viridis"), Normalize(vmin, vmax), MAP_LABEL, title)
     for row, language in enumerate(table.index):
         if language in table.columns:
-            ax.add_patch(
-                Rectangle(
-                    (table.columns.get_loc(language), row),
-                    1,
-                    1,
-                    fill=False,
-                    edgecolor="#D55E00",
-                    linewidth=2,
-                    clip_on=False,
-                )
-            )
+            frame_cell(ax, row, table.columns.get_loc(language), linewidth=2)
     ax.set(xlabel="candidate language (framed: monolingual)", ylabel="query language")
     return fig
 
 
 def _map_by_pair(metrics: dict[str, Any]) -> pd.DataFrame:
-    """``[query languages, candidate languages]``: cross-lingual mAP, and monolingual mAP on the diagonal."""
+    """Return mAP, ``[query languages, candidate languages]``; monolingual on the diagonal."""
     if not metrics.get("per_language") or not metrics.get("languages"):
         raise InputError(
-            "cross_lingual_heatmap: the metrics hold no languages; they need languages, per_pair and per_language, as metrics.json has them"
+            "cross_lingual_heatmap: the metrics hold no languages; they need languages, per_pair "
+            "and per_language, as metrics.json has them"
         )
-    table = pd.DataFrame(
-        np.nan, index=sorted(metrics["per_language"]), columns=metrics["languages"]
-    )
+    queries = sorted(metrics["per_language"])
+    table = pd.DataFrame(np.nan, index=queries, columns=metrics["languages"])
     for query in table.index:
         for candidate in table.columns:
-            cell = (
-                metrics["per_language"][query].get("monolingual")
-                if query == candidate
-                else metrics["per_pair"].get(f"{query}-{candidate}")
-            )
-            table.loc[query, candidate] = cell["map"] if cell else np.nan
+            if query == candidate:
+                values = metrics["per_language"][query].get("monolingual")
+            else:
+                values = metrics["per_pair"].get(f"{query}-{candidate}")
+            if values:
+                table.loc[query, candidate] = values["map"]
     return table
 
 
-@_styled
+@styled
 def gains(table: pd.DataFrame, strategy: str) -> Figure:
-    """What one strategy has over each other, with intervals: a panel per measure; a bar that touches the line proves nothing.
+    """Draw one strategy's differences to each other one, a panel per measure.
+
+    A bar that touches the line at zero proves nothing.
 
     Args:
         table: columns measure, other, difference, low, high, of one encoder (comparison.against).
         strategy: the one that the differences are of.
     """
-    _check(table, ["measure", "other", "difference", "low", "high"], "gains")
-    measures = [
-        measure for measure in (*SETTINGS, "rank distance") if measure in set(table["measure"])
-    ]
-    names = _in_order(table["other"])
-    fig, axes = _figure(
-        WIDTH, 1.0 + len(measures) // 2 * (1.1 + 0.35 * len(names)), -(-len(measures) // 2), 2
-    )
-    for ax, measure in zip(axes.flat, measures):
-        for row in table[table["measure"] == measure].itertuples():
-            _point(ax, row.difference, names.index(row.other), row.other, x_bar=(row.low, row.high))
+    check_columns(table, ["measure", "other", "difference", "low", "high"], "gains")
+    measures = measures_in(table)
+    names = in_order(table["other"])
+    height = 1.0 + len(measures) // 2 * (1.1 + 0.35 * len(names))
+    fig, axes = new_axes(height, (len(measures) + 1) // 2, 2)
+    for ax, measure, rows in panels(axes, table, "measure", measures):
+        for row in rows.itertuples():
+            bar = (row.low, row.high)
+            draw_point(ax, row.difference, names.index(row.other), row.other, x_bar=bar)
         ax.axvline(0, color=GREY, linewidth=1)
         ax.set_title(measure if measure == "rank distance" else f"{measure} mAP")
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.margins(x=0.1)
-        _rows(ax, names)
+        name_rows(ax, names)
     for ax in axes.flat[len(measures) :]:
         ax.set_axis_off()
     fig.supxlabel(
-        f"{strategy} minus the strategy named; bars: 95 % interval\n{strategy} is better right of zero; in rank distance, left of it",
+        f"{strategy} minus the strategy named; {BARS}\n"
+        f"{strategy} is better right of zero; in rank distance, left of it",
         fontsize=FONT,
     )
     return fig
 
 
-@_styled
+@styled
 def alpha_curve(table: pd.DataFrame) -> Figure:
-    """Each measure against the share of monolingual batches: 0 is x-y, 1 is x-x-mono, hybrid lies between.
+    """Draw each measure against alpha, the share of monolingual batches.
+
+    At 0 stands x-y, at 1 x-x-mono; hybrid lies between.
 
     Args:
         table: columns measure, strategy, alpha, mean, low, high (comparison.alpha_curve).
     """
-    _check(table, ["measure", "strategy", "alpha", "mean", "low", "high"], "alpha_curve")
-    measures = [
-        measure for measure in (*SETTINGS, "rank distance") if measure in set(table["measure"])
-    ]
-    fig, axes = _figure(WIDTH, 5.4, 2, 2, sharex=True)
-    for ax, measure in zip(axes.flat, measures):
-        part = table[table["measure"] == measure].sort_values("alpha")
-        ax.plot(part["alpha"], part["mean"], color=GREY, linewidth=1.5, zorder=1)
-        for row in part.itertuples():
-            _point(ax, row.alpha, row.mean, row.strategy, y_bar=(row.low, row.high))
-        ax.set_title(f"{measure}{' (lower is better)' if measure == 'rank distance' else ' mAP'}")
+    check_columns(table, ["measure", "strategy", "alpha", "mean", "low", "high"], "alpha_curve")
+    fig, axes = new_axes(5.4, 2, 2, sharex=True)
+    for ax, measure, rows in panels(axes, table, "measure", measures_in(table)):
+        curve = rows.sort_values("alpha")
+        ax.plot(curve["alpha"], curve["mean"], color=GREY, linewidth=1.5, zorder=1)
+        for row in curve.itertuples():
+            draw_point(ax, row.alpha, row.mean, row.strategy, y_bar=(row.low, row.high))
+        unit = " (lower is better)" if measure == "rank distance" else " mAP"
+        ax.set_title(measure + unit)
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
         ax.margins(0.08, 0.15)
-    fig.supxlabel("alpha: share of monolingual batches; bars: 95 % interval", fontsize=FONT)
-    _strategy_legend(fig, table["strategy"])
+    fig.supxlabel(f"alpha: share of monolingual batches; {BARS}", fontsize=FONT)
+    strategy_legend(fig, table["strategy"])
     return fig
 
 
-@_styled
+@styled
 def seen_unseen(table: pd.DataFrame) -> Figure:
-    """mAP over the languages trained on (filled) and over the others (hollow), a panel per setting.
+    """Draw mAP over the languages trained on (filled) and over the others (hollow), by setting.
 
     Args:
-        table: columns strategy, setting, languages (``seen`` or ``unseen``), mean, low, high (comparison.seen_unseen).
+        table: columns strategy, setting, languages (``seen`` or ``unseen``), mean, low, high
+            (comparison.seen_unseen).
     """
-    _check(table, ["strategy", "setting", "languages", "mean", "low", "high"], "seen_unseen")
-    names, settings = (
-        _in_order(table["strategy"]),
-        [s for s in SETTINGS if s in set(table["setting"])],
-    )
-    fig, axes = _figure(WIDTH, 1.6 + 0.5 * len(names), 1, len(settings), sharey=True)
-    for ax, setting in zip(axes.flat, settings):
-        for row in table[table["setting"] == setting].itertuples():
-            at = names.index(row.strategy) + (0.15 if row.languages == "unseen" else -0.15)
-            colour, marker = strategy_style(row.strategy)
-            ax.hlines(at, row.low, row.high, color=colour, linewidth=1.5)
-            ax.plot(
-                row.mean,
-                at,
-                color=colour,
-                marker=marker,
-                markerfacecolor="white" if row.languages == "unseen" else colour,
-            )
+    check_columns(table, ["strategy", "setting", "languages", "mean", "low", "high"], "seen_unseen")
+    names = in_order(table["strategy"])
+    settings = settings_in(table)
+    fig, axes = new_axes(1.6 + 0.5 * len(names), 1, len(settings), sharey=True)
+    for ax, setting, rows in panels(axes, table, "setting", settings):
+        for row in rows.itertuples():
+            _seen_or_unseen_point(ax, row, names.index(row.strategy))
         ax.set_title(setting)
         ax.xaxis.set_major_locator(MaxNLocator(3))
-        _rows(ax, names, top=-0.7)
-    handles = [
-        Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor=face, label=label)
-        for face, label in ((GREY, "languages trained on"), ("white", "others"))
-    ]
-    fig.legend(handles=handles, loc="outside upper center", ncols=2)
-    fig.supxlabel(MAP_LABEL + "; bars: 95 % interval", fontsize=FONT)
+        name_rows(ax, names, top=-0.7)
+    _seen_unseen_legend(fig)
+    fig.supxlabel(f"{MAP_LABEL}; {BARS}", fontsize=FONT)
     return fig
 
 
-@_styled
+def _seen_or_unseen_point(ax: Axes, row: Any, height: int) -> None:
+    """Draw a mean with its bar: seen languages filled, unseen ones hollow and a little lower."""
+    colour, marker = strategy_style(row.strategy)
+    y = height - 0.15
+    face = colour
+    if row.languages == "unseen":
+        y = height + 0.15
+        face = "white"
+    ax.hlines(y, row.low, row.high, color=colour, linewidth=1.5)
+    ax.plot(row.mean, y, color=colour, marker=marker, markerfacecolor=face)
+
+
+def _seen_unseen_legend(fig: Figure) -> None:
+    """Draw a legend of filled and hollow points."""
+    handles = []
+    for face, label in ((GREY, "languages trained on"), ("white", "others")):
+        point = Line2D(
+            [], [], color=GREY, marker="o", linestyle="", markerfacecolor=face, label=label
+        )
+        handles.append(point)
+    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+
+
+@styled
 def map_by_language(table: pd.DataFrame) -> Figure:
-    """mAP of each query language under each strategy, a panel per setting; a star marks languages not trained on.
+    """Draw the mAP of each query language under each strategy, a panel per setting.
+
+    A star marks the languages that were not trained on; they stand last.
 
     Args:
         table: columns strategy, setting, lang, seen, mean, low, high (comparison.by_language).
     """
-    _check(table, ["strategy", "setting", "lang", "seen", "mean", "low", "high"], "map_by_language")
-    order = (
-        table[["lang", "seen"]]
-        .drop_duplicates()
-        .sort_values(["seen", "lang"], ascending=[False, True])
-    )
-    languages, settings = (
-        order["lang"].tolist(),
-        [s for s in SETTINGS if s in set(table["setting"])],
-    )
-    fig, axes = _figure(WIDTH, 1.6 + 0.42 * len(languages), 1, len(settings), sharey=True)
-    for ax, setting in zip(axes.flat, settings):
-        for row in table[table["setting"] == setting].itertuples():
-            _point(ax, row.mean, languages.index(row.lang), row.strategy, x_bar=(row.low, row.high))
+    columns = ["strategy", "setting", "lang", "seen", "mean", "low", "high"]
+    check_columns(table, columns, "map_by_language")
+    order = table[["lang", "seen"]].drop_duplicates()
+    order = order.sort_values(["seen", "lang"], ascending=[False, True])
+    languages = order["lang"].tolist()
+    labels = order["lang"].where(order["seen"].astype(bool), order["lang"] + " *").tolist()
+    settings = settings_in(table)
+    fig, axes = new_axes(1.6 + 0.42 * len(languages), 1, len(settings), sharey=True)
+    for ax, setting, rows in panels(axes, table, "setting", settings):
+        for row in rows.itertuples():
+            bar = (row.low, row.high)
+            draw_point(ax, row.mean, languages.index(row.lang), row.strategy, x_bar=bar)
         ax.set_title(setting)
         ax.xaxis.set_major_locator(MaxNLocator(3))
-        _rows(ax, [f"{lang}{'' if seen else ' *'}" for lang, seen in order.itertuples(index=False)])
-    fig.supxlabel(
-        MAP_LABEL + "; bars: 95 % interval" + ("" if order["seen"].all() else "; * not trained on"),
-        fontsize=FONT,
-    )
-    _strategy_legend(fig, table["strategy"])
+        name_rows(ax, labels)
+    star = "" if order["seen"].all() else "; * not trained on"
+    fig.supxlabel(f"{MAP_LABEL}; {BARS}{star}", fontsize=FONT)
+    strategy_legend(fig, table["strategy"])
     return fig

@@ -1,4 +1,4 @@
-"""Texts of any script as HTML tables: a browser has the fonts and the reading direction that a figure lacks."""
+"""Texts of any script as HTML tables: a browser has the fonts and reading directions for them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pandas.io.formats.style import Styler
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.retrieval.ranking import Ranking
 
-RIGHT = "\N{CHECK MARK}"  # the sign of a relevant candidate: never by colour alone
-
+RIGHT = "\N{CHECK MARK}"  # marks a relevant candidate: never by colour alone
 
 _CELL = [
     ("text-align", "start"),
@@ -23,7 +22,12 @@ _CELL = [
 
 
 def texts(table: pd.DataFrame, digits: int = 3) -> Styler:
-    """A table of texts, each read in the direction of its script; floats with ``digits`` decimals, no index."""
+    """Show a table of texts, each read in the direction of its script.
+
+    Args:
+        table: any columns; its index is not shown.
+        digits: decimals of floats.
+    """
     return (
         table.style.hide(axis="index")
         .format(precision=digits, escape="html")
@@ -37,21 +41,24 @@ def result_list(
     scores: Sequence[float] | np.ndarray,
     relevant: Collection[int] = (),
 ) -> pd.DataFrame:
-    """What a search found, best first: columns rank, lang, text, score and right (a check mark where relevant).
+    """Return the results of a search as a table, best first.
 
     Args:
-        corpus: whose candidates were searched.
-        rows: row numbers of the candidates found.
-        scores: their scores (cosine, -1 to 1), as many.
+        corpus: the corpus whose candidates were searched.
+        rows: row numbers of the resulting candidates.
+        scores: their scores (cosine, -1 to 1).
         relevant: row numbers of the right answers.
+
+    Returns:
+        Columns rank, lang, text, score and right (a check mark where relevant, else "").
     """
-    found = corpus.candidates.iloc[np.asarray(rows, dtype=int)]
-    right = [RIGHT if row in relevant else "" for row in found.index]
+    results = corpus.candidates.iloc[np.asarray(rows, dtype=int)]
+    right = [RIGHT if row in relevant else "" for row in results.index]
     return pd.DataFrame(
         {
-            "rank": np.arange(1, len(found) + 1),
-            "lang": found["lang"].to_numpy(),
-            "text": found["text"].to_numpy(),
+            "rank": np.arange(1, len(results) + 1),
+            "lang": results["lang"].to_numpy(),
+            "text": results["text"].to_numpy(),
             "score": np.asarray(scores, dtype=float),
             "right": right,
         }
@@ -59,18 +66,17 @@ def result_list(
 
 
 def top_of_query(corpus: RetrievalCorpus, ranking: Ranking, query: int) -> pd.DataFrame:
-    """:func:`result_list` of a query (its row number) in the pool of all languages."""
-    return result_list(
-        corpus, ranking.top[query], ranking.top_scores[query], relevant_of(corpus, query)
-    )
+    """Return :func:`result_list` of a query (its row number) in the pool of all languages."""
+    rows = ranking.top[query]
+    return result_list(corpus, rows, ranking.top_scores[query], relevant_of(corpus, query))
 
 
 def relevant_of(corpus: RetrievalCorpus, query: int) -> set[int]:
-    """Row numbers of the candidates that answer a query."""
+    """Return the row numbers of the candidates that answer a query."""
     return set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
 
 
 def example_query(corpus: RetrievalCorpus, lang: str = "en") -> int:
-    """Row number of the first query in ``lang``, or of the first at all where that language has none."""
+    """Return the row number of the first query in ``lang``, else of the first query of all."""
     in_language = corpus.queries.index[corpus.queries["lang"] == lang]
     return int(in_language[0]) if len(in_language) else 0

@@ -252,7 +252,7 @@ def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
 
 
 def plane(table: pd.DataFrame, results: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the points that :func:`hybridlib.figures.bias.bias_plane` draws.
+    """Return the points that :func:`hybridlib.figures.bias_plane` draws.
 
     Args:
         table: from :func:`intervals`: the encoders as they are.

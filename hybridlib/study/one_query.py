@@ -15,7 +15,7 @@ from hybridlib.study.per_query import systems
 def answer_ranks(runs: Sequence[Study]) -> pd.DataFrame:
     """Return the ranks of one query's answers under each strategy, of the first seed.
 
-    :func:`hybridlib.figures.bias.answer_ranks` draws it.
+    :func:`hybridlib.figures.answer_ranks` draws it.
     """
     query = example_query(runs[0].evaluation_corpus())
     parts = []

@@ -97,7 +97,7 @@ class Tour:
     def compare(self, question: str, k: int = 10) -> pd.DataFrame:
         """Return :meth:`search` with every encoder, and a column strategy.
 
-        :func:`hybridlib.figures.bias.top_lists` draws it.
+        :func:`hybridlib.figures.top_lists` draws it.
         """
         lists = [self.search(question, name, k).assign(strategy=name) for name in self.encoders]
         return pd.concat(lists, ignore_index=True)
