@@ -1,0 +1,156 @@
+"""The command line: listings, help, errors, and the evaluation of one encoder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hybridlib.batching.strategies import STRATEGIES
+from hybridlib.cli import main
+from hybridlib.cli.parser import make_parser
+from hybridlib.config.params import Params
+from hybridlib.study.folder import Study
+
+COMMANDS = ["", "run", "compare", "export", "evaluate", "params", "strategies"]
+ALPHA = """# Training
+
+alpha: 0.5
+    number (probability), >= 0, <= 1
+    `hybrid`: probability that a batch is monolingual (paper: flat in 0.4-0.6)
+"""
+
+
+def test_every_parameter_is_listed(capsys):
+    assert main(["params"]) == 0
+    printed = capsys.readouterr().out
+    assert [name for name in Params.model_fields if f"\n{name}: " not in printed] == []
+    assert printed.startswith("# Where results go, and the grid of runs\n\nstudy: quickstart\n")
+    assert "\n\n# Training\n\nalpha: 0.5\n" in printed
+
+
+def test_one_parameter_is_listed_and_a_wrong_one_is_not(capsys):
+    assert main(["params", "alpha"]) == 0
+    assert capsys.readouterr().out == ALPHA
+    assert main(["params", "alhpa"]) == 2
+    assert "did you mean 'alpha'?" in capsys.readouterr().err
+
+
+def test_every_strategy_is_listed(capsys):
+    assert main(["strategies"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["untrained", *STRATEGIES]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--help"])
+    printed = capsys.readouterr().out
+    assert stopped.value.code == 0
+    epilog = printed[printed.index("example") :]
+    examples = re.findall(r"^(?:example:)? *hybridlib (.*)$", epilog, re.M)
+    assert examples
+    for example in examples:
+        if "--help" not in example:
+            assert callable(make_parser().parse_args(shlex.split(example)).command)
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "export"])
+def test_a_parameter_file_that_is_missing_is_one_line(command, tmp_path, capsys):
+    assert main([command, str(tmp_path / "none.yaml")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("hybridlib: ")
+    assert error.count("\n") == 1
+    assert "none.yaml: no such" in error
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    line = f"{sys.executable} -m hybridlib.cli params | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.startswith("#")
+
+
+@pytest.mark.parametrize("arguments", [["strategies"], ["params", "alpha"]])
+def test_the_command_line_starts_without_importing_torch(arguments):
+    code = (
+        "import sys; from hybridlib.cli import main; "
+        f"main({arguments}); assert not {{'torch', 'matplotlib'}} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+# ---------------------------------------------------------------------------------------- evaluate
+
+
+def pairs_of(study: Study) -> pd.DataFrame:
+    """The study's evaluation corpus as a table of pairs."""
+    corpus = study.evaluation_corpus()
+    candidates = corpus.candidates.assign(question_id=corpus.candidates["group"] + "/0")
+    both = corpus.queries.merge(candidates, on=["lang", "question_id"], suffixes=("_q", "_p"))
+    columns = {"question_id": "pair_id", "text_q": "question", "text_p": "passage"}
+    both = both.rename(columns={**columns, "group": "passage_id"})
+    return both[["pair_id", "lang", "question", "passage", "passage_id"]]
+
+
+def test_evaluate_writes_what_the_notebook_writes(finished_study, tmp_path, capsys):
+    run = finished_study.runs()[-1]
+    file = tmp_path / "pairs.jsonl"
+    pairs_of(run).to_json(file, orient="records", lines=True, force_ascii=False)
+    out = tmp_path / "out"
+    command = [
+        *("evaluate", str(run.model)),
+        *("--corpus", "pairs", "--corpus-path", str(file)),
+        *("--max-length", "64", "--corrections", "centering"),
+        *("--trec", "--trec-depth", "5", "--out", str(out)),
+    ]
+    assert main(command) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    expected = run.metrics()
+    assert set(expected) - {"strategy", "seed"} <= set(metrics)
+    for part in ((metrics, expected), (metrics["corrections"], expected["corrections"])):
+        ours, theirs = (side.get("centering", side)["settings"] for side in part)
+        for setting in ("monolingual", "cross-lingual", "multilingual"):
+            assert ours[setting]["map"] == pytest.approx(theirs[setting]["map"], abs=1e-6)
+    # Two languages, their two ordered pairs, and two query languages of the pool.
+    assert len(list((out / "trec").glob("*.run"))) == 2 + 2 + 2
+    printed = capsys.readouterr().out
+    assert "multilingual mAP" in printed
+    assert "centering" in printed
+    assert f"wrote {out / 'metrics.json'}" in printed
+
+
+def test_paths_of_the_command_line_start_at_the_current_folder(
+    finished_study, tmp_path, monkeypatch, capsys
+):
+    file = tmp_path / "some.jsonl"
+    pairs_of(finished_study).head(20).to_json(file, orient="records", lines=True)
+    monkeypatch.chdir(tmp_path)
+    model = str(finished_study.runs()[0].model)
+    options = ["--corpus", "pairs", "--corpus-path", "some.jsonl", "--out", "out"]
+    assert main(["evaluate", model, *options]) == 0
+    assert Path(tmp_path / "out" / "metrics.json").exists()
+    assert "out/metrics.json" in capsys.readouterr().out
+
+
+def test_an_encoder_that_cannot_be_loaded_is_one_line(tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["evaluate", str(tmp_path), "--corpus", "facts", "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "config.json" in error
+
+
+def test_vectors_on_disk_are_not_corrected(tiny_encoder, tmp_path, capsys):
+    options = ["--corpus", "facts", "--corrections", "lir", "--vectors", str(tmp_path / "v")]
+    out = str(tmp_path / "out")
+    assert main(["evaluate", str(tiny_encoder), *options, "--out", out]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
