@@ -29,7 +29,7 @@ _EXAMPLE = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status is 2 after an input error."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("papermill").propagate = False
     try:
@@ -64,7 +64,8 @@ def train_run(params: Params) -> None:
         finish(study, "training", steps=len(log) - 1, source=encoder.source)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="hybridlib.study.launch",
         description="Train one run of a study; 03 to 05 then find it finished.",

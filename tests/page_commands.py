@@ -1,0 +1,199 @@
+"""The commands of the README, CONTRIBUTING and docs/, and how each is tested.
+
+A command runs as it stands, runs with a part replaced, or does not run, for a reason.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from clones import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_PROGRAMS = (
+    r"(?:\.venv/bin/\S+|make|hybridlib|papermill|torchrun|accelerate|conda|pip|hf|apt-get|sbatch)"
+)
+_FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+# Names of commands in a sentence.
+_NAMES = {
+    "hybridlib run",
+    "hybridlib evaluate",
+    "accelerate launch",
+    "accelerate launch SCRIPT",
+}
+
+
+@dataclass(frozen=True)
+class How:
+    """How a command is run.
+
+    Attributes:
+        instead: (what, by what): parts that are replaced.
+        environment: variables set for it.
+        leaves: files that must be there afterwards.
+        leaves_not: files that must not.
+        prints: what must stand in its output.
+        why_not: the reason not to run it.
+    """
+
+    instead: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    leaves: tuple[str, ...] = ()
+    leaves_not: tuple[str, ...] = ()
+    prints: str = ""
+    why_not: str = ""
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Return the fenced code blocks of a page in one of the languages."""
+    text = page.read_text(encoding="utf-8")
+    return [code for language, code in _FENCED.findall(text) if language in languages]
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page.
+
+    They stand in blocks, line by line (a loop as a whole), and in sentences, unless dots cut them
+    short.
+    """
+    commands = []
+    for block in blocks(page, "bash", "sh", "shell", "console"):
+        if block.startswith("#!"):
+            continue  # a file to save: the command that names it runs it
+        lines = [line.strip() for line in block.replace("\\\n", " ").splitlines()]
+        lines = [line for line in lines if line and not line.startswith("#")]
+        if any(line.startswith("for ") for line in lines):
+            lines = ["; ".join(lines).replace("do; ", "do ")]
+        commands += lines
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+    for span in spans:
+        if re.match(_PROGRAMS + r" \S", span) and "..." not in span and span not in _NAMES:
+            commands.append(span)
+    return commands
+
+
+_ENCODER = (("ENCODER", "path/to/encoder"),)
+_HUB = How(why_not="downloads from a hub")
+_XQUAD = "--corpus xquad-r --corpus-path path/to/xquad-r --out results"
+_LAUNCH = (
+    "-m hybridlib.study.launch --params my-study.yaml -p encoder path/to/encoder -p strategy "
+    "hybrid -p seed 0"
+)
+
+_PROJECT = {
+    "make demo": How(
+        prints="| hybrid ",
+        leaves=(
+            "outputs/quickstart/comparison/results.md",
+            "outputs/quickstart/built-in-hybrid-s0/04_bias_analysis.ipynb",
+        ),
+    ),
+    "make test": How(
+        environment=(("PYTEST_ADDOPTS", "tests/evaluation/test_significance.py"),),
+        prints=" passed",
+    ),
+    "make test-ui": How(
+        environment=(("PYTEST_ADDOPTS", "--collect-only"),), prints="test_jupyterlab.py"
+    ),
+    "make test-all": How(why_not="is make test, make test-slow and make test-ui"),
+    "make lint": How(prints="Passed"),
+    "make env": How(why_not="the clone has this environment; test_project.py reads the lock"),
+    "make figures": How(why_not="test_kept_studies.py makes the same from a copy"),
+    "make help": How(prints="make demo"),
+    "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),
+    "conda env create -f environment.yml": How(
+        why_not="needs conda; test_project.py holds the file against the lock"
+    ),
+    "pip install .": How(why_not="test_packaging.py builds and imports the wheel"),
+    "pip install '.[notebooks]'": How(why_not="test_packaging.py checks the extras of the wheel"),
+    ".venv/bin/python -m pip install torch==2.13.0 --index-url <the index of your CUDA version>": (
+        How(why_not="a template for another build of torch")
+    ),
+    ".venv/bin/pre-commit install": How(leaves=(".git/hooks/pre-commit",)),
+    "apt-get install chromium": How(why_not="changes the system"),
+    ".venv/bin/python -m pytest tests/config": How(prints=" passed"),
+}
+
+_STUDY = {
+    ".venv/bin/hybridlib params": How(prints="alpha: 0.5"),
+    "hybridlib params": How(prints="alpha: 0.5"),
+    ".venv/bin/hybridlib strategies": How(prints="x-x-mono"),
+    ".venv/bin/hybridlib run my-study.yaml": How(
+        prints="| hybrid ", leaves=("outputs/my-study/comparison/results.md",)
+    ),
+    "hybridlib run my-study.yaml": How(prints="| hybrid "),
+    ".venv/bin/hybridlib export my-study.yaml": How(
+        leaves=("outputs/reference/my-study/study.yaml",)
+    ),
+    ".venv/bin/hybridlib compare outputs/reference/my-study": How(prints="2 of 2 runs"),
+    "hybridlib compare outputs/reference/study_x_to_m": How(
+        why_not="test_kept_studies.py makes the same from a copy"
+    ),
+    ".venv/bin/papermill notebooks/02_hybrid_training.ipynb out.ipynb -f params/quickstart.yaml "
+    "-p strategy hybrid": How(leaves=("out.ipynb",)),
+    "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill "
+    "notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p encoder "
+    "path/to/encoder -p strategy $strategy -p seed 0; done": How(
+        leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb"),
+        leaves_not=("outputs/my-study/built-in-hybrid-s0",),
+    ),
+    '.venv/bin/hybridlib run my-study.yaml -p strategies "[x-y, hybrid]" -p seeds "[0]"': How(
+        prints="05_comparison", leaves=("outputs/my-study/comparison/results.md",)
+    ),
+    ".venv/bin/hybridlib run my-study.yaml --dry-run | sed -n 's/.*--only \\([^ ]*\\).*/\\1/p' > "
+    "runs.txt": How(leaves=("runs.txt",)),
+    "sbatch --wait --array=1-$(wc -l < runs.txt) grid.sh": How(
+        instead=(
+            (
+                "sbatch --wait --array=1-$(wc -l < runs.txt)",
+                "test $(wc -l < runs.txt) = 2; env SLURM_ARRAY_TASK_ID=2 bash",
+            ),
+        ),
+        prints="encoder-hybrid-s0: 04_bias_analysis kept",
+    ),
+    ".venv/bin/hybridlib compare my-study.yaml": How(prints="| hybrid "),
+    ".venv/bin/hybridlib run my-study.yaml --dry-run --device a100": How(
+        prints="--only encoder-hybrid-s0"
+    ),
+    ".venv/bin/hybridlib run params/paper/grid.yaml --dry-run": How(
+        prints="40 runs, 0 of them done"
+    ),
+    "hybridlib run my-study.yaml --only RUN": How(
+        instead=(("RUN", "encoder-x-y-s0"),), prints="encoder-x-y-s0: 04_bias_analysis kept"
+    ),
+    f"accelerate launch --multi_gpu --num_processes 4 {_LAUNCH}": How(
+        why_not="needs GPUs; test_launch.py starts accelerate on the CPU"
+    ),
+    f"torchrun --nproc-per-node 2 {_LAUNCH}": How(
+        environment=(("ACCELERATE_USE_CPU", "true"),),
+        leaves=("outputs/my-study/encoder-hybrid-s0/model/model.safetensors",),
+        leaves_not=("outputs/my-study/built-in-hybrid-s0",),
+    ),
+}
+
+_CORPORA = {
+    f".venv/bin/hybridlib evaluate path/to/encoder {_XQUAD}": How(
+        prints="multilingual mAP", leaves=("results/metrics.json", "results/per_query.parquet")
+    ),
+    f"hybridlib evaluate ENCODER {_XQUAD}": How(instead=_ENCODER, prints="multilingual mAP"),
+    "hybridlib evaluate ENCODER --corpus folder --corpus-path my-corpus --out results": How(
+        instead=_ENCODER, prints="3 queries, 5 candidates"
+    ),
+    "hybridlib evaluate ENCODER --corpus miracl --corpus-path path/to/miracl --languages sw "
+    "--vectors vectors --out results": How(
+        why_not="needs MIRACL; test_evaluate_processes.py keeps vectors with the same option"
+    ),
+    "hybridlib evaluate ENCODER --corpus miracl --corpus-path mteb/MIRACLRetrievalHardNegatives "
+    "--languages sw yo --out results": _HUB,
+    "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' 'yo-*' "
+    "--local-dir miracl": _HUB,
+    "hf download --repo-type dataset castorini/mr-tydi --local-dir data/mr-tydi": _HUB,
+    "hf download --repo-type dataset clips/mfaq --local-dir data/mfaq": _HUB,
+    "hf download --repo-type dataset NAME --revision refs/convert/parquet --local-dir FOLDER": _HUB,
+}
+
+# The order is that in which they run: some need what another leaves.
+COMMANDS = {**_PROJECT, **_STUDY, **_CORPORA}
