@@ -2,8 +2,7 @@
 
 Each figure function takes a table and returns a matplotlib Figure that pyplot does not hold: it
 appears once, as the last line of a cell, and nothing is left open. Figures name languages by their
-codes: no font has the scripts of all of them, so texts stand in tables
-(:mod:`hybridlib.figures.tables`), which a browser sets.
+codes: no font has the scripts of all of them, so texts stand in tables, which a browser sets.
 
 Example:
     >>> from hybridlib import figures
@@ -29,8 +28,16 @@ _FUNCTIONS = {
         "map_by_setting",
         "seen_unseen",
     ),
-    "reshape": ("batch_languages", "settings_of_intervals", "settings_table"),
+    "reshape": (
+        "answers_of",
+        "batch_languages",
+        "settings_of_intervals",
+        "settings_table",
+        "some_groups",
+        "two_languages",
+    ),
     "style": ("language_style", "save", "strategy_style"),
+    "tables": ("example_query", "relevant_of", "result_list", "texts", "top_of_query"),
     "training": ("batch_grid", "expected_draws", "score_matrix", "training_curves"),
     "vectors": ("language_projection", "language_projections"),
 }
@@ -38,12 +45,12 @@ _MODULE_OF = {name: module for module, names in _FUNCTIONS.items() for name in n
 
 
 def __getattr__(name: str) -> Any:
-    """Import a figure function."""
+    """Import a function."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    """List the figure functions."""
+    """List the functions."""
     return sorted(_MODULE_OF)

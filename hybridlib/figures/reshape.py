@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hybridlib.evaluation.metrics import SETTINGS
 
 if TYPE_CHECKING:
     from hybridlib.batching.registry import Batch
+    from hybridlib.retrieval.ranking import Ranking
 
 MEASURES = (*SETTINGS, "rank distance")
 
@@ -36,6 +37,47 @@ def batch_languages(
         questions.append(languages[batch.questions].tolist())
         passages.append(languages[batch.passages].tolist())
     return questions, passages
+
+
+def answers_of(ranking: Ranking, queries: Collection[int], strategy: str) -> pd.DataFrame:
+    """Return the ranks of some queries' answers, as ``answer_ranks`` draws them.
+
+    Args:
+        ranking: of the whole corpus, under one encoder.
+        queries: row numbers of the queries, at most one of each language.
+        strategy: what the row of the figure is called.
+
+    Returns:
+        The rows of ``ranking.relevant``, with columns strategy and query (``en query``).
+    """
+    ranks = ranking.relevant[ranking.relevant["query"].isin(queries)]
+    return ranks.assign(strategy=strategy, query=ranks["query_lang"] + " query")
+
+
+def two_languages(candidates: pd.DataFrame, each: int = 80) -> pd.DataFrame:
+    """Return the first candidates of two languages, for ``language_projections``.
+
+    The languages are the first two of en, zh, ar, de and all others that the candidates have.
+
+    Args:
+        candidates: of a corpus; column lang.
+        each: candidates of a language at most.
+    """
+    present = sorted(candidates["lang"].unique())
+    preferred = [lang for lang in ("en", "zh", "ar", "de") if lang in present]
+    languages = list(dict.fromkeys([*preferred, *present]))[:2]
+    return candidates[candidates["lang"].isin(languages)].groupby("lang").head(each)
+
+
+def some_groups(candidates: pd.DataFrame, count: int = 60) -> pd.Series:
+    """Return which candidates belong to some groups, for ``language_projection``.
+
+    Args:
+        candidates: of a corpus; column group.
+        count: groups at most. They are drawn at random, the same ones at each call.
+    """
+    groups = candidates["group"].drop_duplicates()
+    return candidates["group"].isin(groups.sample(count, random_state=0, replace=True))
 
 
 def settings_table(metrics: Mapping[str, Mapping[str, Any]], seed: int = 0) -> pd.DataFrame:

@@ -76,7 +76,18 @@ def relevant_of(corpus: RetrievalCorpus, query: int) -> set[int]:
     return set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
 
 
-def example_query(corpus: RetrievalCorpus, lang: str = "en") -> int:
-    """Return the row number of the first query in ``lang``, else of the first query of all."""
+def example_query(
+    corpus: RetrievalCorpus, lang: str = "en", among: Collection[int] | None = None
+) -> int:
+    """Return the row number of the first query in ``lang``, else of the first query of all.
+
+    Args:
+        corpus: its queries.
+        lang: the language that is preferred.
+        among: row numbers to choose from, if any of them is in ``lang``; None: all.
+    """
     in_language = corpus.queries.index[corpus.queries["lang"] == lang]
+    if among is not None:
+        chosen = in_language[in_language.isin(among)]
+        in_language = chosen if len(chosen) else in_language
     return int(in_language[0]) if len(in_language) else 0
