@@ -1,4 +1,4 @@
-"""The wheel and the source distribution: what is in them, and that the wheel works without this folder."""
+"""The wheel and the source distribution: what is in them, and that the wheel works by itself."""
 
 from __future__ import annotations
 
@@ -17,119 +17,123 @@ from pathlib import Path
 import pytest
 from clones import ROOT, fresh_clone
 from packaging.specifiers import SpecifierSet
+from studies import made_once
 
 import hybridlib
 
 NOTEBOOK_PACKAGES = ("papermill", "ipykernel", "jupyterlab", "ipywidgets")
+NOT_LINKED = ("__editable__", "_virtualenv", "distutils-precedence")
+IMPORT_ALL = """
+import importlib, pkgutil, hybridlib
+for module in pkgutil.walk_packages(hybridlib.__path__, "hybridlib."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print(hybridlib.__version__, hybridlib.__file__)
+assert importlib.util.find_spec("papermill") is None
+"""
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The wheel and the source distribution of a fresh clone; the wheel is built from the source distribution."""
-    clone = fresh_clone(tmp_path_factory.mktemp("packaging") / "hybridlib")
+def build(folder: Path) -> None:
+    """Build the source distribution of a fresh clone, and the wheel from it."""
     done = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation"],
-        cwd=clone,
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)],
+        cwd=fresh_clone(folder / "hybridlib"),
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return next((clone / "dist").glob("*.whl")), next((clone / "dist").glob("*.tar.gz"))
 
 
 @pytest.fixture(scope="module")
-def about(built: tuple[Path, Path]) -> Message:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the source distribution."""
+    return made_once(tmp_path_factory, "packaging", build)
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    return next(built.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def about(wheel: Path) -> Message:
     """The wheel's METADATA."""
-    with zipfile.ZipFile(built[0]) as wheel:
-        return message_from_bytes(
-            wheel.read(next(name for name in wheel.namelist() if name.endswith("METADATA")))
-        )
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+        return message_from_bytes(archive.read(name))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built):
-    with zipfile.ZipFile(built[0]) as wheel:
-        names = wheel.namelist()
-    package = set(
-        subprocess.run(
-            ["git", "ls-files", "hybridlib"], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.split()
-    )
-    assert package <= set(names) and "hybridlib/py.typed" in package
-    assert {name.split("/")[0] for name in names} == {
-        "hybridlib",
-        f"hybridlib-{hybridlib.__version__}.dist-info",
-    }
+def tracked(*folders: str) -> set[str]:
+    command = ["git", "ls-files", *folders]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.split() if (ROOT / name).exists()}
+
+
+def python_versions(about: metadata.PackageMetadata | Message) -> set[str]:
+    classifiers = about.get_all("Classifier")
+    return {name.rpartition(" ")[2] for name in classifiers if re.search(r"Python :: 3\.", name)}
+
+
+def test_the_wheel_has_the_package_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    package = tracked("hybridlib")
+    assert package <= names
+    assert "hybridlib/py.typed" in package
+    info = f"hybridlib-{hybridlib.__version__}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"hybridlib", info}
 
 
 def test_the_source_distribution_is_a_whole_project(built):
-    with tarfile.open(built[1]) as archive:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    kept = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    left_out = {name for name in kept if name not in names}
-    assert {
-        name
-        for name in left_out
-        if not name.startswith((".ci/", "outputs/")) and name != ".gitignore"
-    } == set()
+    missing = {name for name in tracked() - names if not name.startswith((".ci/", "outputs/"))}
+    assert missing <= {".gitignore", ".git-blame-ignore-revs"}
 
 
 def test_the_metadata_say_what_the_project_says(about):
-    assert about["Name"] == "hybridlib" and about["Version"] == hybridlib.__version__
+    assert about["Name"] == "hybridlib"
+    assert about["Version"] == hybridlib.__version__
     assert set(about.get_all("Provides-Extra")) == {"notebooks", "dev"}
-    needed = about.get_all("Requires-Dist")
     for package in NOTEBOOK_PACKAGES:
-        assert (
-            [name for name in needed if name.startswith(package)]
-            == [
-                name
-                for name in needed
-                if name.startswith(package) and 'extra == "notebooks"' in name
-            ]
-            != []
-        )
+        needed = [name for name in about.get_all("Requires-Dist") if name.startswith(package)]
+        assert needed
+        assert all('extra == "notebooks"' in name for name in needed)
 
 
 def test_python_versions_are_those_that_the_dependencies_support(about):
-    """Every dependency allows them, and those with compiled parts, for which each version needs a wheel of its own, list them."""
-    ours = {
-        name.rpartition(" ")[2]
-        for name in about.get_all("Classifier")
-        if re.search(r"Python :: 3\.", name)
-    }
+    """Compiled dependencies list each version, for it needs a wheel of its own."""
+    ours = python_versions(about)
     for requirement in about.get_all("Requires-Dist"):
-        if "extra ==" not in requirement:
-            dependency = metadata.distribution(re.match(r"[\w.-]+", requirement).group())
-            assert all(
-                SpecifierSet(dependency.metadata["Requires-Python"]).contains(version)
-                for version in ours
-            ), requirement
-            if "Root-Is-Purelib: false" in dependency.read_text("WHEEL"):
-                assert ours <= {
-                    name.rpartition(" ")[2] for name in dependency.metadata.get_all("Classifier")
-                }, requirement
+        if "extra ==" in requirement:
+            continue
+        dependency = metadata.distribution(re.match(r"[\w.-]+", requirement).group())
+        supported = SpecifierSet(dependency.metadata.get("Requires-Python", ""))
+        assert all(supported.contains(version) for version in ours), requirement
+        if "Root-Is-Purelib: false" in dependency.read_text("WHEEL"):
+            assert ours <= python_versions(dependency.metadata), requirement
     high, low = re.fullmatch(r"<3\.(\d+),>=3\.(\d+)", about["Requires-Python"]).groups()
     assert ours == {f"3.{minor}" for minor in range(int(low), int(high))}
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in ours
 
 
+# --------------------------------------------------------------------------- in a clean environment
+
+
 @pytest.fixture(scope="module")
-def clean(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new environment with the wheel, and beside it the packages that it needs, but not those of the notebooks."""
+def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment with the wheel and what it needs, without the packages of the notebooks."""
     folder = tmp_path_factory.mktemp("clean") / "environment"
     venv.create(folder, with_pip=False, symlinks=True)
     packages = next(folder.glob("lib/python*/site-packages"))
-    with zipfile.ZipFile(built[0]) as wheel:
-        wheel.extractall(packages)
-    hidden = {"hybridlib", "papermill", "ipykernel", "jupyterlab", "ipywidgets"}
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    hidden = {"hybridlib", *NOTEBOOK_PACKAGES}
     for entry in Path(metadata.distribution("numpy").locate_file("")).iterdir():
-        if (
-            re.split(r"[-.]", entry.name)[0] not in hidden
-            and not entry.name.startswith(("__editable__", "_virtualenv", "distutils-precedence"))
-            and not (packages / entry.name).exists()
-        ):
+        is_hidden = re.split(r"[-.]", entry.name)[0] in hidden
+        is_linked = not is_hidden and not entry.name.startswith(NOT_LINKED)
+        if is_linked and not (packages / entry.name).exists():
             (packages / entry.name).symlink_to(entry)
     return folder
 
@@ -149,59 +153,28 @@ def in_clean(clean: Path, *arguments: str, cwd: Path) -> subprocess.CompletedPro
 
 
 def test_every_module_of_the_wheel_imports_without_the_notebook_packages(clean, tmp_path):
-    code = """
-import importlib, pkgutil, sys, hybridlib
-for module in pkgutil.iter_modules(hybridlib.__path__):
-    importlib.import_module(f"hybridlib.{module.name}")
-print(hybridlib.__version__, hybridlib.__file__)
-assert importlib.util.find_spec("papermill") is None
-"""
-    done = in_clean(clean, "-c", code, cwd=tmp_path)
+    done = in_clean(clean, "-c", IMPORT_ALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == [
-        hybridlib.__version__,
-        str(next(clean.glob("lib/python*/site-packages/hybridlib/__init__.py"))),
-    ]
+    (installed,) = clean.glob("lib/python*/site-packages/hybridlib/__init__.py")
+    assert done.stdout.split() == [hybridlib.__version__, str(installed)]
 
 
-def test_the_command_of_the_wheel(clean, tmp_path):
-    entry = in_clean(
-        clean,
-        "-c",
-        "from importlib.metadata import entry_points as e; print(next(iter(e(group='console_scripts', name='hybridlib'))).value)",
-        cwd=tmp_path,
-    )
-    assert entry.stdout.strip() == "hybridlib.cli:main"
+def test_the_command_of_the_wheel(clean, wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert "hybridlib = hybridlib.cli:main" in archive.read(name).decode()
     version = in_clean(clean, "-m", "hybridlib.cli", "--version", cwd=tmp_path)
     assert version.stdout.strip() == hybridlib.__version__
-    evaluated = in_clean(
-        clean,
-        "-m",
-        "hybridlib.cli",
-        "evaluate",
-        "./nowhere",
-        "--corpus",
-        "facts",
-        "--out",
-        "out",
-        cwd=tmp_path,
-    )
-    assert (
-        evaluated.returncode == 2
-        and "no such folder" in evaluated.stderr
-        and evaluated.stderr.count("\n") == 1
-    )
 
 
 def test_a_study_without_the_notebook_packages_says_what_to_install(clean, tmp_path):
     (tmp_path / "study.yaml").write_text("study: mine\n")
     done = in_clean(clean, "-m", "hybridlib.cli", "run", "study.yaml", cwd=tmp_path)
-    assert (
-        done.returncode == 2
-        and "papermill is not installed" in done.stderr
-        and "pip install '.[notebooks]'" in done.stderr
-    )
-    assert done.stderr.count("\n") == 1 and not (tmp_path / "outputs").exists()
+    assert done.returncode == 2
+    assert "papermill is not installed" in done.stderr
+    assert "pip install '.[notebooks]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_a_study_outside_of_the_project_says_where_to_go(tmp_path):
@@ -214,8 +187,6 @@ def test_a_study_outside_of_the_project_says_where_to_go(tmp_path):
         text=True,
         timeout=120,
     )
-    assert (
-        done.returncode == 2
-        and "run from inside a clone" in done.stderr
-        and not (tmp_path / "outputs").exists()
-    )
+    assert done.returncode == 2
+    assert "run from inside a clone" in done.stderr
+    assert not (tmp_path / "outputs").exists()
