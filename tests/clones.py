@@ -1,4 +1,7 @@
-"""A fresh clone of the project, as a new user has it, without installing everything once more; and JupyterLab served from it."""
+"""A fresh clone of the project, as a new user has it, and JupyterLab served from it.
+
+The clone uses this environment, so that nothing is installed once more.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ TOKEN = "known"
 
 
 def fresh_clone(folder: Path) -> Path:
-    """``git clone`` into ``folder``, with a ``.venv`` whose contents are those of this Python's environment.
+    """``git clone`` into ``folder``, with a ``.venv`` that links to this Python's environment.
 
-    Changes to known files that are not committed yet are taken along, new files are not. Make takes the environment as
+    Uncommitted changes to known files are taken along, new files are not. Make takes the
+    environment as
     installed. Skips where the project is not a git repository (an unpacked source distribution).
     """
     if not (ROOT / ".git").exists():
@@ -45,7 +49,7 @@ def fresh_clone(folder: Path) -> Path:
 
 
 def user_environment(clone: Path, **more: str) -> dict[str, str]:
-    """Environment variables of somebody at work in the clone: its package before any other, settings and caches beside it."""
+    """Return the environment of a user of the clone: its package, its settings, its caches."""
     ours = {
         name: value
         for name, value in os.environ.items()
@@ -71,7 +75,7 @@ def user_environment(clone: Path, **more: str) -> dict[str, str]:
 def jupyter_lab(clone: Path, seconds: float = 60) -> Iterator[str]:
     """The address of what ``make lab`` serves in the clone, with the token in it left out.
 
-    A configuration file says what a test must say beyond that: no window, a known token, root allowed, no news asked for.
+    A configuration file adds what a test needs: no window, a known token, root allowed, no news.
     """
     config = _beside(clone, "jupyter") / "config"
     settings = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
@@ -124,7 +128,8 @@ def _address(clone: Path, served: subprocess.Popen, seconds: float) -> str:
             break
         time.sleep(0.5)
     pytest.fail(
-        f"make lab served nothing:\n{(_beside(clone, 'jupyter') / 'server.log').read_text()[-3000:]}"
+        "make lab served nothing:\n"
+        + (_beside(clone, "jupyter") / "server.log").read_text()[-3000:]
     )
 
 

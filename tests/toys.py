@@ -1,4 +1,4 @@
-"""Small parallel tables and corpora made for the tests, and rankings by plain sorting to hold against the real ones."""
+"""Small parallel tables and corpora for the tests, and rankings by plain sorting to check by."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def corpus_of(
     relevance: Iterable[tuple[str, str, int]],
     name: str = "toy",
 ) -> RetrievalCorpus:
-    """A corpus from (id, language) of queries and candidates and (query id, candidate id, grade)."""
+    """Build a corpus from (id, language) pairs and (query id, candidate id, grade) triples."""
     query_frame = pd.DataFrame(list(queries), columns=["query_id", "lang"])
     candidate_frame = pd.DataFrame(list(candidates), columns=["candidate_id", "lang"])
     query_frame = query_frame.assign(
@@ -69,7 +69,10 @@ def random_corpus(
     presence: float = 0.75,
     top_grade: int = 3,
 ) -> RetrievalCorpus:
-    """A partly parallel corpus: each question and each of its answers is there in some languages only, grades 1 to ``top_grade``."""
+    """Build a partly parallel corpus: questions and answers exist in some languages only.
+
+    Grades go from 1 to ``top_grade``.
+    """
     queries, candidates, relevance = [], [], []
     for question in range(questions):
         asked = [lang for lang in languages if rng.random() < presence] or [languages[0]]
@@ -95,7 +98,7 @@ def random_corpus(
 def random_scores(
     rng: np.random.Generator, corpus: RetrievalCorpus, levels: int | None = None
 ) -> np.ndarray:
-    """Any scores ``[queries, candidates]``; with ``levels``, only so many different values, so that most are tied."""
+    """Draw scores ``[queries, candidates]``; with ``levels``, so few values that most are tied."""
     shape = len(corpus.queries), len(corpus.candidates)
     return (
         rng.standard_normal(shape) if levels is None else rng.integers(0, levels, shape)

@@ -1,7 +1,8 @@
-"""The notebooks as a person uses them: JupyterLab in a browser, Run All, look at the figures, click.
+"""The notebooks as a person uses them: JupyterLab in a browser, Run All, figures, clicks.
 
-Run by ``make test-ui``. The project is a fresh clone; the smoke study is run in it first, and each notebook's parameter cell gets
-the smoke study's values, as a reader would type them. Screenshots are kept in ``build/screenshots/``.
+Run by ``make test-ui``. The project is a fresh clone; the smoke study is run in it first, and each
+notebook's parameter cell gets the smoke study's values, as a reader would type them. Screenshots are
+kept in ``build/screenshots/``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ FLAGS = [
 STRATEGIES = ["untrained", "hybrid"]
 SECONDS = 300 * 1000  # for a notebook, in Playwright's milliseconds
 CELLS = "document.querySelectorAll('.jp-Notebook .jp-Cell')"
-STDERR = '.jp-Notebook [data-mime-type="application/vnd.jupyter.stderr"]'  # JupyterLab draws an error like other text on stderr
+# JupyterLab draws an error like other text on stderr.
+STDERR = '.jp-Notebook [data-mime-type="application/vnd.jupyter.stderr"]'
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -82,12 +84,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.Bro
     )
     if not found:
         pytest.fail(
-            "no Chromium found. Debian and Ubuntu: apt-get install chromium. Elsewhere: install it and set CHROMIUM to its path.",
+            "no Chromium found. Debian and Ubuntu: apt-get install chromium. Elsewhere: install it "
+            "and set CHROMIUM to its path.",
             pytrace=False,
         )
     with playwright.sync_playwright() as tools:
         context = tools.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("browser")), executable_path=found, headless=True, args=FLAGS, viewport={"width": 1300, "height": 1000}, extra_http_headers={"Authorization": f"token {TOKEN}"},
+            str(tmp_path_factory.mktemp("browser")),
+            executable_path=found,
+            headless=True,
+            args=FLAGS,
+            viewport={"width": 1300, "height": 1000},
+            extra_http_headers={"Authorization": f"token {TOKEN}"},
         )  # fmt: skip
         yield context
         context.close()
@@ -95,7 +103,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[playwright.Bro
 
 @pytest.fixture
 def page(browser: playwright.BrowserContext, lab: str) -> Iterator[playwright.Page]:
-    """A tab; its last state is photographed, and what it started in the server is ended behind it."""
+    """Give a tab; photograph its last state, then end what it started in the server."""
     page = browser.new_page()
     page.set_default_timeout(60_000)
     yield page
@@ -107,7 +115,7 @@ def page(browser: playwright.BrowserContext, lab: str) -> Iterator[playwright.Pa
 
 
 def run_all(page: playwright.Page, lab: str, name: str) -> None:
-    """Open a notebook, choose Run > Run All Cells, wait until every code cell has its number or one shows an error."""
+    """Open a notebook, choose Run > Run All Cells, wait until all cells have run or one fails."""
     page.goto(f"{lab}lab/tree/notebooks/{name}?reset&token={TOKEN}")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     page.get_by_text("| Idle").wait_for()  # the kernel has started
@@ -115,8 +123,10 @@ def run_all(page: playwright.Page, lab: str, name: str) -> None:
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
     page.wait_for_function(
         """([stderr, traceback]) => {
-            const prompts = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
-            const failed = [...document.querySelectorAll(stderr)].some(text => text.textContent.includes(traceback));
+            const cells = document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt');
+            const prompts = [...cells].map(p => p.textContent.trim());
+            const errors = [...document.querySelectorAll(stderr)];
+            const failed = errors.some(text => text.textContent.includes(traceback));
             return failed || (prompts.length && prompts.every(p => /^\\[\\d+\\]:$/.test(p)));
         }""",
         arg=[STDERR, TRACEBACK],
@@ -137,7 +147,8 @@ def photograph(page: playwright.Page, name: str) -> None:
     """The whole notebook on one picture."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     height = page.evaluate(
-        "Math.max(...[...document.querySelectorAll('.jp-WindowedPanel-outer')].map(panel => panel.scrollHeight))"
+        "Math.max(...[...document.querySelectorAll('.jp-WindowedPanel-outer')]"
+        ".map(panel => panel.scrollHeight))"
     )
     page.set_viewport_size({"width": 1300, "height": min(int(height) + 150, 16_000)})
     page.evaluate(
@@ -162,7 +173,9 @@ def test_run_all_shows_every_figure_and_no_error(
         if cell.cell_type == "code" and cell.source.splitlines()[-1].strip() == "figure"
     ]
     widths = page.evaluate(
-        f"numbers => numbers.map(n => Math.max(0, ...[...{CELLS}[n].querySelectorAll('.jp-OutputArea img')].map(image => image.naturalWidth)))",
+        "numbers => numbers.map(n => Math.max(0, "
+        f"...[...{CELLS}[n].querySelectorAll('.jp-OutputArea img')]"
+        ".map(image => image.naturalWidth)))",
         drawn,
     )
     assert drawn and min(widths) > 300, dict(zip(drawn, widths))
