@@ -1,8 +1,8 @@
 """The notebooks as a person uses them: JupyterLab in a browser, Run All, figures, clicks.
 
 Run by ``make test-ui``. The project is a fresh clone; the smoke study is run in it first, and each
-notebook's parameter cell gets the smoke study's values, as a reader would type them. Screenshots are
-kept in ``build/screenshots/``.
+notebook's parameter cell gets the smoke study's values, as a reader would type them. Screenshots
+are kept in ``build/screenshots/``.
 """
 
 from __future__ import annotations
