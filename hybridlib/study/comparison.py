@@ -28,6 +28,7 @@ from hybridlib.study.per_query import (
     settings_of,
     systems,
 )
+from hybridlib.study.report import stacked
 from hybridlib.study.results import PLAIN, over_seeds
 
 # Shares of monolingual batches; the kept studies have the strategies of earlier versions.
@@ -159,6 +160,29 @@ def against(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
     both = pd.concat([first, turned]).rename(columns={"second": "other"}).reset_index(drop=True)
     columns = ["encoder", "measure", "other", "difference", "low", "high", "seeds"]
     return both[columns].assign(p_holm=significance.holm(both["p"]))
+
+
+def corrected_gains(
+    runs: Sequence[Study], corrections: Sequence[str], strategy: str, draws: int = 2000
+) -> pd.DataFrame:
+    """Return what one strategy gains over the others in the pool, all of them corrected.
+
+    Args:
+        runs: of one or several encoders.
+        corrections: training-free corrections, each applied to both sides of a difference.
+        strategy: the one that the differences are of.
+        draws: as in :func:`differences`.
+
+    Returns:
+        As :func:`against`, with a column correction: multilingual mAP, and rank distance. Empty
+        where there is no correction or no pool.
+    """
+    pooled = [name for name in ("multilingual", RANK_DISTANCE) if name in measures_of(runs)]
+    parts = []
+    for name in corrections:
+        table = differences(runs, draws, correction=name, measures=pooled)
+        parts.append(against(table, strategy).assign(correction=name))
+    return stacked(parts)
 
 
 def alpha_curve(runs: Sequence[Study], table: pd.DataFrame) -> pd.DataFrame:

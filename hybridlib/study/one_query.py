@@ -1,4 +1,4 @@
-"""One query under every strategy of a study: its answers' ranks, and the languages on top."""
+"""One query under every strategy of a study: the ranks of its answers, and its top results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from hybridlib.figures.tables import example_query
+from hybridlib.figures.tables import example_query, top_of_query
 from hybridlib.retrieval.ranking import Ranking
 from hybridlib.study.folder import Study, label
 from hybridlib.study.per_query import systems
@@ -25,24 +25,22 @@ def answer_ranks(runs: Sequence[Study]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def top_languages(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame]:
-    """Return the same query's text, and the languages of its top k under each strategy.
+def top_results(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame]:
+    """Return the same query's text, and its top k under each strategy, of the first seed.
+
+    :func:`hybridlib.figures.top_lists` draws it.
 
     Returns:
-        The text; and a row per strategy (of the first seed), a column per rank, with the
-        candidate's language, and a star where it is relevant.
+        The text; and columns rank, lang, text, score, right (a mark where it is relevant) and
+        strategy.
     """
     corpus = runs[0].evaluation_corpus()
     query = example_query(corpus)
-    languages = corpus.candidates["lang"]
-    relevant = set(corpus.qrels.loc[corpus.qrels["query"] == query, "candidate"])
-    rows = {}
+    parts = []
     for run in _first_seeds(runs):
-        top = Ranking.load(run.run).top[query, :k].tolist()
-        rows[label(run.params)] = [languages[row] + "*" * (row in relevant) for row in top]
-    ranks = range(1, len(next(iter(rows.values()))) + 1)
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=ranks)
-    return corpus.queries["text"][query], table
+        results = top_of_query(corpus, Ranking.load(run.run), query).head(k)
+        parts.append(results.assign(strategy=label(run.params)))
+    return corpus.queries["text"][query], pd.concat(parts, ignore_index=True)
 
 
 def _first_seeds(runs: Sequence[Study]) -> list[Study]:

@@ -35,6 +35,27 @@ def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["encoder", "claim", "difference", "verdict"])
 
 
+def conclusion(verdicts: pd.DataFrame, strategy: str, corpus: str) -> str:
+    """Return the verdicts of a study in one sentence.
+
+    Args:
+        verdicts: from :func:`verdict`.
+        strategy: whose claims they are.
+        corpus: what they were tested on.
+    """
+    if verdicts.empty:
+        return (
+            f"No claim of the paper was tested on {corpus}: that takes {strategy} and one of "
+            f"{', '.join(_COMPARED)}."
+        )
+    outcomes = verdicts["verdict"].tolist()
+    return (
+        f"On {corpus}, this study confirms {outcomes.count('holds')} of the paper's "
+        f"{len(outcomes)} claims about {strategy}, refutes {outcomes.count('does not hold')} and "
+        f"leaves {outcomes.count('cannot be told')} open."
+    )
+
+
 def _judged(row: Any, strategy: str) -> dict[str, str]:
     """Return a claim and its verdict, from the difference of a strategy and another."""
     return {

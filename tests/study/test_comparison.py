@@ -115,6 +115,15 @@ def test_differences_of_corrected_encoders_and_of_some_measures(runs):
         assert row.difference == pytest.approx(means[row.first] - means[row.second])
 
 
+def test_gains_under_a_correction_are_those_of_the_pool(runs):
+    gains = comparison.corrected_gains(runs, ["centering"], "hybrid", 50)
+    table = comparison.differences(runs, 50, "centering", ["multilingual", "rank distance"])
+    expected = comparison.against(table, "hybrid").assign(correction="centering")
+    pd.testing.assert_frame_equal(gains, expected)
+    assert set(gains["measure"]) == {"multilingual", "rank distance"}
+    assert comparison.corrected_gains(runs, [], "hybrid", 50).empty
+
+
 def test_one_strategy_alone_has_no_differences(runs):
     table = comparison.differences(runs[:2], 50)
     assert table.empty

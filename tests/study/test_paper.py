@@ -8,7 +8,7 @@ import pytest
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.study.comparison import intervals
 from hybridlib.study.fingerprint import finished_runs
-from hybridlib.study.paper import beside_paper, paper_results, verdict
+from hybridlib.study.paper import beside_paper, conclusion, paper_results, verdict
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,17 @@ def test_a_claim_is_written_with_its_difference():
         "hybrid has a lower rank distance than untrained",
     ]
     assert written["difference"].tolist() == ["+0.012 [+0.004, +0.020]", "-12.3 [-20.1, +3.0]"]
+
+
+def test_the_conclusion_counts_the_verdicts():
+    outcomes = ["holds", "cannot be told", "holds", "does not hold"]
+    assert conclusion(pd.DataFrame({"verdict": outcomes}), "hybrid", "facts") == (
+        "On facts, this study confirms 2 of the paper's 4 claims about hybrid, refutes 1 and "
+        "leaves 1 open."
+    )
+    columns = ["measure", "first", "second", "difference", "low", "high", "p", "seeds"]
+    nothing = verdict(pd.DataFrame(columns=["encoder", *columns]), "x-y")
+    assert conclusion(nothing, "x-y", "facts").startswith("No claim of the paper was tested")
 
 
 def test_the_papers_figures_stand_beside_those_of_the_same_corpus(study):
