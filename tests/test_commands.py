@@ -21,6 +21,7 @@ from clones import ROOT, ask, fresh_clone, jupyter_lab, user_environment
 from page_commands import COMMANDS, PAGES, blocks, commands
 from papermill.cli import papermill
 
+from hybridlib.cli import command_of
 from hybridlib.cli.parser import make_parser
 from hybridlib.config.names import XQUAD_LANGUAGES
 from hybridlib.study import launch
@@ -70,7 +71,7 @@ def test_the_table_knows_every_command_and_no_other():
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "hybridlib " in command])
 def test_the_options_of_hybridlib_parse(command):
     (arguments,) = calls(command, "hybridlib")
-    assert callable(make_parser().parse_args(arguments).command)
+    assert callable(command_of(make_parser().parse_args(arguments)))
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "papermill " in command])

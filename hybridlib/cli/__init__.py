@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 from hybridlib.cli.parser import make_parser
 from hybridlib.errors import InputError
+
+# The module and the function of each command.
+_COMMANDS = {
+    "run": ("studies", "run_study"),
+    "compare": ("studies", "compare_study"),
+    "export": ("studies", "export_study"),
+    "evaluate": ("evaluation", "evaluate_encoder"),
+    "params": ("listing", "list_params"),
+    "strategies": ("listing", "list_strategies"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     _set_up_logging()
     try:
-        return int(options.command(options))
+        return command_of(options)(options)
     except InputError as error:
         print(f"hybridlib: {error}", file=sys.stderr)
         return 2
@@ -27,6 +40,19 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of the output, such as `head`, has closed it: write the rest nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def command_of(options: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
+    """Return the function that carries out a command.
+
+    Its module is imported now: ``--help`` need not wait for pandas, or any command but evaluate for
+    torch.
+    """
+    module, function = _COMMANDS[options.command]
+    command: Callable[[argparse.Namespace], int] = getattr(
+        importlib.import_module(f"hybridlib.cli.{module}"), function
+    )
+    return command
 
 
 def _set_up_logging() -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hybridlib import __version__
-from hybridlib.cli.listing import list_params, list_strategies
-from hybridlib.cli.studies import compare_study, export_study, run_study
 
 EXAMPLES = """examples:
   hybridlib run params/quickstart.yaml
@@ -19,7 +16,7 @@ EXAMPLES = """examples:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; ``options.command`` carries a command out."""
+    """Return the parser of the whole command line; ``options.command`` is the name of a command."""
     parser = argparse.ArgumentParser(
         prog="hybridlib",
         description="Hybrid batch training for multilingual retrieval.",
@@ -27,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     _add_run(commands)
     _add_compare(commands)
     _add_export(commands)
@@ -37,12 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_command(
-    commands: Any,
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    help_line: str,
-    description: str,
-    example: str,
+    commands: Any, name: str, help_line: str, description: str, example: str
 ) -> argparse.ArgumentParser:
     """Add a command; its options are still to be added."""
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -52,7 +44,6 @@ def _add_command(
         epilog=f"example: hybridlib {name}{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=command)
     return parser
 
 
@@ -73,7 +64,6 @@ def _add_run(commands: Any) -> None:
     run = _add_command(
         commands,
         "run",
-        run_study,
         "run a study: every notebook over its grid",
         "Run a study; run it again to repeat only what is not finished.",
         " params/quickstart.yaml -p alpha 0.3 -p study my-study",
@@ -103,7 +93,6 @@ def _add_compare(commands: Any) -> None:
     compare = _add_command(
         commands,
         "compare",
-        compare_study,
         "make a study's tables and figures again",
         "Run 05_comparison on the runs of a study that are finished.",
         " outputs/reference/quickstart",
@@ -119,7 +108,6 @@ def _add_export(commands: Any) -> None:
     export = _add_command(
         commands,
         "export",
-        export_study,
         "keep what a comparison needs of a study",
         "Copy logs, metrics and per-query results of the finished runs.",
         " params/quickstart.yaml --out outputs/reference",
@@ -139,7 +127,6 @@ def _add_evaluate(commands: Any) -> None:
     evaluate = _add_command(
         commands,
         "evaluate",
-        _evaluate,
         "evaluate one encoder",
         "Evaluate a transformers folder or hub id: three settings and language bias.",
         " path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results",
@@ -157,14 +144,6 @@ def _add_evaluate(commands: Any) -> None:
     _add_encoder_options(evaluate.add_argument_group("encoder"))
     _add_correction_options(evaluate.add_argument_group("corrections of language bias"))
     _add_output_options(evaluate.add_argument_group("vectors and rankings"))
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    """Carry out ``hybridlib evaluate``."""
-    # It loads torch, which the other commands need not wait for.
-    from hybridlib.cli.evaluation import evaluate_encoder
-
-    return evaluate_encoder(options)
 
 
 def _add_corpus_options(group: argparse._ArgumentGroup) -> None:
@@ -249,7 +228,6 @@ def _add_listings(commands: Any) -> None:
     listing = _add_command(
         commands,
         "params",
-        list_params,
         "print every parameter",
         "Print every parameter, or those that are named.",
         " alpha steps",
@@ -258,7 +236,6 @@ def _add_listings(commands: Any) -> None:
     _add_command(
         commands,
         "strategies",
-        list_strategies,
         "print the batch strategies",
         "Print the batch strategies, one line each.",
         "",

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from hybridlib.batching.strategies import STRATEGIES
-from hybridlib.cli import main
+from hybridlib.cli import command_of, main
 from hybridlib.cli.parser import make_parser
 from hybridlib.config.params import Params
 from hybridlib.study.folder import Study
@@ -59,7 +59,7 @@ def test_every_help_has_an_example_that_parses(command, capsys):
     assert examples
     for example in examples:
         if "--help" not in example:
-            assert callable(make_parser().parse_args(shlex.split(example)).command)
+            assert callable(command_of(make_parser().parse_args(shlex.split(example))))
 
 
 @pytest.mark.parametrize("command", ["run", "compare", "export"])
