@@ -26,8 +26,8 @@ _FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _FOLDERS = ("hybridlib", "tests", "docs", "params", "benchmarks", "notebooks", "outputs", "tools")
 _SHORTEST_ALT = 30  # characters of a text in the place of a picture
-_LONGEST_CELL = 12  # lines, imports not counted
-_REFUSED = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While)
+_LONGEST_CELL = 10  # lines, imports not counted
+_REFUSED = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.While)
 _LESSONS = re.compile(r"\*\*You will learn\*\*\n\n((?:- .+\n)+)")
 
 
@@ -170,7 +170,7 @@ def cell_problems(cell: NotebookNode) -> Iterator[str]:
     if cell.outputs or cell.execution_count is not None:
         yield f"a cell has been run: {first_line}"
     if any(isinstance(node, _REFUSED) for node in ast.walk(ast.parse(cell.source))):
-        yield f"functions, classes and loops belong into the package: {first_line}"
+        yield f"functions and classes belong into the package: {first_line}"
     lines = [line for line in cell.source.splitlines() if not line.startswith(("import ", "from "))]
     if len(lines) > _LONGEST_CELL:
         yield f"a cell is longer than {_LONGEST_CELL} lines: {first_line}"

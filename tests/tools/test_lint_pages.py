@@ -74,8 +74,8 @@ def test_a_notebook_that_is_not_fit_to_be_read_is_noticed(tmp_path):
         new_markdown_cell("# More\n\n**You will learn**\n\n- one thing\n\n**Reads** nothing."),
         new_code_cell("a = 1", execution_count=1),
         new_markdown_cell("Then"),
-        new_code_cell("for b in range(3):\n    b"),
-        new_code_cell("\n".join(["c = 1"] * 13)),
+        new_code_cell("def b():\n    return 1"),
+        new_code_cell("\n".join(["c = 1"] * 11)),
         new_code_cell("d = 1"),
     ]
     metadata = {"kernelspec": {"name": "other", "display_name": "other"}}
@@ -84,8 +84,8 @@ def test_a_notebook_that_is_not_fit_to_be_read_is_noticed(tmp_path):
         "the kernelspec is not python3",
         "the first code cell lacks the tag `parameters`",
         "a cell has been run: a = 1",
-        "functions, classes and loops belong into the package: for b in range(3):",
-        "a cell is longer than 12 lines: c = 1",
+        "functions and classes belong into the package: def b():",
+        "a cell is longer than 10 lines: c = 1",
         "prose stands first and last",
         "three code cells stand in a row",
         "the first cell does not list three things to learn",
