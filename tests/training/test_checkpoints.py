@@ -59,6 +59,8 @@ def test_a_folder_is_removed_with_what_a_kill_left_of_it(tmp_path):
 
 STEPS = 10
 DROPOUT = 0.2
+# So high that the encoder gets worse: the best weights are of the first validation, in step 4.
+LEARNING_RATE = 0.3
 
 
 class Killed(Exception):
@@ -69,6 +71,7 @@ def run(data: Data, source: Path, folder: Path, **changes: object) -> pd.DataFra
     """Train ten steps, with a checkpoint of each, from the newest checkpoint on."""
     values = {
         "steps": STEPS,
+        "learning_rate": LEARNING_RATE,
         "keep_checkpoints": 3,
         "checkpoint_every": 1,
         "validate_every": 4,
@@ -156,7 +159,7 @@ def test_a_torn_checkpoint_is_skipped(damage, interrupted, whole, data, tiny_enc
 def test_other_parameters_are_refused(interrupted, data, tiny_encoder):
     before = names(interrupted)
     reason = (
-        r"step-00000007\.pt: is of a run with other learning_rate \(0\.005 then, 0\.001 now\); "
+        r"step-00000007\.pt: is of a run with other learning_rate \(0\.3 then, 0\.001 now\); "
         "set resume to `changed`"
     )
     with pytest.raises(InputError, match=reason):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,15 @@ def two_processes(data: Data, tiny_encoder: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("two")
     data[0].to_parquet(folder / "pairs.parquet")
     data[1].save(folder / "validation")
-    mp.spawn(one_of_two, args=(free_port(), tiny_encoder, folder), nprocs=2)
+    context = mp.spawn(one_of_two, (free_port(), tiny_encoder, folder), nprocs=2, join=False)
+
+    # Processes that do not agree on what they exchange wait for each other forever.
+    limit = time.time() + 240
+    while not context.join(timeout=limit - time.time()):
+        if time.time() > limit:
+            for process in context.processes:
+                process.kill()
+            pytest.fail("two processes waited for each other")
     return folder
 
 
@@ -105,12 +114,12 @@ def test_two_processes_train_as_one_does(case, two_processes, data, tiny_encoder
     assert equal(shared, torch.load(two_processes / f"{case} 1 weights.pt"))
     assert equal(shared, weights(fresh(two_processes / case / "model")))
 
-    # Adam makes a step of the rounding of a tiny gradient: a few entries differ by more.
+    # As docs/training.md has it: Adam makes a step of the rounding of a tiny gradient.
     apart = torch.cat([(shared[name] - expected[name]).abs().flatten() for name in expected])
     moved = torch.cat([(start[name] - expected[name]).abs().flatten() for name in expected])
     assert apart.max() < 1e-3
     assert (apart < 1e-5).float().mean() > 0.999
-    assert moved.max() > 2e-2
+    assert 2e-2 < moved.max() < 4e-2
 
     # The logs say the same.
     for rank in range(2):
