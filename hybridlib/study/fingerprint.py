@@ -28,13 +28,7 @@ MODULES = {
     "training": (*_DATA, "hybridlib.model.built_in", "hybridlib.training.loop"),
     "evaluation": (*_DATA, "hybridlib.evaluation.evaluate"),
     "bias": ("hybridlib.evaluation.bias",),
-    "comparison": (
-        "hybridlib.study.one_query",
-        "hybridlib.study.paper",
-        "hybridlib.figures.bias",
-        "hybridlib.figures.quality",
-        "hybridlib.figures.training",
-    ),
+    "comparison": ("hybridlib.study.one_query", "hybridlib.study.paper", "hybridlib.figures"),
 }
 
 

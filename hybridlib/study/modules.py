@@ -32,9 +32,12 @@ def code_hash(modules: Iterable[str]) -> str:
 
 
 def modules_used(modules: Iterable[str]) -> list[str]:
-    """Return these modules of the package and all that they import from it, sorted."""
+    """Return these modules of the package and all that they import from it, sorted.
+
+    A room among them stands for all its modules.
+    """
     used: set[str] = set()
-    waiting = list(modules)
+    waiting = [name for module in modules for name in _modules_in(module)]
     while waiting:
         name = waiting.pop()
         file = _file_of(name)
@@ -42,6 +45,13 @@ def modules_used(modules: Iterable[str]) -> list[str]:
             used.add(name)
             waiting += _imports(file, file.stat().st_mtime_ns)
     return sorted(used)
+
+
+def _modules_in(name: str) -> list[str]:
+    """Return a module; of a room, all its modules."""
+    folder = _PACKAGE.joinpath(*name.split(".")[1:])
+    files = sorted(folder.glob("*.py")) if folder.is_dir() else []
+    return [name, *(f"{name}.{file.stem}" for file in files if file.stem != "__init__")]
 
 
 def _file_of(name: str) -> Path | None:

@@ -193,10 +193,11 @@ def test_a_data_file_of_the_package_counts_for_the_module_that_names_it(package)
     assert changed(before, of_steps(Params())) == list(STEPS)
 
 
-def test_a_changed_figure_repeats_the_comparison_alone(package, tmp_path):
+@pytest.mark.parametrize("file", ["figures/plane.py", "study/report.py", "study/paper_results.csv"])
+def test_what_a_comparison_is_drawn_with_repeats_it(package, tmp_path, file):
     study = Study(Params(output_dir=tmp_path))
     before = fingerprint(study, "comparison")
-    with (package / "figures" / "quality.py").open("a") as stream:
+    with (package / file).open("a") as stream:
         stream.write("\nADDED = 1\n")
     assert fingerprint(study, "comparison") != before
 
