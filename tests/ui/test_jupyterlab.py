@@ -49,6 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = {
         **yaml.safe_load((clone / "params" / "smoke.yaml").read_text()),
         "strategies": STRATEGIES,
+        "grid": {},
     }
     (clone / "ui.yaml").write_text(yaml.safe_dump(values))
     done = subprocess.run(
