@@ -1,24 +1,24 @@
-"""A batch strategy of one's own. The parameter `plugins` names this file; then `x-en` is a strategy like any other."""
+"""A batch strategy of your own, `x-en`. It needs this file's name in the parameter `plugins`."""
 
 import numpy as np
 
+from hybridlib import strategy
 from hybridlib.batching.pair_table import PairTable
-from hybridlib.batching.strategies import Batch, strategy
-from hybridlib.errors import InputError
+from hybridlib.batching.registry import Batch
+from hybridlib.batching.strategies import choose
 
 
 @strategy("x-en", "questions in any language, passages in English")
 def x_en(pairs: PairTable, rng: np.random.Generator, batch_size: int, alpha: float) -> Batch:
-    """Each row draws a pair that exists in English, then one of the pair's languages for the question."""
-    pairs = pairs.one_set(
-        rng, "en-en", batch_size
-    )  # of several training sets, one that can fill the batch
+    """Draw pairs that exist in English, then one of its languages for each question."""
+    # Of several training sets, take one that can fill the batch.
+    pairs = pairs.one_set(rng, "en-en", batch_size)
+
+    # Draw pairs that have an English passage.
     english = pairs.languages.index("en")
-    able = np.flatnonzero(pairs.rows[:, english] >= 0)
-    if len(able) < batch_size:
-        raise InputError(
-            f"x-en: a batch of {batch_size} needs as many pairs in English, there are {len(able)}: lower batch_size"
-        )
-    chosen = rng.choice(able, batch_size, replace=False)
+    with_english = np.flatnonzero(pairs.rows[:, english] >= 0)
+    chosen = choose(rng, with_english, batch_size, "pairs in English")
+
+    # Draw the language of each question among those of its pair.
     languages = [rng.choice(np.flatnonzero(pairs.rows[pair] >= 0)) for pair in chosen]
     return Batch("x-en", pairs.rows[chosen, languages], pairs.rows[chosen, english])
