@@ -50,9 +50,9 @@ def conclusion(verdicts: pd.DataFrame, strategy: str, corpus: str) -> str:
         )
     outcomes = verdicts["verdict"].tolist()
     return (
-        f"On {corpus}, this study confirms {outcomes.count('holds')} of the paper's "
-        f"{len(outcomes)} claims about {strategy}, refutes {outcomes.count('does not hold')} and "
-        f"leaves {outcomes.count('cannot be told')} open."
+        f"On {corpus}, {len(outcomes)} claims of the paper were tested for {strategy}: "
+        f"{outcomes.count('holds')} confirmed, {outcomes.count('does not hold')} refuted, "
+        f"{outcomes.count('cannot be told')} left open."
     )
 
 

@@ -59,8 +59,8 @@ def test_a_claim_is_written_with_its_difference():
 def test_the_conclusion_counts_the_verdicts():
     outcomes = ["holds", "cannot be told", "holds", "does not hold"]
     assert conclusion(pd.DataFrame({"verdict": outcomes}), "hybrid", "facts") == (
-        "On facts, this study confirms 2 of the paper's 4 claims about hybrid, refutes 1 and "
-        "leaves 1 open."
+        "On facts, 4 claims of the paper were tested for hybrid: 2 confirmed, 1 refuted, "
+        "1 left open."
     )
     columns = ["measure", "first", "second", "difference", "low", "high", "p", "seeds"]
     nothing = verdict(pd.DataFrame(columns=["encoder", *columns]), "x-y")
