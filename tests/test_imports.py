@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import hybridlib
 
 HEAVY = ("torch", "transformers", "pandas")
 HELP = """
@@ -22,6 +26,10 @@ except SystemExit as end:
 def test_no_heavy_library_is_imported(code):
     report = f"\nimport sys\nprint('imported:', *[name for name in {HEAVY} if name in sys.modules])"
     result = subprocess.run(
-        [sys.executable, "-c", code + report], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code + report],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(hybridlib.__file__).parents[1])},
     )
     assert result.stdout.splitlines()[-1] == "imported:"

@@ -47,5 +47,7 @@ class WeightAverage:
             if name in self.start
         }
         self.apply()
-        yield
-        self.model.load_state_dict(trained, strict=False)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(trained, strict=False)

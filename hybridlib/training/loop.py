@@ -137,7 +137,7 @@ def train(
             query_ids = contents[batch.questions].to(accelerator.device)
             passage_ids = contents[batch.passages].to(accelerator.device)
             negative_ids = negative_contents[batch.passages].to(accelerator.device)
-            has_negatives = bool((negative_ids != IGNORE).any())
+            has_negatives = bool((negative_contents[batch.passages] != IGNORE).any())
             token_ids = _tokenize(encoder, pairs, batch, accelerator, has_negatives)
 
             # Encode queries, passages and explicit negatives with the same weights.

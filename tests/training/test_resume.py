@@ -16,8 +16,11 @@ import torch
 from killed_run import finish
 from training_toys import equal, fresh, tiny_params, weights
 
+import hybridlib
+
 STEPS = 60
 PROGRAM = Path(__file__).resolve().parents[1] / "killed_run.py"
+PACKAGE = str(Path(hybridlib.__file__).parents[1])
 TIMING = ("pairs_per_second", "tokens_per_second")
 
 
@@ -63,8 +66,7 @@ def start(inputs: Path, folder: Path, *writes: str) -> subprocess.Popen:
     """Start the run, or go on with it; with ``writes`` it is killed while writing that file."""
     return subprocess.Popen(
         [sys.executable, str(PROGRAM), str(inputs), str(folder), *writes],
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PACKAGE},
     )
 
 

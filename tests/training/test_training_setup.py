@@ -196,6 +196,7 @@ def test_an_unknown_tracker_is_refused(data, tiny_encoder, tmp_path):
         train(tiny_params(trackers=["no-such-tracker"]), fresh(tiny_encoder), *data, tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*no supported trackers are currently installed")
 def test_a_tracker_that_is_not_installed_is_refused(data, tiny_encoder, tmp_path, monkeypatch):
     """Accelerate would leave it out silently."""
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
