@@ -18,16 +18,20 @@ from tqdm.auto import tqdm
 
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
-from hybridlib.model import st_format
+from hybridlib.model import st_format, st_write
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
+from hybridlib.model.layers import output_width, projection_layer
 from hybridlib.model.loading import (
-    T5_FAMILY,
+    check_causal,
+    check_prefixes,
+    check_width,
     first_given,
     kept_length,
     load_parts,
-    locate,
-    projection_layer,
 )
+from hybridlib.model.probe import check_encodes
+from hybridlib.model.source import Source, locate
+from hybridlib.model.weights import T5_FAMILY
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -48,6 +52,9 @@ class DualEncoder(nn.Module):
 
     Attributes:
         source: where it was loaded from: name, requested revision, commit.
+        lower_case: the tokenizer puts texts into lower case because a setting beside it says so.
+        equal_lengths: batches hold texts of one length only, because padding would change the
+            vectors.
     """
 
     def __init__(
@@ -67,6 +74,8 @@ class DualEncoder(nn.Module):
         self.prefixes = dict(prefixes or PAPER_PREFIXES)
         self.max_length = max_length
         self.source: dict[str, str | None] = {}
+        self.lower_case = False
+        self.equal_lengths = False
 
     @property
     def device(self) -> torch.device:
@@ -76,10 +85,7 @@ class DualEncoder(nn.Module):
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        if self.dense:
-            linear = [layer for layer in self.dense if isinstance(layer, nn.Linear)]
-            return linear[-1].out_features
-        return self.backbone.config.hidden_size
+        return output_width(self.dense, self.backbone.config.hidden_size)
 
     def tokenize(self, texts: Iterable[str], side: Side) -> list[list[int]]:
         """Return the token ids of each text behind its prefix, cut to max_length, unpadded."""
@@ -89,6 +95,9 @@ class DualEncoder(nn.Module):
         tokens = self.tokenizer(
             prefixed, truncation=True, max_length=self.max_length, return_attention_mask=False
         )
+        if not all(tokens["input_ids"]):
+            row = next(row for row, ids in enumerate(tokens["input_ids"]) if not ids)
+            raise InputError(f"the {side} {prefixed[row]!r} has no tokens, and so no vector")
         return tokens["input_ids"]
 
     def pad(self, token_ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
@@ -117,19 +126,30 @@ class DualEncoder(nn.Module):
             token_budget: tokens of a micro-batch at most, padding included.
             seed: the dropout of micro-batch n is that of ``seed + n``, whatever was drawn before.
         """
-        batches = micro_batches([len(ids) for ids in token_ids], token_budget)
+        batches = self.micro_batches(token_ids, token_budget)
         vectors = []
         for number, rows in enumerate(batches):
             if seed is not None:
                 torch.manual_seed(seed + number)
-            vectors.append(self._embed(**self.pad([token_ids[row] for row in rows])))
+            vectors.append(self.embed(**self.pad([token_ids[row] for row in rows])))
         original_order = np.argsort(np.concatenate(batches))
         return torch.cat(vectors)[torch.from_numpy(original_order).to(self.device)]
 
-    def _embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def micro_batches(
+        self, token_ids: Sequence[Sequence[int]], token_budget: int
+    ) -> list[np.ndarray]:
+        """Return row numbers in micro-batches, longest first; see :func:`micro_batches`."""
+        lengths = [len(ids) for ids in token_ids]
+        return micro_batches(lengths, token_budget, self.equal_lengths)
+
+    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""
         output = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
-        hidden = output.last_hidden_state.float()
+        pooled = self.pool(output.last_hidden_state.float(), attention_mask)
+        return nn.functional.normalize(pooled, dim=-1)
+
+    def pool(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return one vector for each text, ``[texts, dimension]``, behind the dense layers."""
         if self.pooling == "cls":
             pooled = hidden[:, 0]
         else:
@@ -137,7 +157,7 @@ class DualEncoder(nn.Module):
             pooled = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
         if self.dense is not None:
             pooled = self.dense(pooled).float()
-        return nn.functional.normalize(pooled, dim=-1)
+        return pooled
 
     @torch.inference_mode()
     def encode(
@@ -173,16 +193,17 @@ class DualEncoder(nn.Module):
             disable=not progress or rank > 0,
             mininterval=2,
         ) as bar:
-            batches = micro_batches([len(ids) for ids in unique], token_budget)
+            batches = self.micro_batches(unique, token_budget)
             for index, rows in enumerate(batches):
                 # The processes take the micro-batches in turn.
                 if index % world == rank:
                     batch = self.pad([unique[row] for row in rows])
-                    vectors[rows] = self._embed(**batch).cpu().numpy()
+                    vectors[rows] = self.embed(**batch).cpu().numpy()
                 bar.update(len(rows))
         if shared:
             vectors = all_sum(vectors)
         self.train(was_training)
+        _refuse_zero_vectors(vectors, side)
         return vectors[number]
 
     @classmethod
@@ -201,7 +222,8 @@ class DualEncoder(nn.Module):
         """Load a transformers folder or a hub id, in float32, safetensors only.
 
         Pooling, prefixes and length that are None come from the folder's sentence-transformers
-        files. Where these name none, they are ``mean``, the paper's prefixes and 128 tokens.
+        files. Where a folder has no modules.json, they are ``mean``, the paper's prefixes and 128
+        tokens. Where its files state no prompt at all, the prefixes are the paper's.
 
         Args:
             name: a folder, or ``name`` or ``name@revision`` of the hub.
@@ -216,19 +238,23 @@ class DualEncoder(nn.Module):
             **config_changes: any other entry of the model's config.
 
         Raises:
-            InputError: the folder or its weights are missing, the hub cannot be reached, the files
-                are of a kind that is not loaded, max_length is more than the model has positions
-                for, or projection is not the width of the folder's dense layers.
+            InputError: the folder or a part of it is missing, damaged or not supported, the hub
+                cannot be reached, max_length is more than the model has positions for, projection
+                is not the width of the folder's dense layers, or vectors would mean nothing.
         """
-        name, revision = locate(str(name))
-        config, backbone, tokenizer = load_parts(name, revision, dropout, config_changes)
-        layout = st_format.read(name, revision)
+        files = locate(str(name))
+        layout = st_format.read(files)
+        config, backbone, tokenizer = load_parts(files, layout, dropout, config_changes)
+        if pooling is None:
+            check_causal(files, config, layout)
+        check_width(files.name, backbone, layout)
 
         # What the caller gives comes before what the folder says, and that before the defaults.
         prefixes = {}
         for side, prefix in (("query", query_prefix), ("passage", passage_prefix)):
             prefixes[side] = first_given(prefix, layout.prefixes.get(side), PAPER_PREFIXES[side])
-        length = kept_length(name, config, max_length, layout.max_length)
+        length = kept_length(files.name, backbone, tokenizer, layout, max_length)
+        check_prefixes(files.name, tokenizer, prefixes, length)
         dense = layout.dense or projection_layer(backbone.config.hidden_size, projection, seed)
         encoder = cls(
             backbone,
@@ -240,10 +266,12 @@ class DualEncoder(nn.Module):
         )
         if projection not in (None, encoder.dimension):
             raise InputError(
-                f"projection ({projection}): {name} has dense layers of its own, to a width of "
-                f"{encoder.dimension}; leave projection at null"
+                f"projection ({projection}): {files.name} has dense layers of its own, to a width "
+                f"of {encoder.dimension}; leave projection at null"
             )
-        encoder.source = _source(name, revision, config)
+        encoder.lower_case = layout.lower_case
+        encoder.source = _source(files, config)
+        check_encodes(encoder, files.name)
         return encoder
 
     def save(self, folder: Path) -> None:
@@ -257,8 +285,10 @@ class DualEncoder(nn.Module):
         aside.mkdir(parents=True)
         self.backbone.save_pretrained(aside)
         self.tokenizer.save_pretrained(aside)
-        layout = st_format.Layout(self.pooling, self.prefixes, self.max_length, self.dense)
-        st_format.write(aside, layout, self.backbone.config.hidden_size)
+        layout = st_format.Layout(
+            self.pooling, self.prefixes, self.max_length, self.dense, self.lower_case
+        )
+        st_write.write(aside, layout, self.backbone.config.hidden_size)
         shutil.rmtree(folder, ignore_errors=True)
         aside.replace(folder)
 
@@ -319,11 +349,13 @@ def check_precision(encoder: DualEncoder, precision: str) -> None:
         )
 
 
-def micro_batches(lengths: list[int], token_budget: int) -> list[np.ndarray]:
+def micro_batches(
+    lengths: list[int], token_budget: int, equal_lengths: bool = False
+) -> list[np.ndarray]:
     """Return row numbers in batches of similar length, longest first.
 
     A batch holds at most ``token_budget`` tokens, padding included, or one text. From 16 texts on
-    it ends before padding becomes a twentieth of it.
+    it ends before padding becomes a twentieth of it; with ``equal_lengths`` it has no padding.
     """
     order = np.argsort(np.negative(lengths), kind="stable")
     batches = []
@@ -336,7 +368,8 @@ def micro_batches(lengths: list[int], token_budget: int) -> list[np.ndarray]:
         total += lengths[row]
         too_large = size * longest > token_budget
         too_padded = size > 16 and total < 0.95 * size * longest
-        if size > 1 and (too_large or too_padded):
+        padded = equal_lengths and lengths[row] < longest
+        if size > 1 and (too_large or too_padded or padded):
             batches.append(order[start:end])
             start = end
             total = lengths[row]
@@ -352,9 +385,16 @@ def _unique(token_ids: list[list[int]]) -> tuple[list[tuple[int, ...]], np.ndarr
     return list(first), np.array(number, dtype=np.int64)
 
 
-def _source(name: str, revision: str | None, config: PreTrainedConfig) -> dict[str, str | None]:
+def _refuse_zero_vectors(vectors: np.ndarray, side: Side) -> None:
+    """Refuse vectors without a direction, whose cosines would mean nothing."""
+    zero = np.einsum("ij,ij->i", vectors, vectors) < 0.5
+    if zero.any():
+        raise InputError(f"the vectors of {zero.sum()} texts (side {side}) are zero")
+
+
+def _source(files: Source, config: PreTrainedConfig) -> dict[str, str | None]:
     """Return name, revision and commit of a loaded encoder; a local folder has only a name."""
-    commit = getattr(config, "_commit_hash", None)
-    if Path(name).is_dir():
-        return {"encoder": Path(name).name, "revision": None, "commit": commit}
-    return {"encoder": name, "revision": revision or "main", "commit": commit}
+    if files.commit is None:
+        commit = getattr(config, "_commit_hash", None)
+        return {"encoder": Path(files.name).name, "revision": None, "commit": commit}
+    return {"encoder": files.name, "revision": files.revision or "main", "commit": files.commit}

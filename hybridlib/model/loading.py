@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+from tokenizers import normalizers
+from torch import Tensor, nn
 
 from hybridlib.errors import InputError
 from hybridlib.model.defaults import DEFAULT_LENGTH
+from hybridlib.model.source import Source, one_line, refuse_pointers
+from hybridlib.model.st_config import read_object
+from hybridlib.model.st_format import Layout
+from hybridlib.model.weights import load_backbone
 
 # transformers takes about a second to import, so the functions that need it import it.
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
-
-# Models with an encoder and a decoder, of which the encoder is a class of its own.
-T5_FAMILY = ("t5", "mt5", "umt5")
-
-# Models that number their positions from behind the padding id.
-_POSITIONS_AFTER_PADDING = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl")
 
 _UNLIMITED = 1_000_000  # tokens; stands for "no limit"
 
@@ -39,78 +36,67 @@ _DROPOUT_KEYS = (
 )
 
 
-def locate(name: str) -> tuple[str, str | None]:
-    """Return a local folder and None, or a hub id and its revision.
-
-    Raises:
-        InputError: the folder is missing, or lacks its config or its weights.
-    """
-    folder = Path(name)
-    if folder.is_dir():
-        if not (folder / "config.json").exists():
-            raise InputError(f"{folder}: no config.json: not a transformers folder")
-        if not list(folder.glob("*.safetensors")):
-            raise InputError(
-                f"{folder}: no weights (*.safetensors); save the model there with save_pretrained"
-            )
-        return name, None
-    if name.startswith((".", "/", "~")) or folder.is_file() or name.count("/") > 1:
-        raise InputError(f"{name}: no such folder; give a transformers folder or a hub id")
-    hub_id, _, revision = name.partition("@")
-    return hub_id, revision or None
-
-
 def load_parts(
-    name: str, revision: str | None, dropout: float | None, changes: dict[str, Any]
+    source: Source, layout: Layout, dropout: float | None, changes: dict[str, Any]
 ) -> tuple[PreTrainedConfig, PreTrainedModel, Any]:
     """Load config, encoder and tokenizer, in float32, from safetensors, without remote code.
 
     Args:
-        name: a folder or a hub id.
-        revision: of the hub id.
+        source: of the encoder.
+        layout: says where in it the transformer is, and how texts are put before it.
         dropout: sets every dropout of the config; None leaves them.
         changes: other entries of the config.
 
     Raises:
-        InputError: a part is missing or of a kind that is not loaded.
+        InputError: a part is missing, damaged or of a kind that is not loaded.
     """
-    from transformers import AutoConfig, AutoTokenizer
-
-    source: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    name = source.name
+    folder = source.folder / layout.subfolder
+    _check_folder(source, layout.subfolder)
     try:
-        config = AutoConfig.from_pretrained(name, **source, **changes)
+        config = _load_config(name, folder, {**layout.config_changes, **changes})
         if dropout is not None:
             _set_dropout(name, config, dropout)
-        tokenizer = AutoTokenizer.from_pretrained(name, **source)
-        backbone = _load_backbone(name, source, config)
-    except InputError:
+        tokenizer = _load_tokenizer(name, folder, layout.lower_case)
+        backbone = load_backbone(name, folder, config)
+    except (InputError, MemoryError):
         raise
-    except (OSError, ValueError) as error:
-        raise InputError(_failure(name, error)) from error
-    _check_tokenizer(name, tokenizer)
+    except Exception as error:  # transformers raises errors of any kind for a malformed folder
+        raise InputError(
+            f"{name}: cannot be loaded as a transformers encoder: {one_line(error)}"
+        ) from error
+    _check_vocabulary(name, tokenizer, backbone)
     return config, backbone, tokenizer
 
 
-def _load_backbone(name: str, source: dict[str, Any], config: PreTrainedConfig) -> PreTrainedModel:
-    """Load the encoder half, without a pooling head that was never trained."""
-    from transformers import AutoModel, AutoModelForTextEncoding
+def _check_folder(source: Source, subfolder: str) -> None:
+    """Refuse a folder without a config, or of which files were not fetched."""
+    folder = source.folder / subfolder
+    if not (folder / "config.json").exists():
+        raise InputError(f"{folder}: no config.json: not a transformers folder")
+    refuse_pointers(folder)
+    inside = f"{subfolder}/" if subfolder else ""
+    for file in ("tokenizer_config.json", "tokenizer.json"):
+        source.file(inside + file)
 
-    options: dict[str, Any] = {}
-    kind: Any = AutoModel
-    if config.model_type in T5_FAMILY:
-        kind = AutoModelForTextEncoding
-    elif config.is_encoder_decoder:
+
+def _load_config(name: str, folder: Path, changes: dict[str, Any]) -> PreTrainedConfig:
+    """Load the config with some entries changed."""
+    from transformers import AutoConfig
+
+    content = read_object(folder / "config.json")
+    if not isinstance(content, dict):
+        raise InputError(f"{folder / 'config.json'}: is not a JSON object; fetch it again")
+    if content.get("quantization_config") is not None:
         raise InputError(
-            f"{name}: {config.model_type} has a decoder too; of such models only the encoder "
-            f"halves of {', '.join(T5_FAMILY)} are supported"
+            f"{name}: has quantised weights (quantization_config), which are not loaded; give "
+            "the encoder that they were made from"
         )
-    else:
-        model_class: Any = AutoModel._model_mapping[type(config)]
-        if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
-            options["add_pooling_layer"] = False
-    return kind.from_pretrained(
-        name, config=config, dtype=torch.float32, use_safetensors=True, **source, **options
-    )
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    unknown = [key for key in changes if not hasattr(config, key)]
+    if unknown:
+        raise InputError(f"{name}: the config of {config.model_type} has no {', '.join(unknown)}")
+    return AutoConfig.from_pretrained(folder, trust_remote_code=False, **changes)
 
 
 def _set_dropout(name: str, config: PreTrainedConfig, dropout: float) -> None:
@@ -125,8 +111,17 @@ def _set_dropout(name: str, config: PreTrainedConfig, dropout: float) -> None:
         setattr(config, key, dropout)
 
 
-def _check_tokenizer(name: str, tokenizer: Any) -> None:
-    """Refuse a tokenizer without words or without a padding token."""
+def _load_tokenizer(name: str, folder: Path, lower_case: bool) -> Any:
+    """Load a tokenizer that has words and a padding token.
+
+    Args:
+        name: of the encoder, for messages.
+        folder: with the tokenizer.
+        lower_case: texts are put into lower case first.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without tokenizer files transformers makes up one that has special tokens only.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise InputError(
@@ -137,58 +132,156 @@ def _check_tokenizer(name: str, tokenizer: Any) -> None:
             f"{name}: its tokenizer has no pad_token; set one "
             "(tokenizer.pad_token = tokenizer.eos_token) and save it again"
         )
+    if lower_case:
+        _put_into_lower_case(name, tokenizer)
+    return tokenizer
 
 
-def _failure(name: str, error: Exception) -> str:
-    """Return the message for an encoder that transformers could not load."""
-    if Path(name).is_dir():
-        return f"{name}: cannot be loaded as a transformers encoder: {error}"
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    return (
-        f"{name}: neither a folder here nor to be had from the hub ({reason}). Offline? "
-        "Fetch it on a machine with a network "
-        f"(`hf download {name} --local-dir FOLDER`), copy FOLDER here, "
-        "and give its path instead of the id."
-    )
+def _put_into_lower_case(name: str, tokenizer: Any) -> None:
+    """Let a tokenizer put texts into lower case, as sentence-transformers does it."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(
+            f"{name}: do_lower_case is supported with tokenizers that have a tokenizer.json"
+        )
+    backend = tokenizer.backend_tokenizer
+    steps: Any = backend.normalizer or []
+    if not isinstance(steps, normalizers.Sequence | list):
+        steps = [steps]
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
 
 
-def projection_layer(width: int, projection: int | None, seed: int) -> nn.Sequential | None:
-    """Return a linear layer with orthogonal weights and no activation.
-
-    Args:
-        width: of the vectors that come in.
-        projection: width of the vectors that go out; None: no layer.
-        seed: of the weights.
-    """
-    if projection is None:
-        return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layer = nn.Linear(width, projection, bias=False)
-        nn.init.orthogonal_(layer.weight)
-    return nn.Sequential(layer, nn.Identity())
+def _check_vocabulary(name: str, tokenizer: Any, backbone: PreTrainedModel) -> None:
+    """Refuse a tokenizer whose ids go beyond the rows of the token embeddings."""
+    try:
+        table = backbone.get_input_embeddings()
+    except NotImplementedError:  # families without such a table
+        return
+    if not isinstance(table, nn.Embedding):
+        return
+    last, row = max((number, token) for token, number in tokenizer.get_vocab().items())
+    if last >= table.num_embeddings:
+        raise InputError(
+            f"{name}: its tokenizer has the token {row!r} with number {last}, and the model has "
+            f"embeddings for {table.num_embeddings}; tokenizer and model do not belong together"
+        )
 
 
 def kept_length(
-    name: str, config: PreTrainedConfig, requested: int | None, stored: int | None
+    name: str, backbone: PreTrainedModel, tokenizer: Any, layout: Layout, requested: int | None
 ) -> int:
     """Return how many tokens of a text are kept, never more than the model has positions.
 
     Args:
-        name: of the encoder, for the message.
-        config: of the encoder.
-        requested: by the caller; None: as the folder says.
-        stored: what the folder says; None: ``DEFAULT_LENGTH``.
+        name: of the encoder, for messages.
+        backbone: its transformer.
+        tokenizer: its tokenizer.
+        layout: what its files say.
+        requested: by the caller; None: as the files say, and where they say nothing
+            ``DEFAULT_LENGTH``, or in a sentence-transformers folder as many as there are positions.
 
     Raises:
-        InputError: more tokens are requested than there are positions.
+        InputError: more tokens are requested than there are positions, or so few that no token
+            of a text is left beside the special ones.
     """
-    positions = getattr(config, "max_position_embeddings", None) or _UNLIMITED
-    if config.model_type in _POSITIONS_AFTER_PADDING:
-        positions -= config.pad_token_id + 1
+    positions = _positions(backbone)
     if requested is not None and requested > positions:
         raise InputError(f"max_length ({requested}): {name} has {positions} positions")
-    return requested or min(stored or DEFAULT_LENGTH, positions)
+    stored = layout.max_length or _tokenizer_length(name, tokenizer, layout)
+    length = min(stored, positions) if requested is None else requested
+    special = tokenizer.num_special_tokens_to_add()
+    if length <= special:
+        raise InputError(
+            f"{name}: keeps {length} tokens of each text, and {special} of them are special "
+            "tokens, so that all texts would be one; set max_length"
+        )
+    return length
+
+
+def _tokenizer_length(name: str, tokenizer: Any, layout: Layout) -> int:
+    """Return the length in the tokenizer's files, where sentence-transformers would use it."""
+    if not layout.complete:
+        return DEFAULT_LENGTH
+    length = tokenizer.model_max_length
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        raise InputError(f"{name}: model_max_length of its tokenizer is {length!r}")
+    return min(length, _UNLIMITED)
+
+
+def _positions(backbone: PreTrainedModel) -> int:
+    """Return how many tokens the model has positions for."""
+    positions = getattr(backbone.config, "max_position_embeddings", None) or _UNLIMITED
+    if positions < 0:  # of models without a limit
+        positions = _UNLIMITED
+    # RoBERTa and its kin number positions from behind the padding id.
+    for module in backbone.modules():
+        table = getattr(getattr(module, "position_embeddings", None), "weight", None)
+        padding = getattr(module, "padding_idx", None)
+        if isinstance(table, Tensor) and isinstance(padding, int):
+            positions = min(positions, len(table) - padding - 1)
+    return positions
+
+
+def check_prefixes(name: str, tokenizer: Any, prefixes: dict[str, str], length: int) -> None:
+    """Refuse a length at which a prefix leaves no token of a text.
+
+    Raises:
+        InputError: names the prefix.
+    """
+    special = tokenizer.num_special_tokens_to_add()
+    for side, prefix in prefixes.items():
+        tokens = tokenizer(prefix, add_special_tokens=False)["input_ids"] if prefix else []
+        if len(tokens) + special >= length:
+            raise InputError(
+                f"{name}: keeps {length} tokens of each text, and the prefix {prefix!r} of a "
+                f"{side} fills them, so that all texts would be one; set max_length"
+            )
+
+
+def check_causal(source: Source, config: PreTrainedConfig, layout: Layout) -> None:
+    """Refuse a causal language model for which neither its files nor the caller say a pooling.
+
+    Raises:
+        InputError: sentence-transformers would take the last token, which is not supported.
+    """
+    architecture = (config.architectures or [""])[0]
+    if (
+        not layout.complete
+        and architecture.endswith("ForCausalLM")
+        and getattr(config, "is_causal", True)
+    ):
+        raise InputError(
+            f"{source.name}: {architecture} is a causal language model, of which "
+            "sentence-transformers takes the last token; that is not supported. Set pooling to use "
+            "it with the mean or the first token"
+        )
+
+
+def check_width(name: str, backbone: PreTrainedModel, layout: Layout) -> None:
+    """Refuse layers behind the transformer that do not fit it, or each other.
+
+    Raises:
+        InputError: names the widths.
+    """
+    width = getattr(backbone.config, "hidden_size", None)
+    if width is None:
+        raise InputError(
+            f"{name}: the config of {backbone.config.model_type} has no hidden_size; it is not a "
+            "text encoder"
+        )
+    if layout.width not in (None, width):
+        raise InputError(
+            f"{name}: the transformer gives vectors of {width} numbers, and the pooling expects "
+            f"{layout.width}; they do not belong together"
+        )
+    for layer in layout.dense or ():
+        if isinstance(layer, nn.Linear):
+            if layer.in_features != width:
+                raise InputError(
+                    f"{name}: a dense layer expects vectors of {layer.in_features} numbers, and "
+                    f"gets {width}; the modules do not belong together"
+                )
+            width = layer.out_features
 
 
 def first_given(*values: str | None) -> str:

@@ -1,211 +1,345 @@
 """How an encoder is to be used, as its folder says it in the layout of sentence-transformers.
 
-The layout is modules.json and the files it names. It is read as published models have it and as
-sentence-transformers 6 writes it. It is written as older versions do, which every version reads.
+The layout is modules.json and the files it names. It is read as sentence-transformers 6 reads it,
+or refused: docs/training.md has the table.
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PureWindowsPath
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from hybridlib.errors import InputError
-from hybridlib.files import read_json, write_json
+from hybridlib.model.layers import Truncate, UnitLength
+from hybridlib.model.source import Source, one_line, refuse_pointer
+from hybridlib.model.st_config import (
+    TRANSFORMER_FILES,
+    DenseConfig,
+    EncoderConfig,
+    ModuleEntry,
+    NormalizeConfig,
+    PoolingConfig,
+    TransformerConfig,
+    check,
+    read_config,
+    read_object,
+)
+from hybridlib.model.weights import refuse_empty_weights
 
-_ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
+# Every name under which sentence-transformers 6 knows a module. A class of another package may
+# end in the same word.
+_MODULES = {
+    "sentence_transformers.models.{0}": ("Transformer", "Pooling", "Dense", "Normalize"),
+    "sentence_transformers.models.{0}.{0}": ("Transformer", "Pooling", "Dense", "Normalize"),
+    "sentence_transformers.base.modules.{0}": ("Transformer", "Dense", "Normalize"),
+    "sentence_transformers.base.modules.{1}.{0}": ("Transformer", "Dense", "Normalize"),
+    "sentence_transformers.sentence_transformer.modules.{0}": (
+        "Transformer",
+        "Pooling",
+        "Dense",
+        "Normalize",
+    ),
+    "sentence_transformers.sentence_transformer.modules.{1}.{0}": ("Pooling", "Normalize"),
+}
+MODULE_TYPES = {
+    pattern.format(kind, kind.lower()): kind
+    for pattern, kinds in _MODULES.items()
+    for kind in kinds
+}
 
-_POOLING_KEYS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_ACTIVATIONS = {
+    "torch.nn.modules.linear.Identity": nn.Identity,
+    "torch.nn.modules.activation.Tanh": nn.Tanh,
+    "torch.nn.modules.activation.ReLU": nn.ReLU,
+    "torch.nn.modules.activation.GELU": nn.GELU,
+    "torch.nn.modules.activation.SiLU": nn.SiLU,
+    "torch.nn.modules.activation.Sigmoid": nn.Sigmoid,
+}
 
-# Tokenizers write a huge number as max_seq_length for "no limit".
-_UNLIMITED = 1_000_000
+_POOLING_KEYS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+# The prompts of a side, in the order in which sentence-transformers looks for them.
+_PROMPTS = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
 @dataclass
 class Layout:
-    """Pooling, prefixes, length and dense layers of an encoder; None where its files are silent."""
+    """What the files of an encoder say; None where they are silent.
+
+    Attributes:
+        pooling: ``mean`` or ``cls``.
+        prefixes: by side, ``query`` and ``passage``.
+        max_length: tokens kept of each text.
+        dense: layers behind the pooling.
+        lower_case: texts are put into lower case before they are tokenised.
+        subfolder: of the transformer.
+        width: that the pooling expects of the transformer.
+        config_changes: entries of the transformer's config.
+        complete: there is a modules.json.
+    """
 
     pooling: str | None = None
     prefixes: dict[str, str] = field(default_factory=dict)
     max_length: int | None = None
     dense: nn.Sequential | None = None
+    lower_case: bool = False
+    subfolder: str = ""
+    width: int | None = None
+    config_changes: dict[str, Any] = field(default_factory=dict)
+    complete: bool = False
 
 
-def read(name: str, revision: str | None) -> Layout:
-    """Return the layout of a folder or hub repository; an empty one if it has no modules.json.
+def read(source: Source) -> Layout:
+    """Return the layout of an encoder; an empty one if it has no modules.json.
 
     Raises:
-        InputError: a module, a pooling mode or an activation is not supported.
+        InputError: a module or a setting is unknown or not supported, or a part is missing.
     """
-    layout = Layout(prefixes=_prefixes(name, revision))
-    layers: list[nn.Module] = []
-    for module in _json(name, revision, "modules.json", default=[]):
-        kind = module["type"].rsplit(".", 1)[-1]
-        path = module["path"]
-        if kind == "Transformer":
-            layout.max_length = _max_length(name, revision, path)
-        elif kind == "Pooling":
-            layout.pooling = _pooling(name, revision, f"{path}/config.json")
-        elif kind == "Dense":
-            layers += _dense(name, revision, path)
-        elif kind != "Normalize":
-            raise InputError(
-                f"{name}: modules.json names a module {module['type']!r}; "
-                "supported are Transformer, Pooling, Dense and Normalize"
-            )
+    file = source.file("modules.json")
+    if file is None:
+        _refuse_parts(source)
+        return Layout()
+    modules = _modules(source, read_object(file))
+    layout = Layout(complete=True)
+    _read_transformer(source, modules[0].path, layout)
+    _read_pooling(source, modules[1].path, layout)
+    layers = _read_layers(source, modules[2:])
+    normalized = bool(layers) and isinstance(layers[-1], UnitLength)
+    truncate_dim = _read_use(source, normalized, layout)
+
+    # Vectors get unit length at the end anyway.
+    while layers and isinstance(layers[-1], UnitLength):
+        layers.pop()
+    if truncate_dim:
+        layers.append(Truncate(truncate_dim))
     if layers:
         layout.dense = nn.Sequential(*layers)
     return layout
 
 
-def write(folder: Path, layout: Layout, hidden_size: int) -> None:
-    """Write modules.json and the files it names into a transformers folder.
+def _refuse_parts(source: Source) -> None:
+    """Refuse files of the layout without the modules.json that says how they belong together."""
+    for path in ("config_sentence_transformers.json", "1_Pooling/config.json", *TRANSFORMER_FILES):
+        if (source.folder / path).exists():
+            raise InputError(
+                f"{source.name}: has a {path} but no modules.json, so it is a part of a "
+                "sentence-transformers folder; fetch the whole, or delete this file to use it as "
+                "a plain transformers folder"
+            )
 
-    Args:
-        folder: has the weights and the tokenizer already.
-        layout: what is written.
-        hidden_size: width of the vectors before the dense layers.
-    """
-    dense = _linear_and_activation(layout.dense)
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
-    modules += [(f"{number}_Dense", "Dense") for number in range(2, 2 + len(dense))]
-    modules.append((f"{len(modules)}_Normalize", "Normalize"))
+
+def _modules(source: Source, content: Any) -> list[ModuleEntry]:
+    """Return the entries of modules.json: a transformer, a pooling, then dense and normalize."""
+    where = f"{source.name}: modules.json"
+    if not isinstance(content, list) or not content:
+        raise InputError(f"{where} is not a list of modules; fetch it again")
     entries = []
-    for number, (path, kind) in enumerate(modules):
-        (folder / path).mkdir(exist_ok=True)
-        module_type = f"sentence_transformers.models.{kind}"
-        entries.append({"idx": number, "name": str(number), "path": path, "type": module_type})
-    write_json(folder / "modules.json", entries)
+    for number, record in enumerate(content):
+        entry = check(record, f"{where}, entry {number}", ModuleEntry)
+        if entry.type not in MODULE_TYPES:
+            raise InputError(
+                f"{where} names a module {entry.type!r}; supported are Transformer, Pooling, Dense "
+                "and Normalize of sentence_transformers"
+            )
+        path = PureWindowsPath(entry.path)
+        if path.anchor or ".." in path.parts:
+            raise InputError(f"{where}: the path {entry.path!r} leads out of the folder")
+        entries.append(entry)
 
-    length = {"max_seq_length": layout.max_length, "do_lower_case": False}
-    write_json(folder / "sentence_bert_config.json", length)
-    pooling: dict[str, Any] = {"word_embedding_dimension": hidden_size}
-    pooling |= {key: mode == layout.pooling for key, mode in _POOLING_KEYS.items()}
-    write_json(folder / "1_Pooling" / "config.json", pooling)
-    prompts = {"prompts": layout.prefixes, "similarity_fn_name": "cosine"}
-    write_json(folder / "config_sentence_transformers.json", prompts)
-    for number, (linear, activation) in enumerate(dense, start=2):
-        _write_dense(folder / f"{number}_Dense", linear, activation)
-
-
-def _write_dense(folder: Path, linear: nn.Linear, activation: nn.Module) -> None:
-    """Write the config and the weights of one dense layer."""
-    module = "linear" if isinstance(activation, nn.Identity) else "activation"
-    config = {
-        "in_features": linear.in_features,
-        "out_features": linear.out_features,
-        "bias": linear.bias is not None,
-        "activation_function": f"torch.nn.modules.{module}.{type(activation).__name__}",
-    }
-    write_json(folder / "config.json", config)
-    weights = {}
-    for key, value in linear.state_dict().items():
-        weights[f"linear.{key}"] = value.detach().cpu().contiguous()
-    save_file(weights, folder / "model.safetensors")
+    kinds = [MODULE_TYPES[entry.type] for entry in entries]
+    later = {"Dense", "Normalize"}
+    if kinds[:2] != ["Transformer", "Pooling"] or not later.issuperset(kinds[2:]):
+        raise InputError(
+            f"{where} lists {', '.join(kinds)}; supported is one Transformer, one Pooling, and "
+            "behind them Dense and Normalize"
+        )
+    # sentence-transformers keeps one of two modules that have one name.
+    names = [entry.name for entry in entries]
+    if len(set(names)) < len(names):
+        raise InputError(f"{where} gives one name to two modules: {', '.join(names)}")
+    return entries
 
 
-def _linear_and_activation(dense: nn.Sequential | None) -> list[tuple[nn.Linear, nn.Module]]:
-    """Return each linear layer with the activation that follows it."""
-    if dense is None:
-        return []
-    pairs = []
-    for layer, following in itertools.pairwise(dense):
-        if isinstance(layer, nn.Linear):
-            pairs.append((layer, following))
-    return pairs
+def _read_transformer(source: Source, path: str, layout: Layout) -> None:
+    """Read the settings of the Transformer module into the layout."""
+    config = None
+    for name in TRANSFORMER_FILES:
+        config = read_config(source, _join(path, name), TransformerConfig)
+        if config and config.model_fields_set:
+            break
+    config = config or TransformerConfig()
+
+    # Each of three entries may stand under its older name.
+    where = f"{source.name}: {name}"
+    for older, newer in (
+        ("model_args", "model_kwargs"),
+        ("tokenizer_args", "processor_kwargs"),
+        ("config_args", "config_kwargs"),
+    ):
+        if {older, newer} <= config.model_fields_set:
+            raise InputError(f"{where} has both {older} and {newer}, its newer name; keep one")
+    changes = {**config.config_args, **config.config_kwargs}
+    changes.pop("trust_remote_code", None)
+    length = config.processor_kwargs.model_max_length or config.tokenizer_args.model_max_length
+
+    layout.subfolder = path
+    layout.max_length = length or config.max_seq_length
+    layout.lower_case = config.do_lower_case
+    layout.config_changes = changes
 
 
-def _prefixes(name: str, revision: str | None) -> dict[str, str]:
-    """Return the prompts for queries and passages; some models call the latter documents."""
-    prompts = _json(name, revision, "config_sentence_transformers.json").get("prompts") or {}
-    if "document" in prompts:
-        prompts = {"passage": prompts["document"], **prompts}
-    return {side: prompts[side] for side in ("query", "passage") if side in prompts}
-
-
-def _max_length(name: str, revision: str | None, path: str) -> int | None:
-    """Return max_seq_length of the Transformer module.
-
-    sentence-transformers 6 writes it into the config of the tokenizer.
-    """
-    inside = f"{path}/" if path else ""
-    length = _json(name, revision, f"{inside}sentence_bert_config.json").get("max_seq_length")
-    if not length:
-        tokenizer = _json(name, revision, f"{inside}tokenizer_config.json")
-        length = tokenizer.get("model_max_length")
-    return int(length) if length and length < _UNLIMITED else None
-
-
-def _pooling(name: str, revision: str | None, file: str) -> str:
-    """Return ``mean`` or ``cls``; any other pooling is an error."""
-    config = _json(name, revision, file)
-    if "pooling_mode" in config:
-        # The newer layout: one mode, or a list of them.
-        stored = config["pooling_mode"]
-        modes = [stored] if isinstance(stored, str) else list(stored)
+def _read_pooling(source: Source, path: str, layout: Layout) -> None:
+    """Read the settings of the Pooling module into the layout: ``mean`` or ``cls``."""
+    file = _join(path, "config.json")
+    config = read_config(source, file, PoolingConfig)
+    if config is None or (config.embedding_dimension or config.word_embedding_dimension) is None:
+        raise InputError(
+            f"{source.name}: {file} is missing or has no embedding_dimension; fetch it again"
+        )
+    # The newer layout has one mode or a list of them, the older one a boolean for each mode.
+    if config.pooling_mode is None:
+        modes = [mode for key, mode in _POOLING_KEYS.items() if getattr(config, key)] or ["mean"]
+    elif isinstance(config.pooling_mode, str):
+        modes = [config.pooling_mode]
     else:
-        # The older one: a boolean for each mode.
-        modes = [key for key, value in config.items() if value is True]
-        modes = [key for key in modes if key.startswith("pooling_mode_")]
-    modes = [_POOLING_KEYS.get(mode, mode) for mode in modes]
+        modes = config.pooling_mode
 
-    without_prompt = config.get("include_prompt") is False
-    if len(modes) != 1 or modes[0] not in ("mean", "cls") or without_prompt:
-        pooling = ", ".join(map(str, modes)) or "none"
-        if without_prompt:
+    if len(modes) != 1 or modes[0] not in ("mean", "cls") or not config.include_prompt:
+        pooling = ", ".join(modes) or "none"
+        if not config.include_prompt:
             pooling += " without the prompt"
         raise InputError(
-            f"{name}: {file} asks for pooling {pooling}; "
+            f"{source.name}: {file} asks for pooling {pooling}; "
             "supported are mean and cls, prompt included"
         )
-    return modes[0]
+    layout.pooling = modes[0]
+    layout.width = config.embedding_dimension or config.word_embedding_dimension
 
 
-def _dense(name: str, revision: str | None, path: str) -> list[nn.Module]:
+def _read_layers(source: Source, modules: list[ModuleEntry]) -> list[nn.Module]:
+    """Return the layers behind the pooling."""
+    layers: list[nn.Module] = []
+    for entry in modules:
+        if MODULE_TYPES[entry.type] == "Dense":
+            layers += _read_dense(source, entry.path)
+        else:
+            read_config(source, _join(entry.path, "config.json"), NormalizeConfig)
+            layers.append(UnitLength())
+    return layers
+
+
+def _read_dense(source: Source, path: str) -> list[nn.Module]:
     """Return the linear layer of a Dense module and its activation."""
-    config = _json(name, revision, f"{path}/config.json")
-    activation = str(config.get("activation_function", "Identity")).rsplit(".", 1)[-1]
-    if activation not in _ACTIVATIONS:
+    config = read_config(source, _join(path, "config.json"), DenseConfig)
+    if config is None:
+        raise InputError(f"{source.name}: {path} has no config.json; fetch it again")
+    known = dict(_ACTIVATIONS)
+    known |= {f"torch.nn.{kind.__name__}": kind for kind in _ACTIVATIONS.values()}
+    if config.activation_function not in known:
         raise InputError(
-            f"{name}: {path} has the activation {config['activation_function']!r}; "
+            f"{source.name}: {path} has the activation {config.activation_function!r}; "
             f"supported are {', '.join(_ACTIVATIONS)}"
         )
-    file = _file(name, revision, f"{path}/model.safetensors")
-    if not file:
+    layer = nn.Linear(config.in_features, config.out_features, bias=config.bias)
+    _load_linear(source, path, layer)
+    return [layer, known[config.activation_function]()]
+
+
+def _load_linear(source: Source, path: str, layer: nn.Linear) -> None:
+    """Load the weights of a Dense module."""
+    file = source.file(_join(path, "model.safetensors"))
+    if file is None:
         raise InputError(
-            f"{name}: {path} has no model.safetensors; pickled weights are not loaded: "
+            f"{source.name}: {path} has no model.safetensors; pickled weights are not loaded: "
             "load it with sentence-transformers and save it again"
         )
-    weights = {}
-    for key, value in load_file(file).items():
-        weights[key.removeprefix("linear.")] = value.to(torch.float32)
-    layer = nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
-    layer.load_state_dict(weights)
-    return [layer, _ACTIVATIONS[activation]()]
+    refuse_pointer(file)
+    try:
+        weights = load_file(file)
+    except SafetensorError as error:
+        raise InputError(f"{file}: damaged ({one_line(error)}); fetch it again") from None
+    expected = {f"linear.{key}": list(value.shape) for key, value in layer.state_dict().items()}
+    stored = {key: list(value.shape) for key, value in weights.items()}
+    if stored != expected:
+        raise InputError(
+            f"{file}: has the tensors {stored}, and by its config.json it must have {expected}"
+        )
+    layer.load_state_dict({key.removeprefix("linear."): value for key, value in weights.items()})
+    refuse_empty_weights(str(file), layer)
 
 
-def _json(name: str, revision: str | None, file: str, default: Any = None) -> Any:
-    """Return the content of a JSON file, or the default (an empty mapping) if there is none."""
-    path = _file(name, revision, file)
-    if path:
-        return read_json(Path(path))
-    return {} if default is None else default
+def _read_use(source: Source, normalized: bool, layout: Layout) -> int | None:
+    """Read config_sentence_transformers.json into the layout, and return its truncate_dim.
+
+    Args:
+        source: of the encoder.
+        normalized: the last module gives vectors unit length.
+        layout: gets the prompts.
+    """
+    file = "config_sentence_transformers.json"
+    config = read_config(source, file, EncoderConfig) or EncoderConfig()
+    similarity = config.similarity_fn_name or "cosine"
+    # Of unit vectors, the dot product is the cosine.
+    is_cosine = similarity == "dot" and normalized and not config.truncate_dim
+    if similarity != "cosine" and not is_cosine:
+        raise InputError(
+            f"{source.name}: {file} scores by {similarity!r}; supported are cosine, and dot "
+            "behind a Normalize module. Set similarity_fn_name to 'cosine' to use it with cosines"
+        )
+    _check_requirements(source, config.requirements or {})
+    layout.prefixes = _prefixes(source, config)
+    return config.truncate_dim
 
 
-def _file(name: str, revision: str | None, file: str) -> str | None:
-    """Return the path of a file of a folder or hub repository, None if there is none."""
-    # transformers takes about a second to import, and is needed only to load an encoder.
-    from transformers.utils import cached_file
+def _prefixes(source: Source, config: EncoderConfig) -> dict[str, str]:
+    """Return the prompts of queries and passages; none if the folder states none at all."""
+    prompts = {name: prompt or "" for name, prompt in (config.prompts or {}).items()}
+    default = config.default_prompt_name
+    if default is not None and default not in prompts:
+        raise InputError(
+            f"{source.name}: default_prompt_name is {default!r}, and there is no such prompt; "
+            f"there are {', '.join(prompts) or 'none'}"
+        )
+    if not prompts:
+        return {}
+    prefixes = {}
+    for side, names in _PROMPTS.items():
+        stated = [name for name in (*names, default) if name in prompts]
+        prefixes[side] = prompts[stated[0]] if stated else ""
+    return prefixes
 
-    return cached_file(
-        name,
-        file,
-        revision=revision,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
+
+def _check_requirements(source: Source, requirements: dict[str, Any]) -> None:
+    """Refuse an encoder that needs another version of an installed package."""
+    # transformers takes about a second to import, and few encoders state requirements.
+    from transformers.utils.versions import require_version
+
+    for package, requirement in requirements.items():
+        specifier = requirement.get("specifier") if isinstance(requirement, dict) else requirement
+        # What the other library needs for its own reading is not needed here.
+        if package.replace("_", "-") == "sentence-transformers":
+            continue
+        name = "torch" if package == "pytorch" else package
+        try:
+            require_version(f"{name}{specifier}")
+        except Exception as error:  # not installed, another version, or not a specifier
+            raise InputError(
+                f"{source.name}: needs {name}{specifier} ({one_line(error)})"
+            ) from None
+
+
+def _join(path: str, file: str) -> str:
+    """Return the path of a file of a module; the path of the first module is often empty."""
+    return f"{path}/{file}" if path else file

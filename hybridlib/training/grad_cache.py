@@ -18,7 +18,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from hybridlib.model.encoder import DualEncoder, micro_batches
+from hybridlib.model.encoder import DualEncoder
 
 
 class TokenGradients:
@@ -148,8 +148,8 @@ class BatchEmbeddings:
         cached_gradient = self.vectors.grad
         if cached_gradient is None:
             raise RuntimeError("the loss does not depend on the embeddings")
-        lengths = [len(ids) for ids in self.token_ids]
-        batches = micro_batches(lengths, self.token_budget)
+        encoder = self.accelerator.unwrap_model(self.model)
+        batches = encoder.micro_batches(self.token_ids, self.token_budget)
         for number, rows in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):

@@ -1,0 +1,62 @@
+"""The layers behind the pooling."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class UnitLength(nn.Module):
+    """Scales vectors to unit length."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return ``[texts, d]`` vectors of unit length."""
+        return nn.functional.normalize(vectors, dim=-1)
+
+
+class Truncate(nn.Module):
+    """Keeps the first components of a vector (Matryoshka, arXiv 2205.13147).
+
+    Args:
+        size: how many.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return ``[texts, size]``."""
+        return vectors[:, : self.size]
+
+
+def output_width(layers: nn.Sequential | None, width: int) -> int:
+    """Return the width of the vectors that leave the layers.
+
+    Args:
+        layers: behind the pooling; None: none.
+        width: of the vectors that enter.
+    """
+    for layer in layers or ():
+        if isinstance(layer, nn.Linear):
+            width = layer.out_features
+        elif isinstance(layer, Truncate):
+            width = min(width, layer.size)
+    return width
+
+
+def projection_layer(width: int, projection: int | None, seed: int) -> nn.Sequential | None:
+    """Return a linear layer with orthogonal weights and no activation.
+
+    Args:
+        width: of the vectors that come in.
+        projection: width of the vectors that go out; None: no layer.
+        seed: of the weights.
+    """
+    if projection is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layer = nn.Linear(width, projection, bias=False)
+        nn.init.orthogonal_(layer.weight)
+    return nn.Sequential(layer, nn.Identity())

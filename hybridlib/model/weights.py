@@ -1,0 +1,176 @@
+"""Loading a transformer's weights, so that none of them is left at a random start unnoticed."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from hybridlib.errors import InputError
+from hybridlib.model.source import one_line
+
+# transformers takes about a second to import, so the functions that need it import it.
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+# Models with an encoder and a decoder, of which the encoder is a class of its own.
+T5_FAMILY = ("t5", "mt5", "umt5")
+
+# A head over the first token, which no vector here depends on.
+_POOLER = re.compile(r"(^|\.)pooler\.")
+
+# RoBERTa and its kin have one type of token, whose embedding is zero; biases start at zero.
+_MAY_BE_ZERO = re.compile(r"token_type|bias$")
+
+
+def load_backbone(name: str, folder: Path, config: PreTrainedConfig) -> PreTrainedModel:
+    """Load the encoder half in float32, without a pooling head that was never trained.
+
+    Args:
+        name: of the encoder, for messages.
+        folder: with the weights.
+        config: of the encoder.
+
+    Raises:
+        InputError: a weight file is damaged, tensors are missing, superfluous or of another
+            shape, a weight is not a number, or a matrix is zero.
+    """
+    _check_files(name, folder)
+    kind, options = _model_class(name, config)
+    backbone, info = kind.from_pretrained(
+        folder,
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        **options,
+    )
+    _check_tensors(name, backbone, info)
+    refuse_empty_weights(name, backbone)
+    return backbone
+
+
+def _check_files(name: str, folder: Path) -> None:
+    """Refuse a folder without weights, with damaged ones, or with an adapter over them."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError(
+            f"{name}: no weights (*.safetensors); save the model there with save_pretrained"
+        )
+    for file in files:
+        try:
+            with safe_open(file, "pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{file}: damaged ({one_line(error)}); fetch it again") from None
+    if (folder / "adapter_config.json").exists():
+        raise InputError(
+            f"{name}: has an adapter (adapter_config.json), which is not supported; merge it into "
+            "the weights (merge_and_unload of peft) and save the result"
+        )
+
+
+def _model_class(name: str, config: PreTrainedConfig) -> tuple[Any, dict[str, Any]]:
+    """Return the class that loads the encoder, and its options."""
+    from transformers import AutoModel, AutoModelForTextEncoding
+
+    if config.model_type in T5_FAMILY:
+        return AutoModelForTextEncoding, {}
+    if config.is_encoder_decoder:
+        raise InputError(
+            f"{name}: {config.model_type} has a decoder too; of such models only the encoder "
+            f"halves of {', '.join(T5_FAMILY)} are supported"
+        )
+    model_class: Any = AutoModel._model_mapping[type(config)]
+    if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
+        return AutoModel, {"add_pooling_layer": False}
+    return AutoModel, {}
+
+
+def _check_tensors(name: str, backbone: PreTrainedModel, info: dict[str, Any]) -> None:
+    """Refuse weights that are not those of the model which the config describes."""
+    faults = []
+    missing = [key for key in info["missing_keys"] if not _POOLER.search(key)]
+    if missing:
+        faults.append(f"missing are {_some(missing)}")
+    other = [
+        f"{key} {list(stored)} (the config has {list(expected)})"
+        for key, stored, expected in info["mismatched_keys"]
+    ]
+    if other:
+        faults.append(f"of another shape are {_some(other)}")
+    unexpected = {key for key in info["unexpected_keys"] if not _POOLER.search(key)}
+    if unexpected:
+        unexpected -= _language_model_heads(backbone)
+    if unexpected:
+        faults.append(f"without a use are {_some(unexpected)}")
+    if info["error_msgs"]:
+        faults.append(" ".join(info["error_msgs"][0].split()))
+    if faults:
+        raise InputError(
+            f"{name}: the weights are not those of the {backbone.config.model_type} model in "
+            f"config.json: {'; '.join(faults)}"
+        )
+
+
+def _language_model_heads(backbone: PreTrainedModel) -> set[str]:
+    """Return the names of the weights that pretraining used and an encoder does not."""
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForMaskedLM,
+        AutoModelForPreTraining,
+        AutoModelForSeq2SeqLM,
+    )
+
+    kinds = (
+        AutoModelForPreTraining,
+        AutoModelForMaskedLM,
+        AutoModelForCausalLM,
+        AutoModelForSeq2SeqLM,
+    )
+    heads: set[str] = set()
+    for kind in kinds:
+        model_class: Any = kind._model_mapping.get(type(backbone.config), None)
+        if model_class is None:
+            continue
+        # On the meta device a model has names and shapes, and no memory.
+        with torch.device("meta"):
+            model = model_class(copy.deepcopy(backbone.config))
+        body = f"{model.base_model_prefix}."
+        heads |= {key for key in model.state_dict() if not key.startswith(body)}
+    return heads
+
+
+def refuse_empty_weights(name: str, model: nn.Module) -> None:
+    """Refuse weights that are not finite, and matrices of zeros.
+
+    Raises:
+        InputError: names the tensors.
+    """
+    infinite = []
+    zero = []
+    for key, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            infinite.append(key)
+        elif weight.dim() > 1 and not weight.any() and not _MAY_BE_ZERO.search(key):
+            zero.append(key)
+    if infinite:
+        raise InputError(f"{name}: weights that are not finite numbers: {_some(infinite)}")
+    if zero:
+        raise InputError(f"{name}: weights that are all zero: {_some(zero)}")
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first five names, and how many there are."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 5} more" if len(ordered) > 5 else ""
+    return ", ".join(ordered[:5]) + more
