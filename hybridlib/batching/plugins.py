@@ -84,10 +84,13 @@ def _line(file: Path, error: Exception) -> str:
 
 
 def _hint(error: Exception) -> str:
-    """Return what to write for the module that held strategies in earlier versions."""
-    if isinstance(error, ModuleNotFoundError) and error.name == "hybridlib.samplers":
+    """Return what to write instead of what earlier versions had."""
+    is_import = isinstance(error, ImportError) and str(error.name).partition(".")[0] == "hybridlib"
+    if is_import:
         return (
             "; write `from hybridlib import strategy`, and "
             "`from hybridlib.batching.registry import STRATEGIES, Batch`"
         )
+    if isinstance(error, TypeError) and "trained_share" in str(error):
+        return "; trained_share is a parameter of the study, beside `alpha`"
     return ""

@@ -8,12 +8,20 @@ strategies may come from plugins.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from hybridlib.config.fields import Fields
 from hybridlib.config.names import EVAL_CORPORA, TRAIN_CORPORA
@@ -99,12 +107,16 @@ class Params(Fields):
                 )
 
     def _check_grid(self) -> None:
-        """Refuse a grid over something that is no parameter of a run, or over impossible values."""
+        """Refuse a grid over something that is no parameter of a run, or over impossible values.
+
+        Whether values go together is checked where the runs of the grid are made.
+        """
         lists = {"encoder": "encoders", "strategy": "strategies", "seed": "seeds"}
         allowed = [*names_of_step("training"), *names_of_step("evaluation")]
         for name, values in self.grid.items():
-            if name in lists:
-                raise ValueError(f"grid: {name!r} has a list of its own, {lists[name]}")
+            if name in lists or name in lists.values():
+                own = lists.get(name, name)
+                raise ValueError(f"grid: {name!r} stands outside the grid, in the list {own!r}")
             if name not in allowed:
                 hint = did_you_mean(name, allowed)
                 raise ValueError(
@@ -113,17 +125,9 @@ class Params(Fields):
                 )
             if not values:
                 raise ValueError(f"grid: {name!r} has no values")
-            checked = [getattr(self._with_cell(name, value), name) for value in values]
+            checked = [_check_value(name, value) for value in values]
             if any(value in checked[:place] for place, value in enumerate(checked)):
                 raise ValueError(f"grid: a value of {name!r} stands twice")
-
-    def _with_cell(self, name: str, value: Any) -> Params:
-        """Return these parameters with one value of the grid, to see that it may be."""
-        try:
-            return type(self)(**{**self.model_dump(), "grid": {}, name: value})
-        except ValidationError as error:
-            reasons = "; ".join(_explain(part) for part in error.errors())
-            raise ValueError(f"grid: {reasons}") from None
 
     def further(self) -> list[Params]:
         """Return the parameters of each evaluation in ``also_evaluate``.
@@ -225,6 +229,27 @@ def names_of_step(step: str) -> list[str]:
 def step_of(field: Any) -> str:
     """Return the first step of a study that depends on a field of :class:`Params`."""
     return str(field.json_schema_extra["step"])
+
+
+@functools.cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    """Return what checks the values of one parameter."""
+    field = Params.model_fields[name]
+    kind: Any = Annotated[field.annotation, field]
+    return TypeAdapter(kind)
+
+
+def _check_value(name: str, value: Any) -> Any:
+    """Return a value of the grid as the parameter takes it."""
+    read: Any = Params._read_as_yaml
+    try:
+        plain = read(value, SimpleNamespace(field_name=name))
+        return _adapter(name).validate_python(plain)
+    except ValidationError as error:
+        reasons = "; ".join(part["msg"] for part in error.errors())
+        raise ValueError(f"grid: {name} = {value!r}: {reasons}") from None
+    except ValueError as error:
+        raise ValueError(f"grid: {name} = {value!r}: {error}") from None
 
 
 def _holds_bool(value: Any) -> bool:

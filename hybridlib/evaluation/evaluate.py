@@ -118,10 +118,13 @@ def evaluate(
         InputError: a correction cannot be estimated. It is raised before anything is encoded.
 
     Example:
-        >>> encoder = DualEncoder.load("path/to/encoder")
-        >>> result = evaluate(encoder, load_corpus("facts"), corrections=["centering"])
-        >>> result.headline()
-        >>> result.save(Path("results"))
+        >>> from hybridlib import DualEncoder, evaluate, load_corpus
+        >>> corpus = load_corpus("facts", languages=["de", "en"])
+        >>> result = evaluate(DualEncoder.load(tiny), corpus, corrections=["centering"])
+        >>> list(result.headline())
+        ['as it is', 'centering']
+        >>> 0 <= result.metrics["settings"]["multilingual"]["map"] <= 1
+        True
     """
     check_corrections(corpus, corrections, parallel_path, parallel_passages, vectors_folder)
     queries, candidates = encode_corpus(encoder, corpus, token_budget, progress, vectors_folder)

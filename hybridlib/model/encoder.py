@@ -55,6 +55,13 @@ class DualEncoder(nn.Module):
         lower_case: the tokenizer puts texts into lower case because a setting beside it says so.
         equal_lengths: batches hold texts of one length only, because padding would change the
             vectors.
+
+    Example:
+        >>> encoder = DualEncoder.load(tiny)  # a transformers folder, or a hub id
+        >>> queries = encoder.encode(["How far away is the Moon?"], "query")
+        >>> passages = encoder.encode(["It is 384,400 km from the Earth.", "A bee."], "passage")
+        >>> (queries @ passages.T).shape  # cosines
+        (1, 2)
     """
 
     def __init__(

@@ -217,7 +217,10 @@ def reads(strategy: str, name: str) -> bool:
     """Return whether a strategy's run depends on a parameter of training or evaluation."""
     if strategy == UNTRAINED and name in names_of_step("training"):
         return name in _ENCODER_OPTIONS
-    special = {option for entry in STRATEGIES.values() for option in entry.options}
+    # What a built-in strategy names as its option is read by those that name it alone.
+    special = {
+        option for entry in STRATEGIES.values() if entry.built_in for option in entry.options
+    }
     if name in special and strategy in STRATEGIES:
         return name in STRATEGIES[strategy].options
     return True

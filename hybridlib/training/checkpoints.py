@@ -36,8 +36,8 @@ class TrainingState:
     best: float = -math.inf
     without_better: int = 0
 
-    def is_best(self, score: float) -> bool:
-        """Note a validation and return whether it is the best so far."""
+    def take_score(self, score: float) -> bool:
+        """Take note of a validation, and return whether it is the best so far."""
         if score <= self.best:
             self.without_better += 1
             return False

@@ -90,21 +90,23 @@ class BatchEmbeddings:
     Args:
         accelerator: the run's.
         model: the (prepared) dual encoder.
-        token_ids: of each text.
+        sides: token ids of each text of each side: queries, passages, perhaps negatives.
         token_budget: tokens of a micro-batch, padding included.
         seed: of dropout.
         cached: use cached gradients.
         token_gradients: of the model.
 
     Attributes:
-        vectors: unit vectors, ``[texts, d]`` float32.
+        vectors: unit vectors of all sides one after another, ``[texts, d]`` float32.
+        sides: the same, side by side.
+        tokens: how many tokens the texts have.
     """
 
     def __init__(
         self,
         accelerator: Accelerator,
         model: nn.Module,
-        token_ids: list[list[int]],
+        sides: list[list[list[int]]],
         token_budget: int,
         seed: int,
         cached: bool,
@@ -112,14 +114,17 @@ class BatchEmbeddings:
     ) -> None:
         self.accelerator = accelerator
         self.model = model
-        self.token_ids = token_ids
+        self.token_ids = [ids for side in sides for ids in side]
         self.token_budget = token_budget
         self.seed = seed
         self.cached = cached
         self.token_gradients = token_gradients
-        self.vectors: Tensor = (
-            self._embed_without_graph() if cached else self._embed(token_ids, seed)
-        )
+        self.tokens = sum(len(ids) for ids in self.token_ids)
+        if cached:
+            self.vectors = self._embed_without_graph()
+        else:
+            self.vectors = self._embed(self.token_ids, seed)
+        self.sides = self.vectors.split([len(side) for side in sides])
 
     def backward(self, loss: Tensor) -> None:
         """Send the gradient of the loss to the weights."""

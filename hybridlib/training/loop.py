@@ -9,9 +9,9 @@ Several GPUs: ``accelerate launch -m hybridlib.study.launch --params FILE``.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,6 @@ from hybridlib.training.grad_cache import BatchEmbeddings, TokenGradients
 from hybridlib.training.log import TrainingLog
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
 from hybridlib.training.validation import score, validate
-
-logger = logging.getLogger(__name__)
 
 
 def train(
@@ -86,135 +84,138 @@ def train(
     """
     check_precision(encoder, params.precision)
     folder.mkdir(parents=True, exist_ok=True)
-    steps = 0 if params.strategy == UNTRAINED else params.steps
+    if params.strategy == UNTRAINED:
+        return _hand_on_untrained(params, encoder, validation, folder)
     with setup.open_accelerator(params, folder, encoder) as accelerator:
-        # The data: a table to draw from, and what each passage says, so that no passage with the
-        # right content serves as a negative.
+        # The data: a table to draw from, and a number for what each passage says, so that no
+        # passage with the right content serves as a negative.
         table = setup.pair_table(params, pairs)
         contents, negative_contents = setup.content_ids(pairs)
 
-        # The model: one encoder for both sides, InfoNCE, AdamW.
-        frozen = encoder.freeze(params.freeze_embeddings, params.freeze_layers) if steps else None
+        # The model: one encoder for both sides, InfoNCE, AdamW. `model` is the encoder, wrapped
+        # where several processes share the work. The loss has one parameter at most and stays
+        # unwrapped.
+        frozen = encoder.freeze(params.freeze_embeddings, params.freeze_layers)
         loss_function = ContrastiveLoss(
             params.temperature, params.learn_temperature, params.bidirectional
         ).to(accelerator.device)
         optimizer = setup.make_optimizer(params, encoder, loss_function, accelerator.device)
         model, optimizer = accelerator.prepare(encoder, optimizer)
-        average = WeightAverage(encoder, params.trained_share if steps else 1.0)
+        average = WeightAverage(encoder, params.trained_share)
         token_gradients = TokenGradients(encoder, accelerator.num_processes)
 
-        # Where an interrupted run goes on.
+        # Go on from a checkpoint, or begin with step 0: the validation before training.
         parts = {"model": encoder, "optimizer": optimizer, "loss": loss_function}
         identity = setup.run_identity(params, pairs)
         checkpoints = Checkpoints(params, folder / "checkpoints", accelerator, parts, identity)
-        state = checkpoints.resume() if steps else TrainingState()
-        log = TrainingLog(folder / "training.jsonl", accelerator, params.strategy, steps)
-        log.begin(state.records)
-
-        # Step 0 is the validation before training.
+        state = checkpoints.resume()
+        log = TrainingLog(folder / "training.jsonl", accelerator, params, state.records)
         if not state.records:
-            record: dict[str, Any] = {"step": 0}
-            if frozen:
-                logger.info(frozen)
-                record["frozen"] = frozen
-            if params.validate_every or not steps:
+            record = setup.first_record(frozen)
+            if params.validate_every:
                 record |= validate(params, encoder, average, validation)
-            state.records.append(record)
             log.write(record)
 
-        while state.step < steps and not _out_of_patience(params, state):
-            state.step += 1
-            started = time.perf_counter()
-            rate = setup.learning_rate(params, state.step)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        with closing(log), closing(token_gradients):
+            while not _is_over(params, state):
+                state.step += 1
+                started = time.perf_counter()
+                rate = setup.set_learning_rate(params, optimizer, state.step)
 
-            # Draw a batch: hybrid draws it monolingual with probability alpha, else cross-lingual
-            # (arXiv 2408.10536). Every process draws the same batch and encodes its own slice.
-            batch = draw_batch(
-                params.strategy, table, params.seed, state.step, params.batch_size, params.alpha
-            )
-            query_ids = contents[batch.questions].to(accelerator.device)
-            passage_ids = contents[batch.passages].to(accelerator.device)
-            negative_ids = negative_contents[batch.passages].to(accelerator.device)
-            has_negatives = bool((negative_contents[batch.passages] != IGNORE).any())
-            token_ids = _tokenize(encoder, pairs, batch, accelerator, has_negatives)
+                # Draw a batch: hybrid draws it monolingual with probability alpha, else
+                # cross-lingual (arXiv 2408.10536). Every process draws the same batch.
+                batch = draw_batch(
+                    params.strategy, table, params.seed, state.step, params.batch_size, params.alpha
+                )
 
-            # Encode queries, passages and explicit negatives with the same weights.
-            model.train()
-            embeddings = BatchEmbeddings(
-                accelerator,
-                model,
-                [ids for side in token_ids for ids in side],
-                params.train_tokens,
-                setup.dropout_seed(params.seed, state.step, accelerator.process_index),
-                params.cached_gradients,
-                token_gradients,
-            )
-            queries, passages, *negatives = embeddings.vectors.split([len(s) for s in token_ids])
+                # Encode this process's slice of it, all sides with the same weights: queries,
+                # passages and, where the batch has any, explicit negatives.
+                has_negatives = bool((negative_contents[batch.passages] != IGNORE).any())
+                model.train()
+                embeddings = BatchEmbeddings(
+                    accelerator,
+                    model,
+                    _tokenize(encoder, pairs, batch, accelerator, has_negatives),
+                    params.train_tokens,
+                    setup.dropout_seed(params.seed, state.step, accelerator.process_index),
+                    params.cached_gradients,
+                    token_gradients,
+                )
+                queries, passages, *negatives = embeddings.sides
 
-            # InfoNCE: every other passage of the whole batch is a negative, unless it has the
-            # content that the query asks for.
-            loss = loss_function(
-                queries,
-                passages,
-                query_ids,
-                passage_ids,
-                negatives[0] if negatives else None,
-                negative_ids,
-            )
+                # InfoNCE: every other passage of the whole batch is a negative of a query, unless
+                # it has the content that the query asks for.
+                loss = loss_function(
+                    queries,
+                    passages,
+                    contents[batch.questions].to(accelerator.device),
+                    contents[batch.passages].to(accelerator.device),
+                    negatives[0] if negatives else None,
+                    negative_contents[batch.passages].to(accelerator.device),
+                )
 
-            # Backward, and a step of the optimizer.
-            embeddings.backward(loss)
-            token_gradients.to_optimizer()
-            _share_temperature_gradient(loss_function, accelerator)
-            weights = [*model.parameters(), *loss_function.parameters()]
-            accelerator.clip_grad_norm_(weights, params.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            token_gradients.clear()
+                # Backward, and a step of the optimizer.
+                embeddings.backward(loss)
+                token_gradients.to_optimizer()
+                _share_temperature_gradient(loss_function, accelerator)
+                weights = [*model.parameters(), *loss_function.parameters()]
+                accelerator.clip_grad_norm_(weights, params.max_grad_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+                token_gradients.clear()
 
-            # Record the step, over all processes.
-            value, speed = _measure(params, accelerator, loss, token_ids, started)
-            record = {
-                "step": state.step,
-                "loss": value,
-                "regime": batch.regime,
-                "learning_rate": rate,
-                "temperature": float(torch.as_tensor(loss_function.temperature).detach()),
-                **speed,
-            }
-            log.show(record)
+                # Measure the step over all processes. Validate, and keep the best weights.
+                value, speed = _measure(params, accelerator, loss, embeddings.tokens, started)
+                temperature = float(torch.as_tensor(loss_function.temperature).detach())
+                record = {
+                    "step": state.step,
+                    "loss": value,
+                    "regime": batch.regime,
+                    "learning_rate": rate,
+                    "temperature": temperature,
+                    **speed,
+                }
+                if state.step == params.steps or _is_due(params.validate_every, state.step):
+                    measured = validate(params, encoder, average, validation)
+                    record |= measured
+                    is_best = state.take_score(score(measured, accelerator))
+                    if is_best and params.keep_best:
+                        checkpoints.save_best(state.step)
+                log.write(record)
 
-            # Validate, and keep the best weights.
-            is_last = state.step == steps
-            if is_last or _is_due(params.validate_every, state.step):
-                measured = validate(params, encoder, average, validation)
-                record |= measured
-                if state.is_best(score(measured, accelerator)) and params.keep_best:
-                    checkpoints.save_best(state.step)
-            state.records.append(record)
-            log.write(record)
+                # Write a checkpoint, unless the run ends with this step.
+                if _is_due(params.checkpoint_every, state.step) and not _is_over(params, state):
+                    checkpoints.save(state)
 
-            # Write a checkpoint.
-            finished = is_last or _out_of_patience(params, state)
-            if not finished and _is_due(params.checkpoint_every, state.step):
-                checkpoints.save(state)
-
-        # Write the model: the last weights, or the best ones.
-        log.bar.close()
-        token_gradients.close()
-        accelerator.wait_for_everyone()
+        # Write the model: the last weights, or the best ones where there are any.
         if params.keep_best and state.best > -math.inf:
+            accelerator.wait_for_everyone()
             checkpoints.load_best()
         average.apply()
         _write_model(encoder, folder, checkpoints, accelerator)
         return pd.DataFrame(state.records)
 
 
-def _out_of_patience(params: Params, state: TrainingState) -> bool:
-    """Return whether the validation has not become better for too long."""
-    return params.patience is not None and state.without_better >= params.patience
+def _hand_on_untrained(
+    params: Params, encoder: DualEncoder, validation: RetrievalCorpus, folder: Path
+) -> pd.DataFrame:
+    """Validate the encoder as it is and write it; the log has step 0 alone."""
+    with setup.open_accelerator(params, folder, encoder) as accelerator:
+        encoder.to(accelerator.device)
+        records: list[dict[str, Any]] = []
+        with closing(TrainingLog(folder / "training.jsonl", accelerator, params, records)) as log:
+            measured = validate(params, encoder, WeightAverage(encoder, 1.0), validation)
+            log.write({**setup.first_record(None), **measured})
+        if accelerator.is_main_process:
+            encoder.save(folder / "model")
+        accelerator.wait_for_everyone()
+        return pd.DataFrame(records)
+
+
+def _is_over(params: Params, state: TrainingState) -> bool:
+    """Return whether all steps are taken, or the validation has been no better for too long."""
+    out_of_patience = params.patience is not None and state.without_better >= params.patience
+    return state.step >= params.steps or out_of_patience
 
 
 def _is_due(every: int | None, step: int) -> bool:
@@ -250,7 +251,7 @@ def _measure(
     params: Params,
     accelerator: Accelerator,
     loss: Tensor,
-    token_ids: list[list[list[int]]],
+    tokens: int,
     started: float,
 ) -> tuple[float, dict[str, float]]:
     """Return the loss of the whole batch, and the speed of the step.
@@ -258,9 +259,8 @@ def _measure(
     Raises:
         FloatingPointError: the loss is infinite or not a number.
     """
-    count = sum(len(ids) for side in token_ids for ids in side)
-    tokens = torch.tensor(float(count), device=loss.device)
-    means = accelerator.reduce(torch.stack([loss.detach(), tokens]), "mean")
+    count = torch.tensor(float(tokens), device=loss.device)
+    means = accelerator.reduce(torch.stack([loss.detach(), count]), "mean")
     value, tokens_per_process = means.tolist()
     if not math.isfinite(value):
         raise FloatingPointError(

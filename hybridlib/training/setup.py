@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from hybridlib.errors import InputError
 from hybridlib.files import resolve
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -134,6 +137,22 @@ def make_optimizer(
     ]
     fused = device.type in ("cpu", "cuda")
     return torch.optim.AdamW(groups, lr=params.learning_rate, fused=fused)
+
+
+def first_record(frozen: str | None) -> dict[str, Any]:
+    """Return the record of step 0, which says what stays as it is."""
+    if frozen is None:
+        return {"step": 0}
+    logger.info(frozen)
+    return {"step": 0, "frozen": frozen}
+
+
+def set_learning_rate(params: Params, optimizer: torch.optim.Optimizer, step: int) -> float:
+    """Give the optimizer the learning rate of a step, and return it."""
+    rate = learning_rate(params, step)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
 
 
 def learning_rate(params: Params, step: int) -> float:

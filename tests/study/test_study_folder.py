@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from clones import ROOT
 
+from hybridlib.batching.registry import strategy
+from hybridlib.batching.strategies import STRATEGIES
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.study.fingerprint import finished_runs, missing_runs
-from hybridlib.study.folder import Study, label, run_name
+from hybridlib.study.folder import Study, label, reads, run_name
 
 KEPT = sorted(file.parent for file in (ROOT / "outputs" / "reference").glob("*/study.yaml"))
 
@@ -108,3 +110,22 @@ def test_a_study_that_is_not_exported_is_opened_to_be_compared_too(tmp_path):
     params = Params(output_dir=tmp_path, strategies=["hybrid-0.25"])
     with pytest.raises(InputError, match=r"is now hybrid, with alpha 0\.25"):
         Study.open_to_compare(params)
+
+
+def test_values_of_a_grid_must_go_together_in_every_run():
+    """Each value may be; 40 units and 5 heads go together, 64 units and 5 heads do not."""
+    together = Params(strategies=["x-y"], grid={"hidden_size": [40, 80], "attention_heads": [5]})
+    assert [run.params.hidden_size for run in Study(together).runs()] == [40, 80]
+    with pytest.raises(InputError, match=r"attention_heads \(5\) must divide hidden_size \(64\)"):
+        Study(together.but(grid={"hidden_size": [64], "attention_heads": [5]})).runs()
+    with pytest.raises(InputError, match="'shift' is estimated from parallel passages"):
+        Study(together.but(grid={"corrections": [["shift"]]})).runs()
+
+
+def test_an_option_of_a_plugin_is_still_read_by_the_other_strategies(strategies_as_before):
+    @strategy("own", "reads dataset_tau", options=("dataset_tau",))
+    def own(*arguments):
+        return STRATEGIES["x-y"].draw(*arguments)
+
+    assert reads("x-y", "dataset_tau") and reads("own", "dataset_tau")
+    assert not reads("x-y", "alpha") and not reads("own", "alpha")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hybridlib.config.params import Params
 from hybridlib.training.log import TrainingLog
 
 
@@ -21,11 +22,12 @@ def accelerator(is_main: bool, logged: list) -> SimpleNamespace:
 def test_a_log_goes_on_where_the_records_end(is_main, tmp_path):
     file = tmp_path / "training.jsonl"
     logged: list = []
-    log = TrainingLog(file, accelerator(is_main, logged), "hybrid", 10)
-    log.begin([{"step": 0}, {"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}])
+    records = [{"step": 0}, {"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    params = Params(strategy="hybrid", steps=10)
+    log = TrainingLog(file, accelerator(is_main, logged), params, records)
     record = {"step": 3, "loss": 0.5, "pairs_per_second": 8.0, "tokens_per_second": 90.0}
-    log.show(record)
     log.write({**record, "regime": "x-y"})
+    assert [line["step"] for line in records] == [0, 1, 2, 3]
     assert logged == [(3, {name: record[name] for name in list(record)[1:]})]
     assert file.exists() == is_main
     if is_main:
@@ -33,4 +35,4 @@ def test_a_log_goes_on_where_the_records_end(is_main, tmp_path):
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert [line["step"] for line in lines] == [0, 1, 2, 3]
         assert lines[-1]["regime"] == "x-y"
-    log.bar.close()
+    log.close()

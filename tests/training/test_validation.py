@@ -40,10 +40,10 @@ def test_the_score_is_the_mean_over_the_settings():
 def test_a_state_knows_its_best_validation():
     state = TrainingState()
     assert state.best == -math.inf
-    assert [state.is_best(value) for value in (0.3, 0.2, 0.3, 0.4)] == [True, False, False, True]
+    assert [state.take_score(value) for value in (0.3, 0.2, 0.3, 0.4)] == [True, False, False, True]
     assert state.best == 0.4
     assert state.without_better == 0
-    assert not state.is_best(0.1)
+    assert not state.take_score(0.1)
     assert state.without_better == 1
 
 
