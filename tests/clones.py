@@ -26,7 +26,8 @@ def fresh_clone(folder: Path) -> Path:
     """``git clone`` into ``folder``, with a ``.venv`` that links to this Python's environment.
 
     Uncommitted changes to known files are taken along, new files are not. Make takes the
-    environment as installed. Skips where the project is not a git repository (an unpacked source distribution).
+    environment as installed. Skips where the project is not a git repository, but an unpacked
+    source distribution.
     """
     if not (ROOT / ".git").exists():
         pytest.skip("needs the project's git repository, to clone it")
