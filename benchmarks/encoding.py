@@ -20,7 +20,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 
 from hybridlib.data.lareqa import load_lareqa
-from hybridlib.model.encoder import DualEncoder, micro_batches
+from hybridlib.model.batches import micro_batches
+from hybridlib.model.encoder import DualEncoder
 
 TOKEN_BUDGET = 8192  # of our micro-batches: the default of DualEncoder.encode
 

@@ -19,13 +19,13 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
+from hybridlib.model.batches import micro_batches, unique_rows
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.layers import output_width, projection_layer
 from hybridlib.model.loading import (
     check_causal,
     check_prefixes,
-    check_width,
-    first_given,
+    choose_prefixes,
     kept_length,
     load_parts,
 )
@@ -190,7 +190,7 @@ class DualEncoder(nn.Module):
         """
         was_training = self.training
         self.eval()
-        unique, number = _unique(self.tokenize(texts, side))
+        unique, number = unique_rows(self.tokenize(texts, side))
         vectors = np.zeros((len(unique), self.dimension), dtype=np.float32)
         rank, world = rank_and_world() if shared else (0, 1)
         with tqdm(
@@ -254,19 +254,16 @@ class DualEncoder(nn.Module):
         config, backbone, tokenizer = load_parts(files, layout, dropout, config_changes)
         if pooling is None:
             check_causal(files, config, layout)
-        check_width(files.name, backbone, layout)
 
         # What the caller gives comes before what the folder says, and that before the defaults.
-        prefixes = {}
-        for side, prefix in (("query", query_prefix), ("passage", passage_prefix)):
-            prefixes[side] = first_given(prefix, layout.prefixes.get(side), PAPER_PREFIXES[side])
+        prefixes = choose_prefixes(files.name, layout, query_prefix, passage_prefix)
         length = kept_length(files.name, backbone, tokenizer, layout, max_length)
         check_prefixes(files.name, tokenizer, prefixes, length)
         dense = layout.dense or projection_layer(backbone.config.hidden_size, projection, seed)
         encoder = cls(
             backbone,
             tokenizer,
-            first_given(pooling, layout.pooling, "mean"),
+            pooling or layout.pooling or "mean",
             prefixes,
             length,
             dense,
@@ -293,7 +290,11 @@ class DualEncoder(nn.Module):
         self.backbone.save_pretrained(aside)
         self.tokenizer.save_pretrained(aside)
         layout = st_format.Layout(
-            self.pooling, self.prefixes, self.max_length, self.dense, self.lower_case
+            pooling=self.pooling,
+            prefixes=self.prefixes,
+            max_length=self.max_length,
+            dense=self.dense,
+            lower_case=self.lower_case,
         )
         st_write.write(aside, layout, self.backbone.config.hidden_size)
         shutil.rmtree(folder, ignore_errors=True)
@@ -354,42 +355,6 @@ def check_precision(encoder: DualEncoder, precision: str) -> None:
             f"precision: {model_type} was trained in bfloat16 and overflows to NaN in fp16; "
             "use bf16 or fp32"
         )
-
-
-def micro_batches(
-    lengths: list[int], token_budget: int, equal_lengths: bool = False
-) -> list[np.ndarray]:
-    """Return row numbers in batches of similar length, longest first.
-
-    A batch holds at most ``token_budget`` tokens, padding included, or one text. From 16 texts on
-    it ends before padding becomes a twentieth of it; with ``equal_lengths`` it has no padding.
-    """
-    order = np.argsort(np.negative(lengths), kind="stable")
-    batches = []
-    start = 0  # of the current batch, in ``order``
-    total = 0  # tokens of the current batch, without padding
-    for end, row in enumerate(order):
-        # Would this row make the batch too large, or waste too much of it on padding?
-        size = end - start + 1
-        longest = lengths[order[start]]
-        total += lengths[row]
-        too_large = size * longest > token_budget
-        too_padded = size > 16 and total < 0.95 * size * longest
-        padded = equal_lengths and lengths[row] < longest
-        if size > 1 and (too_large or too_padded or padded):
-            batches.append(order[start:end])
-            start = end
-            total = lengths[row]
-    if start < len(order):
-        batches.append(order[start:])
-    return batches
-
-
-def _unique(token_ids: list[list[int]]) -> tuple[list[tuple[int, ...]], np.ndarray]:
-    """Return the distinct rows in order of appearance, and for each row the number of its copy."""
-    first: dict[tuple[int, ...], int] = {}
-    number = [first.setdefault(tuple(ids), len(first)) for ids in token_ids]
-    return list(first), np.array(number, dtype=np.int64)
 
 
 def _refuse_zero_vectors(vectors: np.ndarray, side: Side) -> None:

@@ -9,7 +9,7 @@ from tokenizers import normalizers
 from torch import Tensor, nn
 
 from hybridlib.errors import InputError
-from hybridlib.model.defaults import DEFAULT_LENGTH
+from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.source import Source, one_line, refuse_pointers
 from hybridlib.model.st_config import read_object
 from hybridlib.model.st_format import Layout
@@ -66,16 +66,16 @@ def load_parts(
             f"{name}: cannot be loaded as a transformers encoder: {one_line(error)}"
         ) from error
     _check_vocabulary(name, tokenizer, backbone)
+    _check_width(name, backbone, layout)
     return config, backbone, tokenizer
 
 
 def _check_folder(source: Source, subfolder: str) -> None:
     """Refuse a folder without a config, or of which files were not fetched."""
-    folder = source.folder / subfolder
-    if not (folder / "config.json").exists():
-        raise InputError(f"{folder}: no config.json: not a transformers folder")
-    refuse_pointers(folder)
     inside = f"{subfolder}/" if subfolder else ""
+    if source.file(inside + "config.json") is None:
+        raise InputError(f"{source.name}: no {inside}config.json: not a transformers folder")
+    refuse_pointers(source.folder / subfolder)
     for file in ("tokenizer_config.json", "tokenizer.json"):
         source.file(inside + file)
 
@@ -165,6 +165,29 @@ def _check_vocabulary(name: str, tokenizer: Any, backbone: PreTrainedModel) -> N
             f"{name}: its tokenizer has the token {row!r} with number {last}, and the model has "
             f"embeddings for {table.num_embeddings}; tokenizer and model do not belong together"
         )
+
+
+def _check_width(name: str, backbone: PreTrainedModel, layout: Layout) -> None:
+    """Refuse layers behind the transformer that do not fit it, or each other."""
+    width = getattr(backbone.config, "hidden_size", None)
+    if width is None:
+        raise InputError(
+            f"{name}: the config of {backbone.config.model_type} has no hidden_size; it is not a "
+            "text encoder"
+        )
+    if layout.width not in (None, width):
+        raise InputError(
+            f"{name}: the transformer gives vectors of {width} numbers, and the pooling expects "
+            f"{layout.width}; they do not belong together"
+        )
+    for layer in layout.dense or ():
+        if isinstance(layer, nn.Linear):
+            if layer.in_features != width:
+                raise InputError(
+                    f"{name}: a dense layer expects vectors of {layer.in_features} numbers, and "
+                    f"gets {width}; the modules do not belong together"
+                )
+            width = layer.out_features
 
 
 def kept_length(
@@ -257,33 +280,29 @@ def check_causal(source: Source, config: PreTrainedConfig, layout: Layout) -> No
         )
 
 
-def check_width(name: str, backbone: PreTrainedModel, layout: Layout) -> None:
-    """Refuse layers behind the transformer that do not fit it, or each other.
+def choose_prefixes(
+    name: str, layout: Layout, query: str | None, passage: str | None
+) -> dict[str, str]:
+    """Return the prefix of each side: the caller's, else the files', else the paper's.
+
+    Args:
+        name: of the encoder, for messages.
+        layout: what its files say.
+        query: by the caller.
+        passage: by the caller.
 
     Raises:
-        InputError: names the widths.
+        InputError: the caller gives none where the files are unclear.
     """
-    width = getattr(backbone.config, "hidden_size", None)
-    if width is None:
-        raise InputError(
-            f"{name}: the config of {backbone.config.model_type} has no hidden_size; it is not a "
-            "text encoder"
-        )
-    if layout.width not in (None, width):
-        raise InputError(
-            f"{name}: the transformer gives vectors of {width} numbers, and the pooling expects "
-            f"{layout.width}; they do not belong together"
-        )
-    for layer in layout.dense or ():
-        if isinstance(layer, nn.Linear):
-            if layer.in_features != width:
-                raise InputError(
-                    f"{name}: a dense layer expects vectors of {layer.in_features} numbers, and "
-                    f"gets {width}; the modules do not belong together"
-                )
-            width = layer.out_features
-
-
-def first_given(*values: str | None) -> str:
-    """Return the first value that is not None."""
-    return next(value for value in values if value is not None)
+    prefixes = {}
+    for side, requested in (("query", query), ("passage", passage)):
+        if requested is not None:
+            prefixes[side] = requested
+        elif side in layout.unclear:
+            raise InputError(
+                f"{name}: config_sentence_transformers.json has {layout.unclear[side]}; "
+                f"set {side}_prefix"
+            )
+        else:
+            prefixes[side] = layout.prefixes.get(side, PAPER_PREFIXES[side])
+    return prefixes

@@ -70,8 +70,8 @@ _POOLING_KEYS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 
-# The prompts of a side, in the order in which sentence-transformers looks for them.
-_PROMPTS = {"query": ("query",), "passage": ("document", "passage", "corpus")}
+# The prompts of a side, the first that is stated counts.
+_PROMPTS = {"query": ("query",), "passage": ("document", "passage")}
 
 
 @dataclass
@@ -80,7 +80,8 @@ class Layout:
 
     Attributes:
         pooling: ``mean`` or ``cls``.
-        prefixes: by side, ``query`` and ``passage``.
+        prefixes: by side, ``query`` and ``passage``; none if the folder states no prompt at all.
+        unclear: by side, why sentence-transformers itself has two answers for its prompt.
         max_length: tokens kept of each text.
         dense: layers behind the pooling.
         lower_case: texts are put into lower case before they are tokenised.
@@ -92,6 +93,7 @@ class Layout:
 
     pooling: str | None = None
     prefixes: dict[str, str] = field(default_factory=dict)
+    unclear: dict[str, str] = field(default_factory=dict)
     max_length: int | None = None
     dense: nn.Sequential | None = None
     lower_case: bool = False
@@ -299,12 +301,12 @@ def _read_use(source: Source, normalized: bool, layout: Layout) -> int | None:
             "behind a Normalize module. Set similarity_fn_name to 'cosine' to use it with cosines"
         )
     _check_requirements(source, config.requirements or {})
-    layout.prefixes = _prefixes(source, config)
+    _read_prompts(source, config, layout)
     return config.truncate_dim
 
 
-def _prefixes(source: Source, config: EncoderConfig) -> dict[str, str]:
-    """Return the prompts of queries and passages; none if the folder states none at all."""
+def _read_prompts(source: Source, config: EncoderConfig, layout: Layout) -> None:
+    """Read the prompts of queries and passages into the layout."""
     prompts = {name: prompt or "" for name, prompt in (config.prompts or {}).items()}
     default = config.default_prompt_name
     if default is not None and default not in prompts:
@@ -313,12 +315,19 @@ def _prefixes(source: Source, config: EncoderConfig) -> dict[str, str]:
             f"there are {', '.join(prompts) or 'none'}"
         )
     if not prompts:
-        return {}
-    prefixes = {}
+        return
     for side, names in _PROMPTS.items():
-        stated = [name for name in (*names, default) if name in prompts]
-        prefixes[side] = prompts[stated[0]] if stated else ""
-    return prefixes
+        stated = [prompts[name] for name in names if name in prompts]
+        if stated:
+            layout.prefixes[side] = stated[0]
+        elif default is not None and prompts[default]:
+            # Its encode takes the default prompt, its encode_query and encode_document none.
+            layout.unclear[side] = f"a default prompt ({default}) and none for each {side}"
+        elif side == "passage" and prompts.get("corpus"):
+            # Its documentation says that encode_document takes this one, which it never does.
+            layout.unclear[side] = "a prompt called corpus and none called document or passage"
+        else:
+            layout.prefixes[side] = ""
 
 
 def _check_requirements(source: Source, requirements: dict[str, Any]) -> None:

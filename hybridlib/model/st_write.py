@@ -41,7 +41,9 @@ def write(folder: Path, layout: Layout, hidden_size: int) -> None:
         "pooling_mode_cls_token": layout.pooling == "cls",
     }
     write_json(folder / "1_Pooling" / "config.json", pooling)
-    use = {"prompts": layout.prefixes, "similarity_fn_name": "cosine", **truncation}
+    # What is a passage here is a document to encode_document of sentence-transformers.
+    prompts = layout.prefixes | {"document": layout.prefixes["passage"]}
+    use = {"prompts": prompts, "similarity_fn_name": "cosine", **truncation}
     write_json(folder / "config_sentence_transformers.json", use)
     paths = [path for path, kind in modules if kind == "Dense"]
     for path, (linear, activation) in zip(paths, _linear_and_activation(layout.dense)):

@@ -12,8 +12,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer, BertModel
 
 from hybridlib.errors import InputError
+from hybridlib.model.batches import micro_batches
 from hybridlib.model.defaults import PAPER_PREFIXES
-from hybridlib.model.encoder import DualEncoder, check_precision, micro_batches
+from hybridlib.model.encoder import DualEncoder, check_precision
 
 # ---------------------------------------------------------------------------------------- vectors
 
