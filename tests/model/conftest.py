@@ -9,12 +9,27 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from st_folders import make_base
 from transformers import PreTrainedModel
 
 from hybridlib.model.built_in import make_tokenizer
 from hybridlib.model.encoder import DualEncoder
 
 WIDTH = 32
+
+
+@pytest.fixture(scope="session")
+def st_base(fact_pairs: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of sentence-transformers in its older layout."""
+    folder = tmp_path_factory.mktemp("st_base")
+    make_base(folder, [*fact_pairs["question"], *fact_pairs["passage"]])
+    return folder
+
+
+@pytest.fixture
+def st_folder(st_base: Path, tmp_path: Path) -> Path:
+    """A copy of it, for a test to change."""
+    return Path(shutil.copytree(st_base, tmp_path / "encoder"))
 
 
 @pytest.fixture(scope="session")
