@@ -4,7 +4,7 @@ A lexicon of one language maps a word (lower case) to languages and their transl
 alignment is IBM model 1 (Brown et al. 1993, https://aclanthology.org/J93-2003): the probability
 that a word of one language stands for a word of another, estimated by EM from texts that are
 translations of each other. A word is what stands between spaces. Languages written without spaces
-(:data:`UNSPACED`) cannot be aligned and are left out there; word lists may have them.
+(:func:`is_unspaced`) cannot be aligned and are left out there; word lists may have them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from hybridlib.data.languages import is_unspaced
+from hybridlib.data.text_files import filled_lines
+from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +31,6 @@ logger = logging.getLogger(__name__)
 # word -> language -> translations
 Lexicon = dict[str, dict[str, list[str]]]
 
-UNSPACED = frozenset(["ja", "km", "lo", "my", "th", "zh"])
 ROUNDS = 5  # of EM
 MIN_PROBABILITY = 0.3  # of a word's best translation; below it the word is not translated
 MAX_CELLS = 3_000_000  # pairs of a word and a word of its translation: bounds time and memory
@@ -72,12 +74,12 @@ def switch(text: str, lexicon: Lexicon, rng: np.random.Generator, probability: f
 def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
     """Read word lists in MUSE's format.
 
-    A file is ``<source>-<target>.txt`` with one ``word translation`` a line, a space or a tab
-    between. A word with several translations has several lines. Languages without a list are left
-    out.
+    A file is ``<source>-<target>.txt`` with one word and one translation a line: two fields by a
+    tab, or two by one space. A word with several translations has several lines, and a blank line
+    says nothing. Languages without a list are left out.
 
     Raises:
-        InputError: no such folder, none of the files, or a line without two fields.
+        InputError: no such folder, none of the files, or another line; with its number.
     """
     lexicon: Lexicon = {}
     files = {lang: folder / f"{source}-{lang}.txt" for lang in sorted(targets)}
@@ -90,25 +92,16 @@ def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
     for lang, file in files.items():
         if not file.is_file():
             continue
-        for number, line in enumerate(_read_lines(file), 1):
-            if not line.strip():
-                continue
-            fields = line.split("\t") if "\t" in line else line.split()
-            if len(fields) < 2:
+        for number, line in filled_lines(file):
+            separator = "\t" if "\t" in line else " "
+            fields = [field.strip() for field in line.split(separator)]
+            if len(fields) != 2 or not all(map(has_words, fields)):
                 raise InputError(
-                    f"{file}: line {number} is {line!r}; a line is `word translation`, with a "
-                    "space or a tab between"
+                    f"{file}: line {number} is {line!r}; a line is `word translation`, two fields "
+                    "by a tab, or two by one space"
                 )
-            word = fields[0].strip().lower()
-            lexicon.setdefault(word, {}).setdefault(lang, []).append(fields[1].strip())
+            lexicon.setdefault(fields[0].lower(), {}).setdefault(lang, []).append(fields[1])
     return lexicon
-
-
-def _read_lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8-sig").split("\n")
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{file}: cannot be read as UTF-8 text: {error}") from None
 
 
 # --------------------------------------------------------------------------------- word alignment
@@ -119,24 +112,24 @@ def lexicon_from_pairs(pairs: pd.DataFrame, source: str, targets: Iterable[str])
 
     Args:
         pairs: training pairs (pair_id, lang, question, passage); equal pair_ids are translations.
-        source: the language of the words; nothing is aligned if it is in :data:`UNSPACED`.
-        targets: languages to translate into; those in :data:`UNSPACED` are left out.
+        source: the language of the words; nothing is aligned if it is written without spaces.
+        targets: languages to translate into; those written without spaces are left out.
 
     Returns:
         For each word its likeliest translation in each language that has one with a probability
         of at least MIN_PROBABILITY.
     """
     lexicon: Lexicon = {}
-    unspaced = sorted(UNSPACED & {source, *targets})
+    unspaced = sorted(filter(is_unspaced, {source, *targets}))
     if unspaced:
         logger.warning(
             "code-switching: %s are written without spaces and left out of the lexicon made from "
             "the training pairs",
             ", ".join(unspaced),
         )
-    if source in UNSPACED:
+    if source in unspaced:
         return lexicon
-    spaced = sorted(set(targets) - UNSPACED - {source})
+    spaced = sorted(set(targets) - {source, *unspaced})
     for target in tqdm(spaced, desc="aligning words", unit="language", mininterval=2, delay=2):
         source_texts, target_texts = _shared_texts(pairs, source, target)
         for word, translation in align(source_texts, target_texts).items():

@@ -8,24 +8,44 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
-from hybridlib.data.checks import check_ids, check_language_names, check_texts
+from hybridlib.data.schema import Field, Schema, Unique, check_frame
+from hybridlib.data.values import KEY, LANGUAGE, TEXT, strings
 from hybridlib.errors import InputError
 from hybridlib.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
 _PARTS = ("queries", "candidates", "qrels")
+_UNIQUE = "ids must be unique"
+
+QUERIES = Schema(
+    (
+        Field("query_id", KEY),
+        Field("lang", LANGUAGE),
+        Field("question_id", KEY),
+        Field("text", TEXT),
+    ),
+    (Unique(("query_id",), _UNIQUE),),
+)
+CANDIDATES = Schema(
+    (Field("candidate_id", KEY), Field("lang", LANGUAGE), Field("group", KEY), Field("text", TEXT)),
+    (Unique(("candidate_id",), _UNIQUE),),
+)
 
 
 @dataclass(frozen=True)
 class RetrievalCorpus:
     """Queries, candidates and relevance of one evaluation.
+
+    Every part is checked when a corpus is made, wherever it comes from: a wrong value, an id that
+    stands twice, a judgment that does and one that names no row are InputErrors.
 
     Attributes:
         name: what results call it.
@@ -36,6 +56,7 @@ class RetrievalCorpus:
             have the same content.
         qrels: columns query, candidate (row numbers), grade (a whole number, 1 = relevant).
         candidate_text: ``sentence``, ``context`` or ``passage``: what a candidate's text holds.
+        checked: whether queries and candidates have been checked before; not kept.
     """
 
     name: str
@@ -43,6 +64,54 @@ class RetrievalCorpus:
     candidates: pd.DataFrame
     qrels: pd.DataFrame
     candidate_text: str = "passage"
+    checked: InitVar[bool] = False
+
+    def __post_init__(self, checked: bool) -> None:
+        """Check the parts."""
+        # A part in one language may have no queries, or no candidates.
+        if len(self.queries) and not checked:
+            check_frame(QUERIES, f"{self.name}: queries", self.queries)
+        if len(self.candidates) and not checked:
+            check_frame(CANDIDATES, f"{self.name}: candidates", self.candidates)
+        self._check_order()
+        self._check_qrels()
+
+    def _check_order(self) -> None:
+        """Check that candidates are sorted by language and id."""
+        languages = strings(self.candidates["lang"])
+        ids = strings(self.candidates["candidate_id"])
+        same_language = pc.equal(languages[:-1], languages[1:])
+        ascending = pc.or_(
+            pc.less(languages[:-1], languages[1:]),
+            pc.and_(same_language, pc.less(ids[:-1], ids[1:])),
+        )
+        if not pc.all(ascending, min_count=0).as_py():
+            row = pc.index(ascending, False).as_py() + 1
+            raise InputError(
+                f"{self.name}: candidates: row {row} is not in the order of (lang, candidate_id); "
+                "RetrievalCorpus.build sorts them"
+            )
+
+    def _check_qrels(self) -> None:
+        """Check that judgments name rows, once each, and have grades from 1."""
+        source = f"{self.name}: qrels"
+        _check_grades(source, self.qrels)
+        for column, count in (("query", len(self.queries)), ("candidate", len(self.candidates))):
+            numbers = self.qrels[column]
+            if len(numbers) and not pd.api.types.is_integer_dtype(numbers):
+                raise InputError(f"{source}: {column} holds no row numbers")
+            outside = ~numbers.between(0, count - 1).to_numpy()
+            if outside.any():
+                row = int(outside.argmax())
+                raise InputError(
+                    f"{source}: row {row} names {column} {numbers.iloc[row]} of {count}"
+                )
+        repeated = self.qrels.duplicated(["query", "candidate"]).to_numpy()
+        if repeated.any():
+            row = int(repeated.argmax())
+            raise InputError(f"{source}: row {row} stands twice; a pair is judged once")
+        if (self.qrels["grade"] < 1).any():
+            raise InputError(f"{source}: a grade below 1; only what is relevant is kept")
 
     @property
     def languages(self) -> list[str]:
@@ -95,6 +164,7 @@ class RetrievalCorpus:
             queries=self.queries[queries].reset_index(drop=True),
             candidates=self.candidates[candidates].reset_index(drop=True),
             qrels=qrels.reset_index(drop=True),
+            checked=True,
         )
 
     def save(self, folder: Path) -> None:
@@ -143,20 +213,18 @@ class RetrievalCorpus:
             candidate_text: what a candidate's text holds.
 
         Raises:
-            InputError: a repeated id, an empty text, a language that cannot name a file, or
-                relevance that names an unknown id; the message says which.
+            InputError: a repeated id, an empty text, a language that cannot name a file, a grade
+                that is no whole number, or relevance that names an unknown id or stands twice;
+                the message says which.
         """
+        check_frame(QUERIES, f"{name}: queries", queries)
+        check_frame(CANDIDATES, f"{name}: candidates", candidates)
+        _check_grades(f"{name}: relevance", relevance)
         relevance = relevance[relevance["grade"] > 0]
-        check_language_names(name, queries["lang"])
-        check_language_names(name, candidates["lang"])
 
         # From here on a row number names a query or a candidate.
         queries = queries.sort_values(["lang", "query_id"], ignore_index=True)
         candidates = candidates.sort_values(["lang", "candidate_id"], ignore_index=True)
-        check_texts(name, queries, "query_id", "text")
-        check_ids(name, queries["query_id"])
-        check_texts(name, candidates, "candidate_id", "text")
-        check_ids(name, candidates["candidate_id"])
 
         # Relevance names them by row numbers too.
         columns = {
@@ -165,18 +233,21 @@ class RetrievalCorpus:
             "grade": relevance["grade"].to_numpy(),
         }
         qrels = pd.DataFrame(columns).sort_values(["query", "candidate"], ignore_index=True)
-        return cls(name, queries, candidates, qrels, candidate_text)
+        return cls(name, queries, candidates, qrels, candidate_text, checked=True)
 
 
-def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
+def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False) -> RetrievalCorpus:
     """Make a corpus of training pairs.
 
-    Every question is a query. Every passage in every language, once, is a candidate. Relevant to
-    a question is every candidate with its passage_id, in any language.
+    Every question is a query. Every passage in every language, once, is a candidate; of two
+    different texts with one passage_id both are, and the id of the second ends in ``~2``. Relevant
+    to a question is every candidate with its passage_id, in any language.
 
     Args:
         name: the name of the corpus.
         pairs: columns pair_id, lang, question, passage, passage_id.
+        one_text: of different texts with one passage_id in a language only that of the first
+            pair_id is a candidate.
     """
     pairs = pairs.sort_values(["lang", "passage_id", "pair_id"])
     queries = pd.DataFrame(
@@ -187,10 +258,13 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
             "text": pairs["question"],
         }
     )
-    passages = pairs.drop_duplicates(["lang", "passage_id"])
+    content = ["lang", "passage_id"] if one_text else ["lang", "passage_id", "passage"]
+    passages = pairs.drop_duplicates(content)
+    texts_before = passages.groupby(["lang", "passage_id"]).cumcount()
+    endings = ("~" + (texts_before + 1).astype(str)).where(texts_before > 0, "")
     candidates = pd.DataFrame(
         {
-            "candidate_id": passages["lang"] + ":" + passages["passage_id"],
+            "candidate_id": passages["lang"] + ":" + passages["passage_id"] + endings,
             "lang": passages["lang"],
             "group": passages["passage_id"],
             "text": passages["passage"],
@@ -213,6 +287,7 @@ def corpus_from_judgments(
     Raises:
         InputError: no query has a relevant candidate, or what ``build`` raises.
     """
+    _check_grades(f"{name}: relevance", relevance)
     relevance = relevance[relevance["grade"] > 0]
     answered = queries["query_id"].isin(relevance["query_id"])
     if not answered.any():
@@ -229,6 +304,15 @@ def corpus_from_judgments(
             queries.loc[~answered, "query_id"].min(),
         )
     return RetrievalCorpus.build(name, queries[answered], candidates, relevance)
+
+
+def _check_grades(source: str, relevance: pd.DataFrame) -> None:
+    """Check that every grade is a whole number."""
+    grades = relevance["grade"]
+    if len(grades) and not pd.api.types.is_integer_dtype(grades):
+        raise InputError(f"{source}: grades are of type {grades.dtype}, not whole numbers")
+    if grades.isna().any():
+        raise InputError(f"{source}: row {int(grades.isna().to_numpy().argmax())} has no grade")
 
 
 def _new_numbers(mask: np.ndarray) -> np.ndarray:

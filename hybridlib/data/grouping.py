@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 
 
-def connected_groups(names: Iterable[str], links: Iterable[str]) -> np.ndarray:
+def connected_groups(names: pd.Series, links: pd.Series) -> np.ndarray:
     """Return the number of each record's group, shape ``[records]``.
 
     Two records are in one group if they have an equal name or an equal link, or if a chain of
@@ -18,8 +16,8 @@ def connected_groups(names: Iterable[str], links: Iterable[str]) -> np.ndarray:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    name_codes, unique_names = pd.factorize(np.asarray(list(names), dtype=object))
-    link_codes, unique_links = pd.factorize(np.asarray(list(links), dtype=object))
+    name_codes, unique_names = pd.factorize(names)
+    link_codes, unique_links = pd.factorize(links)
     # Names and links are the nodes of a graph, and each record is an edge between two of them.
     nodes = len(unique_names) + len(unique_links)
     edges = (name_codes, len(unique_names) + link_codes)
@@ -28,7 +26,7 @@ def connected_groups(names: Iterable[str], links: Iterable[str]) -> np.ndarray:
     return components[name_codes]
 
 
-def smallest_connected(names: pd.Series, links: Iterable[str]) -> pd.Series:
+def smallest_connected(names: pd.Series, links: pd.Series) -> pd.Series:
     """Return, for each record, the smallest name in its group (see :func:`connected_groups`)."""
     groups = connected_groups(names, links)
     return names.groupby(groups).transform("min")

@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-import pandas as pd
-
+from hybridlib.data.records import read_arrow
+from hybridlib.data.schema import Records, Schema
 from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
 
-# A function that reads each table, by the table's name.
-Tables = dict[str, Callable[[], pd.DataFrame]]
+# A function that reads each table by one of several schemas, by the table's name.
+Tables = dict[str, Callable[..., Records]]
 
 
 def split_hub_id(source: str) -> tuple[str, str | None] | None:
@@ -55,16 +55,20 @@ def hub_tables(hub_id: str, split: str, revision: str | None) -> Tables:
     return {name: partial(_read, hub_id, name, split, commit) for name in configurations}
 
 
-def _read(hub_id: str, configuration: str, split: str, commit: str | None) -> pd.DataFrame:
+def _read(
+    hub_id: str, configuration: str, split: str, commit: str | None, *schemas: Schema
+) -> Records:
     """Read one split of one configuration."""
     # Loaded late: takes long, and only sets of the hub need it.
     from datasets import load_dataset
 
     try:
-        return load_dataset(hub_id, name=configuration, split=split, revision=commit).to_pandas()
+        data = load_dataset(hub_id, name=configuration, split=split, revision=commit)
+        table = data.with_format("arrow")[:]
     # Network, disk and split each raise errors of another library.
     except Exception as error:
         raise InputError(f"{configuration}: {_unreachable(hub_id, commit, error)}") from error
+    return read_arrow(f"{hub_id}: {configuration}", table, *schemas)
 
 
 def _unreachable(hub_id: str, revision: str | None, error: Exception) -> str:

@@ -6,21 +6,55 @@ English name. docs/training_data.md shows the files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hybridlib.data.grouping import smallest_connected
 from hybridlib.data.hub import Tables, hub_tables, split_hub_id
 from hybridlib.data.languages import language_of
-from hybridlib.data.pairs import pairs_from_rows
+from hybridlib.data.nested import first_of_list, list_of
+from hybridlib.data.pairs import make_pairs
+from hybridlib.data.records import PACKED_ENDINGS, read_records
+from hybridlib.data.schema import Field, Records, Schema, Unique
+from hybridlib.data.shards import check_shards
+from hybridlib.data.values import ID, TEXT, with_titles
 from hybridlib.errors import InputError
 
-_ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
-_COLUMNS = ["pair_id", "lang", "question", "passage", "passage_id", "negative"]
+log = logging.getLogger(__name__)
+
+_ENDINGS = (".parquet", ".jsonl", *PACKED_ENDINGS)
+
+_TRIPLE = (Field("query", TEXT), Field("positive", TEXT), Field("negative", TEXT, default=""))
+_PASSAGE = (
+    Field("docid", ID, default=""),
+    Field("title", TEXT, default=""),
+    # A passage may be a title alone.
+    Field("text", TEXT, default="", optional=False),
+)
+_ANSWERED = (Field("question", TEXT), Field("answer", TEXT))
+
+# The tables of a kind of set. Of several the first is taken whose columns are there.
+SCHEMAS = {
+    "mmarco": (Schema((Field("query_id", ID), *_TRIPLE)), Schema(_TRIPLE)),
+    "judged": (
+        Schema(
+            (
+                Field("query_id", ID),
+                Field("query", TEXT),
+                Field("positive_passages", first_of_list(_PASSAGE)),
+                Field("negative_passages", first_of_list(_PASSAGE), optional=True),
+            ),
+            (Unique(("query_id",), "a query is one record"),),
+        ),
+    ),
+    "mfaq": (Schema((Field("qa_pairs", list_of(_ANSWERED)),)), Schema(_ANSWERED)),
+}
 
 
 def find_hub_set(source: str | Path) -> tuple[str, Tables]:
@@ -70,43 +104,47 @@ def load_hub_set(
     Returns:
         Training pairs, with a column ``negative`` (all sets but ``mfaq``).
     """
-    # Every table is turned into rows by the reader of this kind.
-    frames = {lang: tables[lang]() for lang in languages}
+    schemas = SCHEMAS.get(kind, SCHEMAS["judged"])
+    records = {lang: tables[lang](*schemas) for lang in languages}
     if kind == "mmarco":
-        _check_aligned(source, frames)
-    rows: list[tuple] = []
-    for lang, frame in frames.items():
-        rows += _ROWS[kind](f"{source}: {lang}", lang, frame)
-    pairs = pairs_from_rows(rows, _COLUMNS, name, source)
+        _check_aligned(source, records)
+    to_pairs = {"mmarco": _mmarco_pairs, "mfaq": _mfaq_pairs}.get(kind, _judged_pairs)
+    parts = [to_pairs(lang, part) for lang, part in records.items()]
+    pairs = make_pairs(pd.concat(parts, ignore_index=True), name, source)
     if kind == "mmarco":
         # Records whose passage is equal in some language have one passage.
         passages = pairs["lang"] + ":" + pairs["passage"]
         pairs["passage_id"] = smallest_connected(pairs["pair_id"], passages)
-    if kind == "mfaq":
-        pairs = pairs.drop(columns="negative")
     return pairs
 
 
-def _mmarco_rows(source: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
-    """Yield the pairs of mMARCO (arXiv 2108.13897): query, positive and perhaps negative.
+def _mmarco_pairs(lang: str, records: Records) -> pd.DataFrame:
+    """Return the pairs of mMARCO (arXiv 2108.13897): query, positive and perhaps negative.
 
     The same query_id in two languages is a translation, and the first record of each is taken.
     Without that column the same record number is a translation.
     """
-    _check_columns(source, frame, "query", "positive")
+    frame = records.frame
     if "query_id" in frame:
         frame = frame.drop_duplicates("query_id")
-        pair_ids = frame["query_id"].astype(str).tolist()
+        pair_ids = frame["query_id"]
     else:
-        pair_ids = [f"{number:08d}" for number in range(len(frame))]
-    negatives = frame["negative"] if "negative" in frame else [""] * len(frame)
-    records = zip(pair_ids, frame["query"], frame["positive"], negatives)
-    for pair_id, query, positive, negative in records:
-        yield pair_id, lang, query, positive, pair_id, _text(negative)
+        pair_ids = _numbers(len(frame))
+    return pd.DataFrame(
+        {
+            "pair_id": pair_ids,
+            "lang": lang,
+            "question": frame["query"],
+            "passage": frame["positive"],
+            "passage_id": pair_ids,
+            "negative": frame["negative"],
+        }
+    )
 
 
-def _check_aligned(source: str, frames: dict[str, pd.DataFrame]) -> None:
+def _check_aligned(source: str, records: dict[str, Records]) -> None:
     """Check that mMARCO's tables without ids have the same records in every language."""
+    frames = {lang: part.frame for lang, part in records.items()}
     counts = {lang: len(frame) for lang, frame in frames.items() if "query_id" not in frame}
     only_some = 0 < len(counts) < len(frames)
     if only_some or len(set(counts.values())) > 1:
@@ -117,79 +155,61 @@ def _check_aligned(source: str, frames: dict[str, pd.DataFrame]) -> None:
         )
 
 
-def _judged_rows(source: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
-    """Yield the pairs of MIRACL (arXiv 2210.09984) and Mr. TyDi (arXiv 2108.08787).
+def _judged_pairs(lang: str, records: Records) -> pd.DataFrame:
+    """Return the pairs of MIRACL (arXiv 2210.09984) and Mr. TyDi (arXiv 2108.08787).
 
-    The first positive and the first negative passage of a query are taken. Equal ids in two
-    languages mean nothing.
+    The first positive and the first negative passage of a query are taken; a query without a
+    positive one is skipped. Equal ids in two languages mean nothing. A passage without an id has
+    that of its query.
     """
-    _check_columns(source, frame, "query_id", "query", "positive_passages")
-    if "negative_passages" in frame:
-        negative_passages = frame["negative_passages"]
-    else:
-        negative_passages = [()] * len(frame)
-    records = zip(frame["query_id"], frame["query"], frame["positive_passages"], negative_passages)
-    for query_id, query, positives, negatives in records:
-        if positives is None or not len(positives):
-            continue
-        record = f"{source}: query_id {query_id!r}"
-        negative = ""
-        if negatives is not None and len(negatives):
-            negative = _passage_text(record, negatives[0])
-        positive = _passage_text(record, positives[0])
-        passage_id = f"{lang}:{positives[0].get('docid', query_id)}"
-        yield f"{lang}:{query_id}", lang, query, positive, passage_id, negative
+    frame = records.frame
+    document_ids = frame["positive_passages.docid"]
+    pairs = pd.DataFrame(
+        {
+            "pair_id": lang + ":" + frame["query_id"],
+            "lang": lang,
+            "question": frame["query"],
+            "passage": _passage_texts(records, "positive_passages"),
+            "passage_id": lang + ":" + document_ids.where(document_ids != "", frame["query_id"]),
+            "negative": _passage_texts(records, "negative_passages").fillna(""),
+        }
+    )
+    return pairs[pairs["passage"].notna()]
 
 
-def _mfaq_rows(source: str, lang: str, frame: pd.DataFrame) -> Iterator[tuple]:
-    """Yield the pairs of MFAQ (arXiv 2109.12870), which has no translations and no negatives.
+def _passage_texts(records: Records, column: str) -> pd.Series:
+    """Return title, a space, and the text of passages; missing where there is none."""
+    frame = records.frame
+    texts = with_titles(frame[f"{column}.text"], frame[f"{column}.title"]).str.strip()
+    records.check_texts(f"a passage of {column}", texts)
+    return texts
+
+
+def _mfaq_pairs(lang: str, records: Records) -> pd.DataFrame:
+    """Return the pairs of MFAQ (arXiv 2109.12870), which has no translations and no negatives.
 
     A record is a page with ``qa_pairs``, or one question and its answer.
     """
-    if "qa_pairs" in frame:
-        pages = frame["qa_pairs"]
-    else:
-        _check_columns(source, frame, "question", "answer")
-        pages = [[pair] for pair in frame[["question", "answer"]].to_dict("records")]
-    records = [(number, pair) for number, page in enumerate(pages) for pair in page]
-    for number, (page_number, pair) in enumerate(records):
-        if not isinstance(pair, dict) or not {"question", "answer"} <= set(pair):
-            raise InputError(
-                f"{source}: record {page_number}: a pair is {{question, answer}}, "
-                f"found {str(pair)[:80]}"
-            )
-        pair_id = f"{lang}:{number:08d}"
-        yield pair_id, lang, _text(pair["question"]), _text(pair["answer"]), pair_id, ""
+    table = records.table
+    if "qa_pairs" in table.column_names:
+        pairs = pc.list_flatten(table["qa_pairs"].combine_chunks())
+        table = pa.Table.from_struct_array(pairs)
+    frame = table.to_pandas()
+    pair_ids = lang + ":" + _numbers(len(frame))
+    return pd.DataFrame(
+        {
+            "pair_id": pair_ids,
+            "lang": lang,
+            "question": frame["question"],
+            "passage": frame["answer"],
+            "passage_id": pair_ids,
+        }
+    )
 
 
-_ROWS = {
-    "mmarco": _mmarco_rows,
-    "miracl-train": _judged_rows,
-    "mr-tydi": _judged_rows,
-    "mfaq": _mfaq_rows,
-}
-
-
-def _passage_text(source: str, passage: Any) -> str:
-    """Return title, a space, and the text of a passage."""
-    if not isinstance(passage, dict) or "text" not in passage:
-        raise InputError(
-            f"{source}: a passage is {{docid, title, text}}, found {str(passage)[:80]}"
-        )
-    return f"{_text(passage.get('title'))} {_text(passage['text'])}".strip()
-
-
-def _text(value: Any) -> str:
-    """Return a text as it is, and an empty string for a missing one."""
-    return value if isinstance(value, str) else ""
-
-
-def _check_columns(source: str, frame: pd.DataFrame, *columns: str) -> None:
-    """Check that a table has the columns."""
-    missing = [column for column in columns if column not in frame]
-    if missing:
-        present = ", ".join(str(column) for column in frame.columns)
-        raise InputError(f"{source}: no column {', '.join(missing)}; it has {present}")
+def _numbers(count: int) -> pd.Series:
+    """Return the numbers of records from 0, as ids."""
+    return pd.Series([f"{number:08d}" for number in range(count)], dtype="str")
 
 
 def _folder_tables(folder: Path) -> Tables:
@@ -197,20 +217,22 @@ def _folder_tables(folder: Path) -> Tables:
 
     A folder, or a folder in ``data``, that is called by a language holds ``train*`` (as in the
     repositories) or a folder ``train`` (as in the hub's parquet copies); or there is one file
-    ``<language>.<ending>``.
+    ``<language>.<ending>``. Of several folders of one language the first is taken.
     """
     # All files and folders whose name may be a language.
     paths: list[Path] = []
     for root in (folder, folder / "data"):
         if root.is_dir():
             paths += sorted(root.iterdir())
-    tables: Tables = {}
+    found: dict[str, list[Path]] = {}
     for path in paths:
         lang = language_of(_without_ending(path.name))
         files = _training_files(path)
-        if lang and files and lang not in tables:
-            tables[lang] = partial(_read_files, files)
-    return tables
+        if lang and files and lang in found:
+            log.warning("%s: not read, %s is taken for %s", path, found[lang][0], lang)
+        elif lang and files:
+            found[lang] = files
+    return {lang: partial(_read_files, files) for lang, files in found.items()}
 
 
 def _without_ending(name: str) -> str:
@@ -227,7 +249,15 @@ def _training_files(path: Path) -> list[Path]:
         files = []
         for pattern in ("train*", "*-train.*", "train/*", "partial-train/*"):
             files += sorted(path.glob(pattern))
+    # A name may match two patterns.
+    files = list(dict.fromkeys(files))
     return [file for file in files if file.is_file() and file.name.endswith(_ENDINGS)]
+
+
+def _read_files(files: list[Path], *schemas: Schema) -> Records:
+    """Read the training files of one language, which are the parts of one table."""
+    check_shards(files)
+    return read_records(files, *schemas)
 
 
 def _by_language(tables: Tables) -> Tables:
@@ -239,20 +269,3 @@ def _by_language(tables: Tables) -> Tables:
         if lang:
             by_language.setdefault(lang, table)
     return by_language
-
-
-def _read_files(files: list[Path]) -> pd.DataFrame:
-    """Read the files of one language, one below the other."""
-    return pd.concat([_read_file(file) for file in files], ignore_index=True)
-
-
-def _read_file(file: Path) -> pd.DataFrame:
-    """Read a parquet file or JSON lines, packed or not."""
-    is_parquet = file.suffix == ".parquet"
-    try:
-        if is_parquet:
-            return pd.read_parquet(file)
-        return pd.read_json(file, lines=True, dtype=False, compression="infer")
-    except (ValueError, OSError) as error:
-        kind = "parquet" if is_parquet else "JSON, one record a line"
-        raise InputError(f"{file}: cannot be read as {kind}: {error}") from None

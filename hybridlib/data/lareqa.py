@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.grouping import connected_groups, smallest_connected
-from hybridlib.data.squad import Paragraph, get_field, read_paragraphs
+from hybridlib.data.offsets import check_sentences
+from hybridlib.data.squad import Paragraph, Question, get_field, read_paragraphs
+from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
 
 LAREQA_LANGUAGES = {
@@ -29,14 +31,6 @@ class _Sentence(NamedTuple):
     candidate_id: str
     start: int
     end: int
-
-
-class _Question(NamedTuple):
-    """A question of a paragraph, with the ids of the sentences that hold its answers."""
-
-    question_id: str
-    text: str
-    answers: list[str]
 
 
 def load_lareqa(
@@ -130,9 +124,10 @@ def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
     for lang in languages:
         for paragraph in read_paragraphs(Path(folder) / f"{lang}.json"):
             for question in paragraph.questions:
-                titles.append(f"{lang}:{paragraph.title}")
-                question_ids.append(get_field(question, "id", str, paragraph.source))
-    return dict(zip(question_ids, connected_groups(titles, question_ids).tolist()))
+                titles.append(f"{lang}{paragraph.article}")
+                question_ids.append(question.question_id)
+    groups = connected_groups(pd.Series(titles), pd.Series(question_ids))
+    return dict(zip(question_ids, groups.tolist()))
 
 
 def _check_set(folder: Path, name: str, languages: Iterable[str]) -> None:
@@ -157,7 +152,6 @@ def _read_file(folder: Path, lang: str, candidate_text: str) -> tuple[list[tuple
     """
     queries: list[tuple] = []
     candidates: list[tuple] = []
-    question_ids: set[str] = set()
     for paragraph in read_paragraphs(folder / f"{lang}.json"):
         # Each sentence is a candidate.
         context = paragraph.context
@@ -168,30 +162,26 @@ def _read_file(folder: Path, lang: str, candidate_text: str) -> tuple[list[tuple
                 text = f"{text} {context}"
             candidates.append((sentence.candidate_id, lang, text))
         # Each question is a query, whose answers are sentences of the paragraph.
-        for record in paragraph.questions:
-            question = _read_question(record, sentences, paragraph.source)
-            if question.question_id in question_ids:
-                raise InputError(
-                    f"{paragraph.source}: question id {question.question_id!r} stands twice in "
-                    "this file; ids must be unique within a language"
-                )
-            question_ids.add(question.question_id)
-            queries.append((f"{lang}:{question.question_id}", lang, *question))
+        for question in paragraph.questions:
+            answers = _answer_sentences(question, sentences)
+            query_id = f"{lang}:{question.question_id}"
+            queries.append((query_id, lang, question.question_id, question.text, answers))
     return queries, candidates
 
 
 def _sentences(paragraph: Paragraph, lang: str) -> list[_Sentence]:
     """Return the sentences of a paragraph, none of which is empty."""
     breaks = get_field(paragraph.record, "sentence_breaks", list, paragraph.source)
-    sentences = []
-    for position, limits in enumerate(breaks):
+    for limits in breaks:
         is_pair = isinstance(limits, list) and [type(limit) for limit in limits] == [int, int]
         if not is_pair:
             raise InputError(
                 f"{paragraph.source}: 'sentence_breaks' is not a list of [start, end) offsets"
             )
-        start, end = limits
-        if not paragraph.context[start:end].strip():
+    check_sentences(breaks, paragraph.context, paragraph.source)
+    sentences = []
+    for position, (start, end) in enumerate(breaks):
+        if not has_words(paragraph.context[start:end]):
             raise InputError(
                 f"{paragraph.source}: sentence [{start}, {end}) is empty; mend its sentence_breaks"
             )
@@ -200,21 +190,12 @@ def _sentences(paragraph: Paragraph, lang: str) -> list[_Sentence]:
     return sentences
 
 
-def _read_question(record: Any, sentences: Sequence[_Sentence], source: str) -> _Question:
-    """Read one entry of ``qas``; the sentences are those of its paragraph."""
-    question_id = get_field(record, "id", str, source)
-    source = f"{source}, question {question_id!r}"
-    text = get_field(record, "question", str, source)
-    if not text.strip():
-        raise InputError(f"{source}: 'question' is empty; every text needs words")
-    return _Question(question_id, text, _answer_sentences(record, sentences, source))
-
-
-def _answer_sentences(record: Any, sentences: Sequence[_Sentence], source: str) -> list[str]:
-    """Return the ids of the sentences in which an answer of the question starts."""
+def _answer_sentences(question: Question, sentences: Sequence[_Sentence]) -> list[str]:
+    """Return the ids of the sentences of its paragraph in which an answer of a question starts."""
+    if question.starts is None:
+        raise InputError(f"{question.source}: 'answers' is missing; every question needs one")
     candidate_ids: set[str] = set()
-    for answer in get_field(record, "answers", list, source):
-        start = get_field(answer, "answer_start", int, source)
+    for start in question.starts:
         containing = {
             sentence.candidate_id
             for sentence in sentences
@@ -223,12 +204,10 @@ def _answer_sentences(record: Any, sentences: Sequence[_Sentence], source: str) 
         if not containing:
             breaks = [[sentence.start, sentence.end] for sentence in sentences]
             raise InputError(
-                f"{source}: answer_start {start} lies in no sentence (sentence_breaks {breaks}); "
-                "mend the offsets or take the question out"
+                f"{question.source}: answer_start {start} lies in no sentence (sentence_breaks "
+                f"{breaks}); mend the offsets or take the question out"
             )
         candidate_ids |= containing
-    if not candidate_ids:
-        raise InputError(f"{source}: has no answer; every question needs one")
     return sorted(candidate_ids)
 
 
@@ -240,5 +219,5 @@ def _content_groups(candidate_ids: pd.Series, answers: pd.DataFrame) -> pd.Serie
         answers: columns question_id and candidate_id, in whatever language.
     """
     groups = smallest_connected(answers["candidate_id"], answers["question_id"])
-    group_of = dict(zip(answers["candidate_id"], groups))
+    group_of = dict(zip(answers["candidate_id"].tolist(), groups.tolist()))
     return candidate_ids.map(group_of).fillna(candidate_ids)

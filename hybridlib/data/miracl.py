@@ -8,21 +8,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from hybridlib.data.checks import check_languages
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_judgments
 from hybridlib.data.hub import Tables, hub_tables, split_hub_id
-from hybridlib.data.records import read_parquet, with_titles
+from hybridlib.data.languages import check_languages
+from hybridlib.data.records import read_records
+from hybridlib.data.schema import Field, Records, Schema, Unique
+from hybridlib.data.shards import check_shards
+from hybridlib.data.values import GRADE, ID, TEXT, strings, with_titles
 from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
 
-_PARTS = ("-corpus", "-queries", "-qrels")
+_UNIQUE = "ids must be unique within a language"
+
+SCHEMAS = {
+    "corpus": Schema(
+        (
+            Field("_id", ID, other_names=("id",)),
+            Field("title", TEXT, default=""),
+            # A passage may be a title alone.
+            Field("text", TEXT, default="", optional=False),
+        ),
+        (Unique(("_id",), _UNIQUE),),
+    ),
+    "queries": Schema(
+        (Field("_id", ID, other_names=("id",)), Field("text", TEXT)),
+        (Unique(("_id",), _UNIQUE),),
+    ),
+    "qrels": Schema(
+        (Field("query-id", ID), Field("corpus-id", ID), Field("score", GRADE)),
+        (Unique(("query-id", "corpus-id"), "a pair is judged once"),),
+    ),
+}
 
 
 def load_miracl(
@@ -71,23 +93,6 @@ def load_miracl(
     )
 
 
-@dataclass(frozen=True)
-class _Table:
-    """One table of the set; ``source`` names it in error messages."""
-
-    source: str
-    frame: pd.DataFrame
-
-    def column(self, *names: str) -> pd.Series:
-        """Return the first of these columns that exists, as strings; missing values are empty."""
-        for name in names:
-            if name in self.frame:
-                values = self.frame[name].astype(object)
-                return values.where(values.notna(), "").astype(str)
-        present = ", ".join(str(column) for column in self.frame.columns)
-        raise InputError(f"{self.source}: no column {' or '.join(names)}; it has {present}")
-
-
 def _find_tables(source: str | Path, split: str, revision: str | None) -> tuple[str, Tables]:
     """Return the name of a set and how to read each of its tables."""
     folder = Path(source)
@@ -108,50 +113,52 @@ def _load_language(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return queries, candidates and relevance of one language."""
     passage_table = _read_table(source, lang, "corpus", tables)
-    query_table = _read_table(source, lang, "queries", tables)
-    judgment_table = _read_table(source, lang, "qrels", tables)
+    passages = passage_table.frame
+    questions = _read_table(source, lang, "queries", tables).frame
+    judgments = _read_table(source, lang, "qrels", tables)
+    judgments.check_decimals("query-id", strings(questions["_id"]))
+    judgments.check_decimals("corpus-id", strings(passages["_id"]))
 
-    candidate_ids = lang + ":" + passage_table.column("_id", "id")
+    candidate_ids = lang + ":" + passages["_id"]
     # As mteb does: title, a space, and the text.
-    texts = passage_table.column("text")
-    if "title" in passage_table.frame:
-        texts = with_titles(texts, passage_table.frame["title"])
+    texts = with_titles(passages["text"], passages["title"]).str.strip()
+    passage_table.check_texts("text", texts)
     candidates = pd.DataFrame(
         {
             "candidate_id": candidate_ids,
             "lang": lang,
             "group": candidate_ids,
-            "text": texts.str.strip(),
+            "text": texts,
         }
     )
-    query_ids = lang + ":" + query_table.column("_id", "id")
+    query_ids = lang + ":" + questions["_id"]
     queries = pd.DataFrame(
         {
             "query_id": query_ids,
             "lang": lang,
             "question_id": query_ids,
-            "text": query_table.column("text"),
+            "text": questions["text"],
         }
     )
     relevance = pd.DataFrame(
         {
-            "query_id": lang + ":" + judgment_table.column("query-id"),
-            "candidate_id": lang + ":" + judgment_table.column("corpus-id"),
-            "grade": judgment_table.column("score").astype(float).astype(int),
+            "query_id": lang + ":" + judgments.frame["query-id"],
+            "candidate_id": lang + ":" + judgments.frame["corpus-id"],
+            "grade": judgments.frame["score"],
         }
     )
-    relevance = _without_unknown(judgment_table.source, relevance, queries, candidates)
+    relevance = _without_unknown(f"{source}: {lang}-qrels", relevance, queries, candidates)
     return queries, candidates, relevance
 
 
-def _read_table(source: str, lang: str, part: str, tables: Tables) -> _Table:
+def _read_table(source: str, lang: str, part: str, tables: Tables) -> Records:
     """Read one table of one language."""
     name = f"{lang}-{part}"
     if name not in tables:
         raise InputError(
             f"{source}: no {name}; download it as well, or leave {lang} out of the languages"
         )
-    return _Table(f"{source}: {name}", tables[name]())
+    return tables[name](SCHEMAS[part])
 
 
 def _without_unknown(
@@ -199,7 +206,7 @@ def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     try:
         for name in get_dataset_config_names(str(folder)):
-            if name.endswith(_PARTS):
+            if name.split("-")[-1] in SCHEMAS:
                 builder = load_dataset_builder(str(folder), name=name)
                 files[name] = [Path(file) for file in builder.config.data_files.get(split, [])]
     # A malformed card raises errors of many kinds.
@@ -211,6 +218,7 @@ def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
     return files
 
 
-def _read_files(files: list[Path]) -> pd.DataFrame:
-    """Read the parquet files of one table, one below the other."""
-    return pd.concat([read_parquet(file).frame for file in files], ignore_index=True)
+def _read_files(files: list[Path], *schemas: Schema) -> Records:
+    """Read the files of one table."""
+    check_shards(files)
+    return read_records(files, *schemas)

@@ -1,17 +1,28 @@
 """What training pairs share with the evaluation corpus, and training pairs without it.
 
-Equal text in the same language counts, at least 20 characters of it (10 in scripts without
-spaces): a shorter text is equal by chance. So does an equal question id in any language, unless
-it is a number or shorter than 8 characters.
+Equal text in the same language counts, at least 20 characters of it (10 in Chinese and Japanese):
+a shorter text is equal by chance. Texts are equal that differ in their Unicode normal form, white
+space, case or punctuation alone, and languages that are variants of one, such as ``zh`` and
+``zh-Hans``. So does an equal question id in any language, unless it is a number or shorter than 8
+characters.
 """
 
 from __future__ import annotations
 
 import logging
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.languages import primary_language
+from hybridlib.data.values import strings
+from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -20,12 +31,18 @@ log = logging.getLogger(__name__)
 _LARGEST_SHARE = 0.01
 
 _SHORTEST_TEXT = 20
-_SHORTEST_TEXT_WITHOUT_SPACES = 10
+_SHORTEST_IDEOGRAPHIC_TEXT = 10
+_IDEOGRAPHIC = ("ja", "zh")
 _SHORTEST_ID = 8
+
+# What case folding does beyond small letters; Turkish has a dotless i, and a capital with a dot.
+_FOLDED = (("ß", "ss"), ("ς", "σ"), ("i\u0307", "i"), ("ı", "i"))
 
 
 def drop_overlap(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
     """Drop the training pairs that share something with the evaluation corpus.
+
+    A warning counts them, by what is equal and by what the two copies differ in.
 
     Raises:
         InputError: more than a hundredth of the pairs would be dropped, so the two are not
@@ -38,10 +55,11 @@ def drop_overlap(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFra
     if dropped.mean() > _LARGEST_SHARE:
         raise InputError(_describe(pairs, shared, evaluation.name))
     log.warning(
-        "%d of %d training pairs left out: %s holds their question or passage",
+        "%d of %d training pairs left out: %s holds their question or passage (%s)",
         dropped.sum(),
         len(pairs),
         evaluation.name,
+        _count_kinds(pairs, shared, evaluation),
     )
     return pairs[~dropped].reset_index(drop=True)
 
@@ -66,19 +84,90 @@ def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pairs.index)
 
 
-def _shared_texts(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> list[bool]:
+def _shared_texts(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> np.ndarray:
     """Return whether the evaluation has the text of each pair in the same language."""
-    known = set(zip(evaluation["lang"], evaluation["text"].str.strip()))
-    return [
-        (lang, text) in known and _is_long_enough(lang, text)
-        for lang, text in zip(pairs["lang"], pairs[column].str.strip())
-    ]
+    shared = np.zeros(len(pairs), dtype=bool)
+    evaluated = evaluation["lang"].map(primary_language)
+    trained = pairs["lang"].map(primary_language)
+    for lang in set(evaluated) & set(trained):
+        known = _letters(evaluation.loc[evaluated == lang, "text"], lang).drop_null()
+        rows = (trained == lang).to_numpy()
+        texts = _letters(pairs.loc[rows, column], lang)
+        shared[rows] = pc.is_in(texts, value_set=known, skip_nulls=True).to_numpy(False)
+    return shared
 
 
-def _is_long_enough(lang: str, text: str) -> bool:
-    """Return whether a text that stands in two corpora can not be there by chance."""
-    without_spaces = lang in ("zh", "ja")
-    return len(text) >= (_SHORTEST_TEXT_WITHOUT_SPACES if without_spaces else _SHORTEST_TEXT)
+def _letters(texts: pd.Series, lang: str) -> pa.Array:
+    """Return what is left of texts that copies share; null for one that is too short.
+
+    Case and normal form are made equal; white space, punctuation and invisible characters go. A
+    text of nothing else stays as it is.
+    """
+    stripped = pc.utf8_trim_whitespace(strings(texts))
+    letters = pc.utf8_lower(pc.utf8_normalize(stripped, form="NFKC"))
+    for folded, plain in _FOLDED:
+        letters = pc.replace_substring(letters, folded, plain)
+    letters = pc.replace_substring_regex(letters, r"[\p{Z}\p{P}\p{Cc}\p{Cf}]+", "")
+    letters = pc.if_else(pc.equal(letters, ""), stripped, letters)
+    shortest = _SHORTEST_IDEOGRAPHIC_TEXT if lang in _IDEOGRAPHIC else _SHORTEST_TEXT
+    is_long = pc.greater_equal(pc.utf8_length(stripped), shortest)
+    return pc.if_else(is_long, letters, pa.scalar(None, pa.large_string()))
+
+
+def _count_kinds(pairs: pd.DataFrame, shared: pd.DataFrame, evaluation: RetrievalCorpus) -> str:
+    """Return how many texts are shared, by what the two copies differ in."""
+    counts: Counter[str] = Counter()
+    sides = {"question": evaluation.queries, "passage": evaluation.candidates}
+    for column, evaluated in sides.items():
+        rows = pairs[shared[column]]
+        if not len(rows):
+            continue
+        for difference, count in _differences(rows, column, evaluated).items():
+            counts[f"{column} {difference}"] = count
+    if shared["pair_id"].any():
+        counts["question id"] = int(shared["pair_id"].sum())
+    return ", ".join(f"{kind}: {count:,}" for kind, count in counts.items())
+
+
+def _differences(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> Counter[str]:
+    """Return how many pairs share a text that differs in nothing, normal form, ..."""
+    differences: Counter[str] = Counter()
+    left = pairs.assign(lang=pairs["lang"].map(primary_language))
+    evaluation = evaluation.assign(lang=evaluation["lang"].map(primary_language))
+    for difference, normalise in _NORMALISATIONS.items():
+        known = set(zip(evaluation["lang"], evaluation["text"].map(normalise)))
+        texts = zip(left["lang"], left[column].map(normalise))
+        is_known = np.array([text in known for text in texts], dtype=bool)
+        if is_known.any():
+            differences[difference] = int(is_known.sum())
+        left = left[~is_known]
+    if len(left):
+        differences["but for punctuation"] = len(left)
+    return differences
+
+
+def _normal_form(text: str) -> str:
+    """Return a text in compatibility composition."""
+    return unicodedata.normalize("NFKC", text.strip())
+
+
+def _without_space(text: str) -> str:
+    """Return a text without white space and invisible characters."""
+    return "".join(char for char in _normal_form(text) if has_words(char))
+
+
+def _without_case(text: str) -> str:
+    """Return a text without white space and case."""
+    return _without_space(text).casefold()
+
+
+# What two copies differ in, and a function that makes them equal; each includes those before it.
+_NORMALISATIONS: dict[str, Callable[[str], str]] = {
+    "as it stands": str.strip,
+    "but for its normal form": _normal_form,
+    "but for white space": _without_space,
+    "but for case": _without_case,
+}
 
 
 def _describe(pairs: pd.DataFrame, shared: pd.DataFrame, name: str) -> str:

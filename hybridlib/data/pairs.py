@@ -7,16 +7,32 @@ Texts are data and are used exactly as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from hybridlib.data.checks import check_texts
-from hybridlib.data.tables import read_table
-from hybridlib.errors import InputError
+from hybridlib.data.records import read_records
+from hybridlib.data.schema import Field, Schema, Unique, check_frame
+from hybridlib.data.text_files import read_aligned_lines
+from hybridlib.data.values import ID, LANGUAGE, TEXT
+from hybridlib.data.words import has_words
 
 PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
+
+
+def pairs_schema(dataset: str) -> Schema:
+    """Return the schema of training pairs; ``dataset`` names those that do not say theirs."""
+    fields = (
+        Field("pair_id", ID),
+        Field("dataset", ID, default=dataset),
+        Field("lang", LANGUAGE),
+        Field("question", TEXT),
+        Field("passage", TEXT),
+        Field("passage_id", ID, default_from="pair_id"),
+        Field("negative", TEXT, default=""),
+    )
+    return Schema(fields, (Unique(("pair_id", "lang"), "a pair is one row per language"),))
 
 
 def load_pairs(file: str | Path) -> pd.DataFrame:
@@ -24,70 +40,37 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
 
     Its columns are pair_id, lang, question, passage and, optionally, passage_id (default:
     pair_id) and dataset (default: the file's name). An optional column ``negative`` holds a
-    passage that does not answer the question, and nothing where none is known.
+    passage that does not answer the question, and nothing where none is known. A warning names
+    columns that are not used.
 
     Raises:
-        InputError: a missing file or column, an empty text, or a (pair_id, lang) that stands
-            twice; the message says which one.
+        InputError: a missing file or column, a wrong or empty value, or a (pair_id, lang) that
+            stands twice; with file and record.
     """
     file = Path(file)
-    frame = read_table(file)
-
-    # Optional columns get their defaults; of the others none may be missing.
-    if "dataset" not in frame:
-        frame["dataset"] = file.stem
-    if "passage_id" not in frame:
-        frame["passage_id"] = frame.get("pair_id")
-    missing = [column for column in PAIR_COLUMNS if column not in frame]
-    if missing:
-        raise InputError(
-            f"{file}: no column {', '.join(missing)}; training pairs have {', '.join(PAIR_COLUMNS)}"
-        )
-
-    # Ids and texts become strings; a missing value stays missing, so that the checks find it.
-    pairs = frame[PAIR_COLUMNS].astype(str)
-    if "negative" in frame:
-        negatives = frame["negative"].astype(object)
-        pairs["negative"] = negatives.where(negatives.notna(), "").astype(str)
-    return check_pairs(pairs, str(file))
+    schema = pairs_schema(file.stem)
+    records = read_records(file, schema)
+    records.warn_unused(schema)
+    if "negative" in records.present:
+        return records.frame
+    return records.frame[PAIR_COLUMNS]
 
 
-def pairs_from_rows(
-    rows: Iterable[tuple], columns: Sequence[str], dataset: str, source: str
-) -> pd.DataFrame:
-    """Make training pairs of the rows that a reader found, and check them.
+def make_pairs(frame: pd.DataFrame, dataset: str, source: str) -> pd.DataFrame:
+    """Make training pairs of what a reader has read, and check them.
 
     Args:
-        rows: one tuple of values for each pair.
-        columns: the names of the values: those of PAIR_COLUMNS but ``dataset``, in any order, and
-            any others.
+        frame: the columns of PAIR_COLUMNS but ``dataset``, and any others.
         dataset: the name of the set.
         source: what an error message begins with.
 
     Returns:
         The pairs with PAIR_COLUMNS first, then the other columns.
     """
-    frame = pd.DataFrame(list(rows), columns=list(columns)).assign(dataset=dataset)
-    # The columns that every set has come first.
+    frame = frame.assign(dataset=dataset)
     others = [column for column in frame if column not in PAIR_COLUMNS]
-    return check_pairs(frame[PAIR_COLUMNS + others], source)
-
-
-def check_pairs(pairs: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return the pairs as they are, once they keep the contract of this module.
-
-    Raises:
-        InputError: an empty text or id, or a (pair_id, lang) that stands twice.
-    """
-    for column in ("pair_id", "lang", "question", "passage", "passage_id"):
-        check_texts(source, pairs, "pair_id", column)
-    repeated = pairs[pairs.duplicated(["pair_id", "lang"])]
-    if len(repeated):
-        first = repeated.iloc[0]
-        raise InputError(
-            f"{source}: pair_id {first['pair_id']!r} stands twice in language {first['lang']!r}; "
-            "a pair is one row per language"
-        )
+    pairs = frame[PAIR_COLUMNS + others].reset_index(drop=True)
+    check_frame(pairs_schema(dataset), source, pairs)
     return pairs
 
 
@@ -97,9 +80,9 @@ def load_parallel(
     """Read parallel passages; the same ``group`` in two languages means translation.
 
     Args:
-        path: a folder of aligned ``<lang>.txt`` (UTF-8; line n of one is the translation of line
-            n of another, empty lines are skipped), or a table of training pairs, whose passages
-            are taken.
+        path: a folder of aligned ``<lang>.txt`` (line n of one is the translation of line n of
+            another, lines without words are skipped), or a table of training pairs, whose
+            passages are taken.
         languages: the languages to read.
         passages: how many passages to take of each language, the first ones; None takes all.
 
@@ -107,11 +90,11 @@ def load_parallel(
         Columns lang, group, text.
 
     Raises:
-        InputError: a missing file, or files of different lengths; the message says which ones.
+        InputError: a file that cannot be read, or files of different lengths; with the file.
     """
     path = Path(path)
     if path.is_dir():
-        table = _read_aligned_lines(path, languages)
+        table = aligned_table(read_aligned_lines(path, languages))
     else:
         pairs = load_pairs(path).drop_duplicates(["lang", "passage_id"])
         pairs = pairs[pairs["lang"].isin(list(languages))]
@@ -121,29 +104,19 @@ def load_parallel(
     return table[table["group"].isin(first_groups)].reset_index(drop=True)
 
 
-def _read_aligned_lines(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
-    """Read aligned text files; the group of a text is the number of its line."""
-    lines: dict[str, list[str]] = {}
-    for lang in languages:
-        try:
-            text = (folder / f"{lang}.txt").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise InputError(
-                f"{folder / lang}.txt: cannot be read as UTF-8 text; "
-                "a folder of parallel passages has a <lang>.txt for each language"
-            ) from None
-        lines[lang] = text.removesuffix("\n").split("\n")
+def aligned_table(lines: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the lines with words of aligned files; the group of a text is its line's number.
 
-    # Line n of one file is the translation of line n of another, so all are equally long.
-    lengths = {lang: len(texts) for lang, texts in lines.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(
-            f"{folder}: the files are not aligned, they have different numbers of lines: {lengths}"
-        )
+    Args:
+        lines: all lines of each language.
+
+    Returns:
+        Columns lang, group, text.
+    """
     rows = [
         (lang, f"{number:07d}", line)
         for lang, texts in lines.items()
         for number, line in enumerate(texts)
-        if line.strip()
+        if has_words(line)
     ]
     return pd.DataFrame(rows, columns=["lang", "group", "text"])

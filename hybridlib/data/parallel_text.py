@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from hybridlib.data.languages import LANGUAGE_CODE
-from hybridlib.data.pairs import load_parallel, pairs_from_rows
+from hybridlib.data.languages import is_language
+from hybridlib.data.pairs import aligned_table, make_pairs
+from hybridlib.data.text_files import read_aligned_lines, read_lines
+from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
 
 
@@ -19,7 +21,7 @@ def find_text_languages(folder: Path) -> list[str]:
         InputError: there is none.
     """
     stems = sorted(file.stem for file in folder.glob("*.txt"))
-    languages = [stem for stem in stems if LANGUAGE_CODE.fullmatch(stem)]
+    languages = [stem for stem in stems if is_language(stem)]
     if not languages:
         raise InputError(
             f"{folder}: no <lang>.txt; aligned plain text is a folder with one file for each "
@@ -37,9 +39,10 @@ def load_aligned_text(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
     Returns:
         Training pairs; with ``docs.tsv`` also a column ``article``, the name of the document.
     """
-    table = load_parallel(folder, languages)
+    lines = read_aligned_lines(folder, languages)
+    table = aligned_table(lines)
     texts = table.pivot(index="group", columns="lang", values="text")
-    documents = _documents(folder, texts.index)
+    documents = _documents(folder, texts.index, max(map(len, lines.values()), default=0))
 
     # The line after each line; it is missing at the end, and where no language has a text.
     next_lines = [_line_id(int(line) + 1) for line in texts.index]
@@ -58,27 +61,36 @@ def load_aligned_text(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
                 pair = (line, lang, question, passage, next_lines[number], documents[line])
                 rows.append(pair)
     columns = ["pair_id", "lang", "question", "passage", "passage_id", "article"]
-    pairs = pairs_from_rows(rows, columns, folder.resolve().name, str(folder))
+    pairs = make_pairs(pd.DataFrame(rows, columns=columns), folder.resolve().name, str(folder))
     if (folder / "docs.tsv").is_file():
         return pairs
     return pairs.drop(columns="article")
 
 
 def _line_id(number: int) -> str:
-    """Return the id of a line, as :func:`load_parallel` writes it."""
+    """Return the id of a line, as :func:`aligned_table` writes it."""
     return f"{number:07d}"
 
 
-def _documents(folder: Path, lines: pd.Index) -> pd.Series:
-    """Return the document of each line; without ``docs.tsv`` all are of one."""
+def _documents(folder: Path, lines: pd.Index, count: int) -> pd.Series:
+    """Return the document of each line with a text; without ``docs.tsv`` all are of one.
+
+    Args:
+        folder: of the texts.
+        lines: the ids of the lines that some language has a text in.
+        count: how many lines the texts have.
+    """
     file = folder / "docs.tsv"
     if not file.is_file():
         return pd.Series("", index=lines)
-    names = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    needed = int(lines.max()) + 1
-    if len(names) < needed:
+    names = read_lines(file)
+    if len(names) != count:
         raise InputError(
-            f"{file}: has {len(names)} lines, the texts have at least {needed}; "
+            f"{file}: has {len(names)} lines, the texts have {count}; "
             "it names the document of each line of the texts"
         )
-    return pd.Series([names[int(line)].strip() for line in lines], index=lines)
+    documents = [names[int(line)].strip() for line in lines]
+    for line, document in zip(lines, documents):
+        if not has_words(document):
+            raise InputError(f"{file}: line {int(line) + 1} names no document of its sentence")
+    return pd.Series(documents, index=lines)

@@ -78,7 +78,9 @@ def prepare(params: Params) -> StudyData:
             f"no training pairs in {', '.join(missing)}; "
             f"change languages to those there are: {', '.join(sorted(set(train['lang'])))}"
         )
-    validation_corpus = corpus_from_pairs("validation", _join_sets(validation_parts))
+    # Sentences that answer one question are one passage, of which one text is enough.
+    validation_pairs = _join_sets(validation_parts)
+    validation_corpus = corpus_from_pairs("validation", validation_pairs, one_text=True)
     return StudyData(train, validation_corpus, evaluation)
 
 
@@ -195,8 +197,17 @@ def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.
 
 
 def _check_set_names(parts: Iterable[pd.DataFrame]) -> None:
-    """Check that no two sets have one name, which their pairs are told apart by."""
+    """Check that no two sets have one name, which their pairs are told apart by.
+
+    A name with a slash could make one id of two: a/b and c, a and b/c.
+    """
     names = [name for pairs in parts for name in pairs["dataset"].unique()]
+    for name in names:
+        if "/" in name:
+            raise InputError(
+                f"train_corpus: a set is called {name!r}; where several sets are mixed, ids begin "
+                "with the name and a slash, so a name can hold none (change its column dataset)"
+            )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(

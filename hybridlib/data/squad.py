@@ -1,80 +1,107 @@
-"""SQuAD JSON files (arXiv 1606.05250): their paragraphs, and training pairs of a folder of them."""
+"""SQuAD JSON files (arXiv 1606.05250, 1806.03822), and training pairs of a folder of them.
+
+Every text is checked as it is read, and every answer must stand at its offset. A question that is
+marked ``is_impossible``, which has no answer, is skipped.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from hybridlib.data.grouping import connected_groups, smallest_connected
-from hybridlib.data.languages import LANGUAGE_CODE
-from hybridlib.data.pairs import pairs_from_rows
+from hybridlib.data.languages import language_at_end
+from hybridlib.data.offsets import check_answer
+from hybridlib.data.pairs import make_pairs
+from hybridlib.data.strict_json import parse_json
+from hybridlib.data.text_files import read_text
+from hybridlib.data.values import SURROGATE_RULE, in_words, is_whole
+from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
-from hybridlib.files import read_json
 
 
-@dataclass(frozen=True)
-class Paragraph:
-    """One paragraph of a SQuAD JSON file.
+class Question(NamedTuple):
+    """An answerable question of a paragraph.
+
+    Attributes:
+        source: file, paragraph and id, for error messages.
+        question_id: its id.
+        text: the question.
+        starts: where its answers begin in the context; None where the file does not say.
+    """
+
+    source: str
+    question_id: str
+    text: str
+    starts: list[int] | None
+
+
+class Paragraph(NamedTuple):
+    """A paragraph of a SQuAD JSON file.
 
     Attributes:
         source: file, number and title, for error messages.
         number: its number in the file, from 0.
-        title: the title of its article.
-        record: what the file says of it: ``context``, ``qas`` and perhaps more.
+        article: what its article is known by: ``:title``, or the number of one without a title.
+        context: its text.
+        questions: the answerable questions.
+        record: what the file says of it.
     """
 
     source: str
     number: int
-    title: str
-    record: Any
-
-    @property
-    def context(self) -> str:
-        """Return the text of the paragraph."""
-        return get_field(self.record, "context", str, self.source)
-
-    @property
-    def questions(self) -> list[Any]:
-        """Return the records of its questions: ``id``, ``question`` and ``answers``."""
-        return get_field(self.record, "qas", list, self.source)
+    article: str
+    context: str
+    questions: list[Question]
+    record: dict[str, Any]
 
 
-def read_paragraphs(file: Path) -> list[Paragraph]:
-    """Read the paragraphs of a SQuAD JSON file.
+def read_paragraphs(file: Path) -> Iterator[Paragraph]:
+    """Yield the paragraphs of a SQuAD JSON file.
 
     Raises:
-        InputError: no such file, or one that is not SQuAD JSON.
+        InputError: no such file, one that is not SQuAD JSON, a wrong or empty value, a question
+            id that stands twice, an answer that does not stand at its offset; with the record.
     """
-    try:
-        contents = [
-            (article["title"], record)
-            for article in read_json(file)["data"]
-            for record in article["paragraphs"]
-        ]
-    except FileNotFoundError:
-        raise InputError(
-            f"{file}: no such file; each language needs its <lang>.json, or leave that language out"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid JSON ({error}); fetch the file again") from None
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{file}: not SQuAD JSON (data > paragraphs, title): {error!r}") from None
-    return [
-        Paragraph(f"{file}: paragraph {number} ({title!r})", number, title, record)
-        for number, (title, record) in enumerate(contents)
-    ]
+    question_ids: set[str] = set()
+    for number, (article, title, record) in enumerate(_records(file)):
+        source = f"{file}: paragraph {number} ({title!r})"
+        context = get_text(record, "context", source)
+        questions = []
+        for entry in get_field(record, "qas", list, source):
+            question = _read_question(entry, context, source)
+            if question is None:
+                continue
+            if question.question_id in question_ids:
+                raise InputError(
+                    f"{source}: question id {question.question_id!r} stands twice in this file; "
+                    "ids must be unique within a language"
+                )
+            question_ids.add(question.question_id)
+            questions.append(question)
+        yield Paragraph(source, number, article, context, questions, record)
 
 
 def get_field(record: Any, key: str, kind: type, source: str) -> Any:
     """Return the value of ``key``; an InputError if it is missing or not of this kind."""
-    if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+    value = record.get(key) if isinstance(record, dict) else None
+    # The very type: a boolean is a number for Python, but not in JSON.
+    if type(value) is not kind:
         raise InputError(f"{source}: {key!r} is missing or not a {kind.__name__}")
-    return record[key]
+    if isinstance(value, str) and not is_whole(value):
+        raise InputError(f"{source}: {key!r} is {in_words(value)}; {SURROGATE_RULE}")
+    return value
+
+
+def get_text(record: Any, key: str, source: str) -> str:
+    """Return the text of ``key``; an InputError if it is missing, no text, or has no words."""
+    text = get_field(record, key, str, source)
+    if not has_words(text):
+        raise InputError(f"{source}: {key!r} is empty; every text needs words")
+    return text
 
 
 def find_squad_files(folder: Path) -> dict[str, Path]:
@@ -84,16 +111,18 @@ def find_squad_files(folder: Path) -> dict[str, Path]:
     other split.
 
     Raises:
-        InputError: no such file, or several other splits to choose from.
+        InputError: no such folder, or several other splits to choose from.
     """
-    endings = {file.stem.split("-")[-1] for file in folder.glob("*.json")}
-    languages = sorted(ending for ending in endings if LANGUAGE_CODE.fullmatch(ending))
-    if not languages:
+    files: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob("*.json")):
+        files.setdefault(language_at_end(file.stem), []).append(file)
+    files.pop("", None)
+    if not files:
         raise InputError(
             f"{folder}: no <lang>.json or <split>-<lang>.json; a squad folder has one SQuAD JSON "
             "file for each language, such as train-de.json"
         )
-    return {lang: _squad_file(folder, lang) for lang in languages}
+    return {lang: _training_file(folder, lang, files[lang]) for lang in sorted(files)}
 
 
 def load_squad(folder: Path, files: dict[str, Path], languages: Iterable[str]) -> pd.DataFrame:
@@ -112,19 +141,20 @@ def load_squad(folder: Path, files: dict[str, Path], languages: Iterable[str]) -
     """
     rows = [row for lang in languages for row in _squad_rows(files[lang], lang)]
     columns = ["pair_id", "lang", "question", "passage", "passage_id", "title"]
-    pairs = pairs_from_rows(rows, columns, folder.resolve().name, str(folder))
+    frame = pd.DataFrame(rows, columns=columns)
+    pairs = make_pairs(frame, folder.resolve().name, str(folder))
     # What is one article, and what is one passage, shows in the questions that they share.
     pairs["article"] = connected_groups(pairs["title"], pairs["pair_id"])
     pairs["passage_id"] = smallest_connected(pairs["passage_id"], pairs["pair_id"])
     return pairs.drop(columns="title")
 
 
-def _squad_file(folder: Path, lang: str) -> Path:
+def _training_file(folder: Path, lang: str, files: list[Path]) -> Path:
     """Return the file to train on in a language that has at least one."""
-    for name in (f"train-{lang}.json", f"{lang}.json"):
-        if (folder / name).is_file():
-            return folder / name
-    files = sorted(folder.glob(f"*-{lang}.json"))
+    by_stem = {file.stem: file for file in files}
+    for stem in (f"train-{lang}", f"train_{lang}", lang):
+        if stem in by_stem:
+            return by_stem[stem]
     if len(files) > 1:
         raise InputError(
             f"{folder}: {', '.join(file.name for file in files)}: which of them to train on? "
@@ -133,23 +163,75 @@ def _squad_file(folder: Path, lang: str) -> Path:
     return files[0]
 
 
+def _records(file: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield article, title and record of each paragraph of a file."""
+    if not file.is_file():
+        raise InputError(
+            f"{file}: no such file; each language needs its <lang>.json, or leave that language out"
+        )
+    text = read_text(file)
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        raise InputError(f"{file}: not valid JSON ({error}); fetch the file again") from None
+    malformed = f"{file}: not SQuAD JSON (data > paragraphs, title)"
+    for number, article in enumerate(get_field(content, "data", list, malformed)):
+        source = f"{malformed}: article {number}"
+        title = get_field(article, "title", str, source)
+        # Without a title an article is one by itself; no title can be equal to its number.
+        name = f":{title}" if has_words(title) else f" {number}"
+        for record in get_field(article, "paragraphs", list, source):
+            yield name, title, record
+
+
+def _read_question(record: Any, context: str, source: str) -> Question | None:
+    """Read one entry of ``qas``; None for a question without an answer."""
+    question_id = _question_id(record, source)
+    source = f"{source}, question {question_id!r}"
+    text = get_text(record, "question", source)
+    is_impossible = record.get("is_impossible")
+    if not isinstance(is_impossible, bool | None):
+        raise InputError(
+            f"{source}: 'is_impossible' is {in_words(is_impossible)}, neither true nor false"
+        )
+    starts = None
+    if record.get("answers") is not None:
+        answers = get_field(record, "answers", list, source)
+        starts = [_answer_start(answer, context, source) for answer in answers]
+    if is_impossible and starts:
+        raise InputError(f"{source}: is_impossible, but has an answer; mend one of the two")
+    if starts == [] and not is_impossible:
+        raise InputError(
+            f"{source}: has no answer; every question needs one, or is_impossible: true"
+        )
+    return None if is_impossible else Question(source, question_id, text, starts)
+
+
+def _question_id(record: Any, source: str) -> str:
+    """Return the id of a question: a string, or a whole number as one."""
+    value = record.get("id") if isinstance(record, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return get_text(record, "id", source)
+
+
+def _answer_start(answer: Any, context: str, source: str) -> int:
+    """Return where an answer begins, whose text stands there (if the file has its text)."""
+    start = get_field(answer, "answer_start", int, source)
+    text = "" if answer.get("text") is None else get_field(answer, "text", str, source)
+    check_answer(text, start, context, source)
+    return start
+
+
 def _squad_rows(file: Path, lang: str) -> Iterator[tuple[str, ...]]:
     """Yield pair_id, lang, question, passage, passage_id and title of each answerable question."""
     for paragraph in read_paragraphs(file):
-        context = paragraph.context
-        for question in _answerable(paragraph.questions):
+        for question in paragraph.questions:
             yield (
-                get_field(question, "id", str, paragraph.source),
+                question.question_id,
                 lang,
-                get_field(question, "question", str, paragraph.source),
-                context,
+                question.text,
+                paragraph.context,
                 f"{lang}-{paragraph.number:06d}",
-                f"{lang}:{paragraph.title}",
+                f"{lang}{paragraph.article}",
             )
-
-
-def _answerable(questions: Iterable[Any]) -> Iterator[Any]:
-    """Yield the questions that are not marked as impossible to answer from their paragraph."""
-    for question in questions:
-        if not (isinstance(question, dict) and question.get("is_impossible")):
-            yield question

@@ -11,7 +11,6 @@ from toys import pair_table
 
 from hybridlib.batching import code_switching
 from hybridlib.batching.code_switching import (
-    UNSPACED,
     Switching,
     align,
     lexicon_from_pairs,
@@ -23,6 +22,7 @@ from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.params import Params
 from hybridlib.data import lareqa
+from hybridlib.data.languages import UNSPACED
 from hybridlib.errors import InputError
 from hybridlib.study.fingerprint import inputs
 from hybridlib.study.folder import Study

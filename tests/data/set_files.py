@@ -114,7 +114,7 @@ def squad_file(folder: Path, name: str, articles: Articles, **more: Any) -> None
         records = []
         for context, questions in paragraphs:
             qas = [
-                {"id": question_id, "question": question, "answers": [], **more}
+                {"id": question_id, "question": question, **more}
                 for question_id, question in questions
             ]
             records.append({"context": context, "qas": qas})

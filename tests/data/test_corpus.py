@@ -34,8 +34,8 @@ def parts() -> dict[str, pd.DataFrame]:
     ("part", "change", "message"),
     [
         ("candidates", {"candidate_id": ["en:a", "en:a"]}, "candidate_id 'en:a' stands twice"),
-        ("candidates", {"text": ["this", "\n"]}, "text of candidate_id 'en:b' (en) is empty"),
-        ("queries", {"text": [None]}, "text of query_id 'en:q' (en) is empty"),
+        ("candidates", {"text": ["this", "\n"]}, "row 1: text of candidate_id 'en:b' is '\\n'"),
+        ("queries", {"text": [None]}, "queries: row 0: text of query_id 'en:q' is missing"),
         ("relevance", {"candidate_id": ["en:z"]}, "'en:z', which is neither"),
         ("relevance", {"query_id": ["en:z"]}, "'en:z', which is neither"),
     ],

@@ -158,18 +158,18 @@ def test_folders_without_a_set(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "record", "message"),
     [
-        ("mmarco", {"query": "a"}, "en: no column positive; it has query"),
+        ("mmarco", {"query": "a"}, "no column positive; it has query and needs query, positive"),
         (
             "mr-tydi",
             {"query_id": "1", "query": "a", "positive_passages": ["text"]},
-            "query_id '1': a passage is",
+            "line 1: positive_passages is 'text'; it is a list of {docid, title, text}",
         ),
         (
             "mmarco",
             {"query": " ", "positive": "b"},
-            "question of pair_id '00000000' \\(en\\) is empty",
+            "line 1: query is ' '; every text needs words",
         ),
-        ("mfaq", {"qa_pairs": ["text"]}, "record 0: a pair is {question, answer}"),
+        ("mfaq", {"qa_pairs": ["text"]}, "line 1: qa_pairs is 'text'; it is a list of {question"),
     ],
 )
 def test_records_that_are_refused(kind, record, message, tmp_path):
@@ -181,7 +181,7 @@ def test_records_that_are_refused(kind, record, message, tmp_path):
 def test_a_file_that_cannot_be_read(tmp_path):
     file = write_table([], tmp_path / "bad" / "en" / "train.jsonl")
     file.write_text("{")
-    with pytest.raises(InputError, match=r"train.jsonl: cannot be read as JSON"):
+    with pytest.raises(InputError, match=r"train.jsonl: line 1 is not valid JSON"):
         training_sets.find("mfaq", tmp_path / "bad").load(["en"])
 
 

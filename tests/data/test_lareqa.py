@@ -254,8 +254,11 @@ BAD_FILES: dict[str, tuple[Change, list[str]]] = {
         set_start(8),
         ["'q1'", "answer_start 8 lies in no sentence", "Animals"],
     ),
-    "answer behind the end": (set_start(99), ["'q1'", "answer_start 99 lies in no sentence"]),
-    "answer before the start": (set_start(-1), ["'q1'", "answer_start -1 lies in no sentence"]),
+    "answer behind the end": (
+        set_start(99),
+        ["'q1'", "answer_start 99 lies outside the context of 25 characters"],
+    ),
+    "answer before the start": (set_start(-1), ["'q1'", "answer_start -1 lies outside"]),
     "no answer": (set_answers(0, []), ["'q0'", "has no answer"]),
     "no answers key": (drop_question_key("answers"), ["'q1'", "'answers' is missing"]),
     "answer without start": (
@@ -270,8 +273,11 @@ BAD_FILES: dict[str, tuple[Change, list[str]]] = {
     "no question id": (drop_question_key("id"), ["'id' is missing", "paragraph 0"]),
     "empty question": (set_question(question=" "), ["'q1'", "is empty"]),
     "question missing": (drop_question_key("question"), ["'q1'", "'question' is missing"]),
-    "empty sentence": (add_break([8, 9]), ["sentence [8, 9) is empty", "paragraph 0"]),
-    "sentence behind the end": (add_break([90, 99]), ["sentence [90, 99) is empty"]),
+    "empty sentence": (
+        set_paragraph(sentence_breaks=[[0, 8], [8, 9]]),
+        ["sentence [8, 9) is empty", "paragraph 0"],
+    ),
+    "sentence behind the end": (add_break([90, 99]), ["sentence [90, 99) is empty or not inside the context"]),
     "breaks are no pairs": (
         set_paragraph(sentence_breaks=[8, 18, 25]),
         [NO_LIST_OF_BREAKS, "paragraph 0"],
@@ -312,7 +318,7 @@ def test_a_bad_file_is_named_with_its_record(case, small):
     [
         (b"{", "not valid JSON"),
         (b"", "not valid JSON"),
-        ('{"data": "Ä"}'.encode("latin-1"), "not valid JSON"),
+        ('{"data": "Ä"}'.encode("latin-1"), "cannot be read as UTF-8 text: line 1"),
         (b"[]", "not SQuAD JSON"),
         (b"3", "not SQuAD JSON"),
     ],

@@ -47,22 +47,22 @@ def bad_tables() -> list[tuple[pd.DataFrame, str]]:
     good = pair_table(3)
     others = good.index != 6
     tables = [
-        (good.drop(columns=["question", "lang"]), "no column lang, question; training pairs have"),
+        (good.drop(columns=["question", "lang"]), "no column lang, question; it has "),
         (good.drop(columns=["pair_id", "passage_id"]), "no column pair_id"),
-        (pd.concat([good, good[5:6]]), "pair_id 'p001' stands twice in language 'de'"),
+        (pd.concat([good, good[5:6]]), "pair_id 'p001' with lang 'de' stands twice"),
         (
             good.assign(question=good["question"].where(others, " ")),
-            "question of pair_id 'p001' (en) is empty",
+            " 7: question of pair_id 'p001' is ' '; every text needs words",
         ),
     ]
     messages = {
-        "passage": "passage of pair_id 'p001' (en) is empty",
-        "pair_id": "pair_id of pair_id",
-        "lang": "lang of pair_id 'p001'",
-        "passage_id": "passage_id of pair_id 'p001' (en) is empty",
+        "passage": "passage of pair_id 'p001' is ",
+        "pair_id": "pair_id is ",
+        "lang": "lang is ",
     }
     for column, message in messages.items():
-        tables.append((good.assign(**{column: good[column].where(others, None)}), message))
+        table = good.assign(**{column: good[column].where(others, None)})
+        tables.append((table, f" 7: {message}"))
     return tables
 
 
@@ -77,15 +77,19 @@ def test_bad_pairs_are_named(ending, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ending", "content"),
-    [(".jsonl", b'{"pair_id": 1}\n{"pair'), (".csv", b'a,b\n"1,2'), (".parquet", b"PAR0")],
+    ("ending", "content", "message"),
+    [
+        (".jsonl", b'{"pair_id": 1}\n{"pair', "line 2 is not valid JSON"),
+        (".csv", b'a,b\n"1,2', "cannot be read as csv: line 2: "),
+        (".parquet", b"PAR0", "cannot be read as parquet"),
+    ],
 )
-def test_files_of_pairs_that_cannot_be_read(ending, content, tmp_path):
+def test_files_of_pairs_that_cannot_be_read(ending, content, message, tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_pairs(tmp_path / f"nowhere{ending}")
     broken = tmp_path / f"broken{ending}"
     broken.write_bytes(content)
-    with pytest.raises(InputError, match=f"cannot be read as {ending[1:]}"):
+    with pytest.raises(InputError, match=message):
         load_pairs(broken)
     (tmp_path / f"folder{ending}").mkdir()
     with pytest.raises(InputError):

@@ -171,4 +171,4 @@ def test_languages_that_cannot_name_a_file(tmp_path, lang):
         [{"passage_id": "p", "lang": lang, "text": "her"}],
         [{"query_id": "q", "passage_id": "p"}],
     )
-    refused(folder, f"{lang!r} cannot be a language")
+    refused(folder, f"queries.jsonl: line 1: lang is {lang!r}; it cannot be a language")

@@ -1,0 +1,110 @@
+"""Columns of lists of objects: the judged passages of a query, the pairs of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hybridlib.data.schema import Field
+from hybridlib.data.values import BadValueError, Kind, Values, is_blank
+
+
+def first_of_list(parts: Sequence[Field]) -> Kind:
+    """Return the kind of a list of objects of which the first is taken; null where it is empty.
+
+    Args:
+        parts: the keys of an object that are read.
+
+    Returns:
+        Its columns are Arrow structs.
+    """
+    rule = _rule(parts)
+
+    def convert(values: Values) -> pa.Array:
+        lists = _lists(values, rule, first=True)
+        objects = [items[0] if items else None for items in lists]
+        return _to_structs(objects, parts, range(len(objects)), rule)
+
+    return Kind(convert, rule, may_be_empty=True)
+
+
+def list_of(parts: Sequence[Field]) -> Kind:
+    """Return the kind of a list of objects, all of which are taken.
+
+    Args:
+        parts: as in :func:`first_of_list`.
+
+    Returns:
+        Its columns are Arrow lists of structs.
+    """
+    rule = _rule(parts)
+
+    def convert(values: Values) -> pa.Array:
+        lists = _lists(values, rule)
+        objects = [item for items in lists for item in items]
+        lengths = [len(items) for items in lists]
+        positions = np.repeat(np.arange(len(lists)), lengths).tolist()
+        structs = _to_structs(objects, parts, positions, rule)
+        offsets = np.cumsum([0, *lengths], dtype=np.int64)
+        return pa.LargeListArray.from_arrays(pa.array(offsets), structs)
+
+    return Kind(convert, rule, may_be_empty=True)
+
+
+def _rule(parts: Sequence[Field]) -> str:
+    """Return what a message says where a value is no such list."""
+    return f"it is a list of {{{', '.join(part.name for part in parts)}}}"
+
+
+def _lists(values: Values, rule: str, first: bool = False) -> list[list[Any]]:
+    """Return lists, empty ones for missing values; perhaps cut to their first item."""
+    if isinstance(values, pa.Array):
+        is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+        values = (pc.list_slice(values, 0, 1) if first and is_list else values).to_pylist()
+    for position, value in enumerate(values):
+        if value is not None and not isinstance(value, list):
+            raise BadValueError(position, value, rule)
+    return [value or [] for value in values]
+
+
+def _to_structs(
+    objects: Sequence[Any], parts: Sequence[Field], positions: Sequence[int], rule: str
+) -> pa.StructArray:
+    """Return objects as Arrow structs, each part checked.
+
+    Args:
+        objects: dictionaries; None makes a null.
+        parts: the keys that are read.
+        positions: the record that each object belongs to.
+        rule: what a message says of a value that is no such object.
+    """
+    needed = {part.name for part in parts if part.needed}
+    for position, value in zip(positions, objects):
+        if value is not None and not (isinstance(value, dict) and needed <= value.keys()):
+            raise BadValueError(position, value, rule)
+    missing = pa.array([value is None for value in objects], pa.bool_())
+    columns = []
+    for part in parts:
+        values = [None if value is None else value.get(part.name) for value in objects]
+        try:
+            columns.append(_part(part, values, missing))
+        except BadValueError as error:
+            error.position = positions[error.position]
+            error.part = part.name
+            raise
+    return pa.StructArray.from_arrays(columns, [part.name for part in parts], mask=missing)
+
+
+def _part(part: Field, values: Sequence[Any], missing: pa.BooleanArray) -> pa.Array:
+    """Return one part of some objects; it may be blank only if it has a default."""
+    if part.has_default:
+        return part.kind.or_default(values, part.default)
+    array = part.kind.convert(values)
+    blank = pc.index(pc.and_not(is_blank(array), missing), True).as_py()
+    if blank >= 0:
+        raise BadValueError(blank, values[blank], part.kind.rule)
+    return array

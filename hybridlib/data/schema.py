@@ -1,0 +1,334 @@
+"""Schemas: what the columns of a table are, and the records that keep to one.
+
+A schema says of each column its kind, whether it is needed, and what stands for a missing value;
+and which columns together may not stand twice. Every table is read through one, so that a wrong
+value is an error with file and record, whatever the format of the file.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hybridlib.data.values import ID, TEXT, BadValueError, Kind, Values, strings
+from hybridlib.data.words import have_words
+from hybridlib.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a table. Without a default, no value may be missing or blank.
+
+    Attributes:
+        name: its name.
+        kind: of its values.
+        default: what a missing or blank value stands for.
+        default_from: the column before this one that a missing or blank value is taken from.
+        optional: whether the whole column may be missing; None: if there is a default.
+        gaps: whether single values may be missing where the column is there.
+        other_names: that the column may have as well.
+    """
+
+    name: str
+    kind: Kind
+    default: str | int | None = None
+    default_from: str = ""
+    optional: bool | None = None
+    gaps: bool = True
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def has_default(self) -> bool:
+        """Return whether a missing value stands for another."""
+        return self.default is not None or bool(self.default_from)
+
+    @property
+    def needed(self) -> bool:
+        """Return whether a table without this column is refused."""
+        return not (self.has_default if self.optional is None else self.optional)
+
+
+@dataclass(frozen=True)
+class Unique:
+    """Columns in which no two records are equal; ``rule`` says why."""
+
+    columns: tuple[str, ...]
+    rule: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some records of a table, as they stand in a file.
+
+    Attributes:
+        source: the file.
+        unit: what records are counted in: ``line``, ``record`` or ``row``.
+        numbers: of each record, in that unit.
+        names: the columns that the file has.
+        columns: the values of those that are read.
+    """
+
+    source: str
+    unit: str
+    numbers: Sequence[int]
+    names: Sequence[str]
+    columns: Mapping[str, Values]
+
+    def name(self, position: int) -> str:
+        """Return file and number of one of the records, for an error message."""
+        return f"{self.source}: {self.unit} {self.numbers[position]}"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table.
+
+    Attributes:
+        fields: the columns. The first is the id that messages name a record by.
+        unique: what may not stand twice.
+    """
+
+    fields: tuple[Field, ...]
+    unique: tuple[Unique, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """Return all names that its columns may have."""
+        return {name for field in self.fields for name in (field.name, *field.other_names)}
+
+    def read(self, source: str, chunks: Iterable[Chunk]) -> Records:
+        """Return the records of a table, each value checked.
+
+        Args:
+            source: what an error message about the whole table begins with.
+            chunks: the table, in parts.
+
+        Raises:
+            InputError: no record, a missing column, a wrong value, or what stands twice.
+        """
+        columns: dict[str, list[pa.Array]] = {field.name: [] for field in self.fields}
+        origins: list[Chunk] = []
+        present: dict[str, None] = {}
+        for chunk in chunks:
+            for name, array in self._columns(chunk).items():
+                columns[name].append(array)
+            origins.append(replace(chunk, names=(), columns={}))
+            present.update(dict.fromkeys(chunk.names))
+        if not any(len(origin.numbers) for origin in origins):
+            raise InputError(f"{source}: holds no record")
+        # One column after the other, so that no two are in memory twice.
+        arrays = {}
+        for name in list(columns):
+            parts = columns.pop(name)
+            arrays[name] = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+        records = Records(pa.table(arrays), origins, tuple(present))
+        for field in self.fields:
+            if field.kind is ID:
+                records.check_decimals(field.name, arrays[field.name])
+        for unique in self.unique:
+            _check_unique(unique, records)
+        return records
+
+    def missing(self, chunk: Chunk) -> list[str]:
+        """Return the needed columns that a file does not have."""
+        needed = (field for field in self.fields if field.needed)
+        return [field.name for field in needed if _name_in(field, chunk) is None]
+
+    def _columns(self, chunk: Chunk) -> dict[str, pa.Array]:
+        """Return the columns of some records, missing values replaced."""
+        missing = self.missing(chunk)
+        if missing:
+            needed = ", ".join(field.name for field in self.fields if field.needed)
+            optional = ", ".join(field.name for field in self.fields if not field.needed)
+            raise InputError(
+                f"{chunk.source}: no column {', '.join(missing)}; it has "
+                f"{', '.join(map(str, chunk.names))} and needs {needed} (optional: {optional})"
+            )
+        columns: dict[str, pa.Array] = {}
+        for field in self.fields:
+            try:
+                columns[field.name] = _column(field, chunk, columns)
+            except BadValueError as error:
+                raise InputError(self._message(field, chunk, columns, error)) from None
+        return columns
+
+    def _message(
+        self, field: Field, chunk: Chunk, columns: dict[str, pa.Array], error: BadValueError
+    ) -> str:
+        """Return what is said of a wrong value."""
+        what = f"{error.part} of {field.name}" if error.part else field.name
+        key = self.fields[0].name
+        if field.kind is TEXT and key in columns:
+            what += f" of {key} {columns[key][error.position].as_py()!r}"
+        return f"{chunk.name(error.position)}: {what} is {error.value}; {error.rule}"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a table.
+
+    Attributes:
+        table: one row for each record, in the columns of the schema.
+        chunks: where they come from; without their values.
+        present: the columns that the files have.
+    """
+
+    table: pa.Table
+    chunks: Sequence[Chunk]
+    present: tuple[str, ...]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Return the table; the parts of an object are columns ``object.part``."""
+        return self.table.flatten().to_pandas()
+
+    def name(self, row: int) -> str:
+        """Return file and number of a record, for an error message."""
+        ends = np.cumsum([len(chunk.numbers) for chunk in self.chunks])
+        number = bisect_right(ends.tolist(), row)
+        before = int(ends[number - 1]) if number else 0
+        return self.chunks[number].name(row - before)
+
+    def check_decimals(self, column: str, known: pa.Array) -> None:
+        """Check that no id ``1.0`` stands beside ``1``, as where gaps made decimals of numbers.
+
+        Args:
+            column: the ids.
+            known: the ids that they stand beside: themselves, or those that they refer to.
+
+        Raises:
+            InputError: one does; with its record.
+        """
+        ids = self.table[column].combine_chunks()
+        is_decimal = pc.match_substring_regex(ids, r"^-?[0-9]+\.0+$")
+        if not pc.any(is_decimal).as_py():
+            return
+        whole = pc.replace_substring_regex(ids, r"\.0+$", "")
+        row = pc.index(pc.and_(is_decimal, pc.is_in(whole, value_set=known)), True).as_py()
+        if row >= 0:
+            raise InputError(
+                f"{self.name(row)}: {column} {ids[row].as_py()!r} stands beside "
+                f"{whole[row].as_py()!r}; write one id in one way"
+            )
+
+    def check_texts(self, column: str, texts: pd.Series) -> None:
+        """Check that texts made of these records have words.
+
+        Args:
+            column: what an error message calls them.
+            texts: one for each record; a missing one is no text.
+
+        Raises:
+            InputError: one has no words; with its record.
+        """
+        array = strings(texts)
+        row = pc.index(pc.and_not(array.is_valid(), have_words(array)), True).as_py()
+        if row >= 0:
+            raise InputError(f"{self.name(row)}: {column} is empty; {TEXT.rule}")
+
+    def check_known(self, column: str, known: pd.Series, holder: str) -> None:
+        """Check that every id in a column stands in another table.
+
+        Args:
+            column: the ids.
+            known: the ids of the other table.
+            holder: its name.
+
+        Raises:
+            InputError: one does not; with its record.
+        """
+        unknown = ~self.frame[column].isin(known).to_numpy()
+        if unknown.any():
+            row = int(unknown.argmax())
+            raise InputError(
+                f"{self.name(row)} names {column} {self.frame[column].iloc[row]!r}, "
+                f"which {holder} does not hold ({unknown.sum()} such)"
+            )
+
+    def warn_unused(self, schema: Schema) -> None:
+        """Warn of the columns of the files that the schema does not name."""
+        unused = [str(name) for name in self.present if name not in schema.names]
+        if unused:
+            source = self.chunks[0].source
+            log.warning("%s: not used: column %s", source, ", ".join(unused))
+
+
+def read_chunks(source: str, chunks: Iterable[Chunk], schemas: Sequence[Schema]) -> Records:
+    """Read a table by the first of several schemas whose columns it has.
+
+    Args:
+        source: what an error message about the whole table begins with.
+        chunks: the table, in parts.
+        schemas: the last is taken where none fits.
+
+    Raises:
+        InputError: as :meth:`Schema.read`.
+    """
+    chunks = iter(chunks)
+    first = list(islice(chunks, 1))
+    fitting = [schema for schema in schemas if first and not schema.missing(first[0])]
+    schema = fitting[0] if fitting else schemas[-1]
+    return schema.read(source, chain(first, chunks))
+
+
+def check_frame(schema: Schema, source: str, frame: pd.DataFrame) -> None:
+    """Check that a table in memory keeps to a schema.
+
+    Raises:
+        InputError: as :meth:`Schema.read`; records are named by their row, from 0.
+    """
+    columns = {
+        str(name): _series_values(frame[name]) for name in frame if str(name) in schema.names
+    }
+    names = [str(name) for name in frame]
+    schema.read(source, [Chunk(source, "row", range(len(frame)), names, columns)])
+
+
+def _check_unique(unique: Unique, records: Records) -> None:
+    """Check that no two records are equal in some columns."""
+    frame = records.frame[list(unique.columns)]
+    repeated = frame.duplicated().to_numpy()
+    if repeated.any():
+        row = int(repeated.argmax())
+        values = [f"{column} {frame[column].iloc[row]!r}" for column in unique.columns]
+        raise InputError(
+            f"{records.name(row)}: {' with '.join(values)} stands twice; {unique.rule}"
+        )
+
+
+def _name_in(field: Field, chunk: Chunk) -> str | None:
+    """Return what a column is called in a file; None if the file does not have it."""
+    for name in (field.name, *field.other_names):
+        if name in chunk.columns:
+            return name
+    return None
+
+
+def _column(field: Field, chunk: Chunk, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Return one column of some records, given the columns before it."""
+    name = _name_in(field, chunk)
+    values = [None] * len(chunk.numbers) if name is None else chunk.columns[name]
+    if not field.has_default or (name is not None and not field.gaps):
+        return field.kind.filled(values)
+    default = columns[field.default_from] if field.default_from else field.default
+    return field.kind.or_default(values, default)
+
+
+def _series_values(series: pd.Series) -> Values:
+    """Return the values of a column in memory; a missing one is null."""
+    if series.dtype == object:
+        return series.where(series.notna(), None).tolist()
+    if series.dtype == "str":
+        return strings(series)
+    return pa.array(series, from_pandas=True)
