@@ -2,7 +2,9 @@
 
 Every correction is fitted on vectors whose language is known (the candidates themselves, or a named
 parallel set), never on evaluation queries. It is then applied to the vectors of queries and
-candidates. Corrected vectors are brought back to unit length, so that scores stay cosines.
+candidates. Corrected vectors are brought back to unit length, so that scores stay cosines. Where a
+correction leaves (nearly) nothing of a vector, what is left is rounding noise without a direction:
+this is a :class:`CorrectionError`, never a vector.
 """
 
 from __future__ import annotations
@@ -15,6 +17,14 @@ import numpy as np
 from hybridlib.errors import InputError
 
 CORRECTIONS = ("centering", "lir", "shift")
+
+# The share of its length that a vector must keep. float32 rounds to 1e-7 of it, and the same text
+# in another batch has another vector by about 1e-6; below this share noise is the larger part.
+SMALLEST_LEFT = 1e-4
+
+
+class CorrectionError(InputError):
+    """A correction cannot be estimated from its vectors, or leaves nothing of one."""
 
 
 class Correction(Protocol):
@@ -57,14 +67,21 @@ class Centering(_SameForAllQueries):
     Args:
         vectors: what the means are taken over, for instance the candidates: ``[n, d]``.
         languages: theirs, ``[n]``.
+
+    Raises:
+        CorrectionError: a language has one passage or all of one vector, or a vector is zero or
+            not finite.
     """
 
     def __init__(self, vectors: np.ndarray, languages: Sequence[str]) -> None:
+        parts = _by_language("centering", vectors, languages)
+        _refuse_empty("centering", parts, [name for name in parts if _is_one_vector(parts[name])])
         self.means = language_means(vectors, languages)
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         """Return corrected query vectors ``[n, d]``."""
-        return unit(vectors - _rows_of(self.means, languages))
+        corrected = vectors - _rows_of(self.means, languages)
+        return _to_unit("centering", vectors, corrected, languages)
 
 
 class LIR(_SameForAllQueries):
@@ -77,14 +94,26 @@ class LIR(_SameForAllQueries):
         vectors: what the directions are estimated from, ``[n, d]``.
         languages: theirs, ``[n]``.
         r: directions per language.
+
+    Raises:
+        CorrectionError: the vectors of a language span no more than r directions, so that nothing
+            of them would be left, or one of them is zero or not finite.
     """
 
     def __init__(self, vectors: np.ndarray, languages: Sequence[str], r: int = 1) -> None:
-        names = np.asarray(languages)
+        if r < 1:
+            raise InputError(f"lir: removes {r} directions; it must be 1 or more")
+        parts = _by_language("lir", vectors, languages)
         self.directions = {}
-        for name in np.unique(names):
-            _, _, directions = np.linalg.svd(vectors[names == name], full_matrices=False)
+        empty = []
+        for name, part in parts.items():
+            _, sizes, directions = np.linalg.svd(part, full_matrices=False)
+            # Beyond the span of the vectors, directions are made of rounding.
+            span = (sizes > SMALLEST_LEFT * sizes[0]).sum()
+            if span <= r:
+                empty.append(name)
             self.directions[name] = directions[:r]
+        _refuse_empty("lir", parts, empty)
 
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         """Return corrected query vectors ``[n, d]``."""
@@ -94,7 +123,7 @@ class LIR(_SameForAllQueries):
             basis = _entry(self.directions, name)
             rows = names == name
             corrected[rows] -= vectors[rows] @ basis.T @ basis
-        return unit(corrected)
+        return _to_unit("lir", vectors, corrected, languages)
 
 
 class Shift:
@@ -109,6 +138,9 @@ class Shift:
         languages: theirs, ``[n]``.
         groups: the same group in two languages means translation, ``[n]``. Only groups in both
             languages of a pair count for it.
+
+    Raises:
+        CorrectionError: a vector is zero or not finite.
     """
 
     by_query_language = True
@@ -116,6 +148,7 @@ class Shift:
     def __init__(
         self, vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]
     ) -> None:
+        _check_directions("shift", vectors, languages)
         names = np.asarray(languages)
         keys = np.asarray(groups)
         self.tables: dict[str, dict[str, np.ndarray]] = {}
@@ -150,7 +183,8 @@ class Shift:
     ) -> np.ndarray:
         """Return candidate vectors ``[n, d]`` as corrected for the queries of one language."""
         offsets = {name: self.offset(name, query_language) for name in sorted(set(languages))}
-        return unit(vectors - _rows_of(offsets, languages))
+        corrected = vectors - _rows_of(offsets, languages)
+        return _to_unit("shift", vectors, corrected, languages)
 
 
 def fit(
@@ -171,6 +205,7 @@ def fit(
 
     Raises:
         InputError: no correction has that name.
+        CorrectionError: the correction cannot be estimated from these vectors.
     """
     if name == "centering":
         return Centering(vectors, languages)
@@ -188,9 +223,76 @@ def language_means(vectors: np.ndarray, languages: Sequence[str]) -> dict[str, n
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the rows scaled to length 1, float32; a zero row stays zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+    """Return the rows scaled to length 1, float32.
+
+    Raises:
+        InputError: a row is zero or not finite, so that it has no direction.
+    """
+    lengths = _lengths(vectors)
+    usable = (lengths > 0) & np.isfinite(lengths)
+    if not usable.all():
+        row = int(usable.argmin())
+        raise InputError(f"vector {row} has the length {lengths[row]}, so it has no direction")
+    return (vectors / lengths[:, None]).astype(np.float32)
+
+
+def _to_unit(
+    correction: str, vectors: np.ndarray, corrected: np.ndarray, languages: Sequence[str]
+) -> np.ndarray:
+    """Return corrected vectors at length 1; refuse those of which (nearly) nothing is left."""
+    before = _lengths(vectors)
+    kept = (before > 0) & (_lengths(corrected) > SMALLEST_LEFT * before)
+    lost = ~kept
+    if lost.any():
+        first = str(np.asarray(languages)[lost.argmax()])
+        raise CorrectionError(
+            f"{correction}: leaves (nearly) nothing of {int(lost.sum())} of {len(lost)} vectors, "
+            f"the first of them in {first!r}; no figure follows from rounding noise"
+        )
+    return unit(corrected)
+
+
+def _check_directions(correction: str, vectors: np.ndarray, languages: Sequence[str]) -> None:
+    """Refuse vectors without a direction: zero, or not finite."""
+    lengths = _lengths(vectors)
+    usable = (lengths > 0) & np.isfinite(lengths)
+    if not usable.all():
+        row = int(usable.argmin())
+        raise CorrectionError(
+            f"{correction}: passage {row}, in {str(np.asarray(languages)[row])!r}, has a vector of "
+            f"length {lengths[row]}; look at what encoded it"
+        )
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """Return the length of each row, ``[n]``."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.linalg.norm(vectors, axis=1)
+
+
+def _by_language(
+    correction: str, vectors: np.ndarray, languages: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return the vectors of each language, after checking that all have a direction."""
+    _check_directions(correction, vectors, languages)
+    names = np.asarray(languages)
+    return {str(name): vectors[names == name] for name in np.unique(names)}
+
+
+def _is_one_vector(vectors: np.ndarray) -> bool:
+    """Return whether all rows are (nearly) the same; a single one is."""
+    distances = np.linalg.norm(vectors - vectors[0], axis=1)
+    return bool(distances.max() <= SMALLEST_LEFT * np.linalg.norm(vectors[0]))
+
+
+def _refuse_empty(correction: str, parts: dict[str, np.ndarray], empty: list[str]) -> None:
+    """Refuse a correction that leaves nothing of what it is estimated from, in some languages."""
+    if empty:
+        counts = ", ".join(f"{name} ({len(parts[name])})" for name in empty)
+        raise CorrectionError(
+            f"{correction}: nothing would be left of the passages in {counts}: too few in number, "
+            "or too much alike"
+        )
 
 
 def _rows_of(by_language: dict[str, np.ndarray], languages: Sequence[str]) -> np.ndarray:

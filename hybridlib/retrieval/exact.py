@@ -12,6 +12,7 @@ from hybridlib.errors import InputError
 
 _COLUMN_MULTIPLE = 64  # what the widths of score blocks are padded to, for equal rounding
 _ROW_MULTIPLE = 32  # and their heights
+_SHORTEST = 1e-6  # an encoder's vectors have length 1; shorter than this is nothing but rounding
 
 
 class TopK:
@@ -102,7 +103,7 @@ def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
     return (nn.functional.pad(queries, (0, 0, 0, padding)) @ candidates)[: len(queries)]
 
 
-def check_finite(vectors: Tensor, name: str, rows: Sequence[int] | np.ndarray) -> None:
+def check_finite(vectors: Tensor, name: str, rows: Sequence[int | str] | np.ndarray) -> None:
     """Refuse vectors that are not finite; their scores would rank without an error.
 
     Args:
@@ -118,4 +119,25 @@ def check_finite(vectors: Tensor, name: str, rows: Sequence[int] | np.ndarray) -
         raise InputError(
             f"the vector of {name} {rows[int(finite.int().argmin())]} is not finite; "
             "encode in float32 or bfloat16, and look at what was trained"
+        )
+
+
+def check_encoded(vectors: np.ndarray, name: str, ids: Sequence[int | str] | np.ndarray) -> None:
+    """Refuse vectors of an encoder that are not finite, or zero: they have no cosine.
+
+    Args:
+        vectors: ``[n, d]``.
+        name: what they are vectors of, for the message.
+        ids: theirs, for the message.
+
+    Raises:
+        InputError: the first such vector.
+    """
+    tensor = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
+    check_finite(tensor, name, ids)
+    zero = tensor.norm(dim=1) < _SHORTEST
+    if zero.any():
+        raise InputError(
+            f"the vector of {name} {ids[int(zero.int().argmax())]} is zero, so it has no cosine; "
+            "look at its text, and at what was trained"
         )

@@ -24,7 +24,14 @@ from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.retrieval.corrections import Correction
-from hybridlib.retrieval.exact import TopK, check_finite, columns_of, scores_of, top_of
+from hybridlib.retrieval.exact import (
+    TopK,
+    check_encoded,
+    check_finite,
+    columns_of,
+    scores_of,
+    top_of,
+)
 from hybridlib.retrieval.ranking import Ranking
 from hybridlib.retrieval.vector_store import VectorStore
 
@@ -51,19 +58,24 @@ def encode_corpus(
         folder: keep the vectors of the candidates in this folder, as float16 on disk
             (:class:`VectorStore`): memory does not hold them, and after a kill only the missing
             ones are encoded. None: they are float32 in memory, as those of the queries always are.
+
+    Raises:
+        InputError: a vector is zero or not finite, or the folder holds other vectors.
     """
-    queries = encoder.encode(corpus.queries["text"], "query", token_budget, progress)
+    texts = corpus.candidates["text"]
+    candidates: np.ndarray
     if folder is None:
-        texts = corpus.candidates["text"]
-        return queries, encoder.encode(texts, "passage", token_budget, progress)
-    store = VectorStore.build(
-        folder,
-        encoder,
-        corpus.candidates["text"].tolist(),
-        token_budget=token_budget,
-        progress=progress,
-    )
-    return queries, store.vectors
+        candidates = encoder.encode(texts, "passage", token_budget, progress)
+        check_encoded(candidates, "candidate", corpus.candidates["candidate_id"].to_numpy())
+    else:
+        # The store checks the folder before it encodes, and each block of vectors.
+        store = VectorStore.build(
+            folder, encoder, texts.tolist(), token_budget=token_budget, progress=progress
+        )
+        candidates = store.vectors
+    queries = encoder.encode(corpus.queries["text"], "query", token_budget, progress)
+    check_encoded(queries, "query", corpus.queries["query_id"].to_numpy())
+    return queries, candidates
 
 
 def rank(

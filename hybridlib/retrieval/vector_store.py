@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import barrier, connect
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
-from hybridlib.retrieval.exact import check_finite
+from hybridlib.retrieval.exact import check_encoded
 
 if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder, Side
@@ -145,11 +145,12 @@ class VectorStore:
 def _encode_block(
     encoder: DualEncoder, texts: list[str], side: Side, token_budget: int, start: int
 ) -> np.ndarray:
-    """Encode the texts from number ``start`` on, and refuse vectors that are not finite."""
+    """Encode the texts from number ``start`` on, as float16; refuse what has no direction in it."""
     # The processes share the blocks, not the texts of a block.
     vectors = encoder.encode(texts, side, token_budget, shared=False)
-    check_finite(torch.from_numpy(vectors), "text", range(start, start + len(texts)))
-    return vectors
+    stored = vectors.astype(np.float16)
+    check_encoded(stored, "text", range(start, start + len(texts)))
+    return stored
 
 
 def _describe(encoder: DualEncoder, texts: Iterable[str], side: Side, block: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from toys import random_corpus
 
 from hybridlib.errors import InputError
 from hybridlib.retrieval import corrections
+from hybridlib.retrieval.corrections import CorrectionError
 from hybridlib.retrieval.rank import rank, rank_corrected
 
 LANGUAGES = np.repeat(["de", "zh"], 3)
@@ -80,3 +81,91 @@ def test_a_correction_per_query_language_ranks_as_language_by_language():
         relevant = ranking.relevant[ranking.relevant["query_lang"] == lang]
         of_language = expected.relevant[expected.relevant["query_lang"] == lang]
         assert relevant.reset_index(drop=True).equals(of_language.reset_index(drop=True))
+
+
+# ------------------------------------------------------------------------------- nothing is left
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lir_refuses_a_language_with_no_more_passages_than_directions(seed):
+    rng = np.random.default_rng(seed)
+    vectors = corrections.unit(rng.standard_normal((6, 8)))
+    for passages, directions in ((1, 1), (2, 2), (1, 3)):
+        languages = np.array(["fr"] * passages + ["de"] * (6 - passages))
+        message = rf"lir: nothing would be left of the passages in fr \({passages}\): too few"
+        with pytest.raises(CorrectionError, match=message):
+            corrections.fit("lir", vectors, languages, languages, directions)
+
+
+def test_lir_refuses_vectors_that_span_too_little(vectors):
+    """Many passages of one vector; and as many directions as vectors are long."""
+    same = np.repeat(vectors[:1], 3, axis=0)
+    with pytest.raises(CorrectionError, match=r"passages in de \(3\): too few"):
+        corrections.fit("lir", np.concatenate([same, vectors[3:]]), LANGUAGES, LANGUAGES)
+    with pytest.raises(CorrectionError, match=r"passages in de \(3\), zh \(3\): too few"):
+        corrections.fit("lir", corrections.unit(vectors[:, :2]), LANGUAGES, LANGUAGES, 2)
+    with pytest.raises(InputError, match="removes 0 directions"):
+        corrections.fit("lir", vectors, LANGUAGES, LANGUAGES, 0)
+
+
+@pytest.mark.parametrize("copies", [1, 2, 50_000])
+def test_centering_refuses_a_language_of_one_vector(copies, vectors):
+    """The mean of many copies is not quite the vector: what is left would be rounding."""
+    own = np.repeat(vectors[:1], copies, axis=0)
+    languages = np.array(["fr"] * copies + ["zh"] * 3)
+    both = np.concatenate([own, vectors[3:]])
+    with pytest.raises(CorrectionError, match=rf"centering: .* passages in fr \({copies}\): too"):
+        corrections.fit("centering", both, languages, languages)
+
+
+@pytest.mark.parametrize("distance", [0, 1e-7, 1e-5])
+def test_a_vector_of_which_nothing_is_left_is_refused(distance, vectors):
+    """A query at the mean of its language, or along its first direction, or at a shift."""
+    step = distance * np.eye(8, dtype=np.float32)[3]
+    centering = corrections.fit("centering", vectors, LANGUAGES, LANGUAGES)
+    lir = corrections.fit("lir", vectors, LANGUAGES, LANGUAGES)
+    cases = {
+        "centering": (centering.queries, centering.means["zh"]),
+        "lir": (lir.queries, lir.directions["zh"][0]),
+    }
+    for name, (apply, lost) in cases.items():
+        rows = np.stack([vectors[0], lost + step])
+        message = f"{name}: leaves .* nothing of 1 of 2 vectors, the first of them in 'zh'"
+        with pytest.raises(CorrectionError, match=message):
+            apply(rows, ["de", "zh"])
+
+    groups = np.tile(["a", "b", "c"], 2)
+    shift = corrections.fit("shift", vectors, LANGUAGES, groups)
+    rows = np.stack([vectors[0], shift.offset("zh", "de") + step])
+    with pytest.raises(CorrectionError, match=r"shift: leaves .* nothing of 1 of 2"):
+        shift.candidates(rows, ["de", "zh"], "de")
+
+
+def test_what_is_small_but_left_is_corrected(vectors):
+    centering = corrections.fit("centering", vectors, LANGUAGES, LANGUAGES)
+    near = centering.means["zh"] + np.float32(1e-2) * np.eye(8, dtype=np.float32)[3]
+    corrected = centering.queries(near[None], ["zh"])
+    assert np.allclose(corrected, np.eye(8)[3], atol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("name", corrections.CORRECTIONS)
+def test_vectors_without_a_direction_are_refused(name, bad, vectors):
+    """Zero, not finite, or so long that the length is not finite."""
+    groups = np.tile(["a", "b", "c"], 2)
+    spoilt = vectors.copy()
+    spoilt[4] = bad
+    with pytest.raises(CorrectionError, match=f"{name}: passage 4, in 'zh', has a vector of"):
+        corrections.fit(name, spoilt, LANGUAGES, groups)
+    fitted = corrections.fit(name, vectors, LANGUAGES, groups)
+    with np.errstate(all="ignore"), pytest.raises(InputError):
+        fitted.candidates(spoilt, LANGUAGES, "de")
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf, 1e30])
+def test_only_what_has_a_direction_is_scaled_to_length_one(bad, vectors):
+    assert np.allclose(np.linalg.norm(corrections.unit(5 * vectors), axis=1), 1)
+    spoilt = vectors.copy()
+    spoilt[2] = bad
+    with pytest.raises(InputError, match="vector 2 has the length"):
+        corrections.unit(spoilt)
