@@ -11,6 +11,7 @@ A query without a relevant candidate in the corpus of a setting does not count t
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.evaluation import bias
-from hybridlib.retrieval.ranking import POOL, Ranking
+from hybridlib.retrieval.ranking import POOL, Ranking, cell_name
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 
@@ -100,7 +101,8 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
     """Return all settings and bias figures as the content of metrics.json.
 
     Macro averages have the metric's plain name, averages over queries the suffix ``_micro``. A
-    setting for which the corpus has no query is not in the result.
+    setting for which the corpus has no query is not in the result. The keys of ``per_pair`` are
+    those of :func:`cell_name`; :func:`of_pair` reads them.
 
     Args:
         ranking: of the whole corpus.
@@ -116,7 +118,7 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
     per_pair = {}
     for (_, query_lang, target), row in means.iterrows():
         if target not in (query_lang, POOL):
-            per_pair[f"{query_lang}-{target}"] = _plain(row)
+            per_pair[cell_name(query_lang, target)] = _plain(row)
     return {
         "corpus": corpus.name,
         "candidate_text": corpus.candidate_text,
@@ -128,6 +130,27 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, top_k: int = 10) -> dic
         "per_language": _per_language(means, names),
         "per_pair": per_pair,
     }
+
+
+def of_pair(metrics: dict[str, Any], query_lang: str, target: str) -> dict[str, Any] | None:
+    """Return the means of one ordered pair of languages; None where no query searches it.
+
+    Results of earlier versions are read too. They name a pair ``<query language>-<target>``, also
+    where a language has a hyphen; a name that two pairs of the results share is no pair's.
+
+    Args:
+        metrics: what :func:`summarise` returns, or the content of a metrics.json.
+        query_lang: language of the queries.
+        target: language of the candidates.
+    """
+    per_pair = metrics["per_pair"]
+    name = cell_name(query_lang, target)
+    if name in per_pair:
+        return per_pair[name]
+    joined = f"{query_lang}-{target}"
+    pairs = product(metrics["per_language"], metrics["languages"])
+    sharing = [pair for pair in pairs if pair[0] != pair[1] and "-".join(pair) == joined]
+    return per_pair.get(joined) if len(sharing) == 1 else None
 
 
 def _settings(means: pd.DataFrame, names: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from hybridlib.errors import InputError
+from hybridlib.evaluation.metrics import of_pair
 from hybridlib.figures.axes import (
     MAP_LABEL,
     draw_point,
@@ -104,7 +105,7 @@ def _map_by_pair(metrics: dict[str, Any]) -> pd.DataFrame:
             if query == candidate:
                 values = metrics["per_language"][query].get("monolingual")
             else:
-                values = metrics["per_pair"].get(f"{query}-{candidate}")
+                values = of_pair(metrics, query, candidate)
             if values:
                 table.loc[query, candidate] = values["map"]
     return table

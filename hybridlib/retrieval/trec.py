@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,10 +20,9 @@ import torch
 from torch import Tensor
 
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.errors import InputError
 from hybridlib.retrieval.exact import columns_of, scores_of, top_of
-from hybridlib.retrieval.ranking import POOL
-
-Cell = tuple[str, str]  # query language, candidate language or POOL
+from hybridlib.retrieval.ranking import POOL, Cell, cell_name
 
 
 def targets(corpus: RetrievalCorpus) -> list[Cell]:
@@ -39,6 +37,16 @@ def targets(corpus: RetrievalCorpus) -> list[Cell]:
     return sorted(set(zip(query_lang, candidate_lang))) + pooled
 
 
+def check_depth(depth: int | None) -> None:
+    """Refuse a depth of run files below 1.
+
+    Raises:
+        InputError: the depth is a number below 1.
+    """
+    if depth is not None and depth < 1:
+        raise InputError(f"the depth of run files is {depth}; it must be 1 or more")
+
+
 def write_trec(
     folder: Path,
     corpus: RetrievalCorpus,
@@ -50,43 +58,40 @@ def write_trec(
 ) -> list[Path]:
     """Write ``<query language>-<target>.run`` and ``.qrels`` for every cell of every setting.
 
+    Hyphens within a language's name are written ``%2D``, see :func:`cell_name`.
+
     Args:
         folder: where to; made if need be.
         corpus: has the ids and what is relevant.
         query_vectors: ``[queries, d]`` in the corpus's order.
         candidate_vectors: ``[candidates, d]``, likewise; held in memory as float32.
-        depth: candidates per query. None writes all: only then are average precision and other
-            figures without a cut-off the same as in metrics.json. Figures at k are the same from
-            depth k on.
-        block: queries scored at a time, as in :func:`rank`: the scores are then the same to the
-            bit.
-        tag: the run's name, TREC's last column; None: ``hybridlib-`` and what a candidate's text
-            holds.
+        depth: candidates per query; None: all. Figures at k are those of metrics.json from depth k
+            on, average precision and others without a cut-off only if all are written.
+        block: queries scored at a time, as in :func:`rank`: the scores are then equal to the bit.
+        tag: the run's name, TREC's last column; None: ``hybridlib-`` and what candidates hold.
 
     Returns:
         The run files.
+
+    Raises:
+        InputError: depth is below 1.
     """
+    check_depth(depth)
     folder.mkdir(parents=True, exist_ok=True)
     tag = tag or f"hybridlib-{corpus.candidate_text}"
-    corpus = replace(
-        corpus,
-        queries=_plain_ids(corpus.queries, "query_id"),
-        candidates=_plain_ids(corpus.candidates, "candidate_id"),
-    )
+    query_ids = _plain_ids(corpus.queries["query_id"])
+    candidate_ids = _plain_ids(corpus.candidates["candidate_id"])
     cells = targets(corpus)
-    _write_qrels(folder, corpus, cells)
+    _write_qrels(folder, corpus, cells, query_ids, candidate_ids)
 
     # The candidates of each target, and the queries of each cell.
     columns = {target: _columns(corpus, target) for _, target in cells}
     queries = {cell: _queries(corpus, cell) for cell in cells}
-    query_ids = corpus.queries["query_id"].to_numpy()
-    candidate_ids = corpus.candidates["candidate_id"].to_numpy()
-
+    paths = [_path(folder, cell, "run") for cell in cells]
     with ExitStack() as stack:
         files = {}
-        for cell in cells:
-            file = _path(folder, cell, "run").open("w", encoding="utf-8")
-            files[cell] = stack.enter_context(file)
+        for cell, path in zip(cells, paths):
+            files[cell] = stack.enter_context(path.open("w", encoding="utf-8"))
         for start, scores in _score_blocks(query_vectors, candidate_vectors, block):
             for cell in cells:
                 rows = queries[cell]
@@ -97,7 +102,7 @@ def write_trec(
                     best, _ = top_of(cell_scores, min(depth or len(target), len(target)))
                     ids = candidate_ids[target[best.numpy()]]
                     files[cell].writelines(_run_lines(query_ids[rows], ids, tag))
-    return [_path(folder, cell, "run") for cell in cells]
+    return paths
 
 
 def _score_blocks(
@@ -125,21 +130,20 @@ def _queries(corpus: RetrievalCorpus, cell: Cell) -> np.ndarray:
     return query[corpus.queries["lang"].to_numpy()[query] == language]
 
 
-def _plain_ids(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the frame with ids without white space, still all different."""
-    if not frame[column].str.contains(r"\s").any():
-        return frame
+def _plain_ids(ids: pd.Series) -> np.ndarray:
+    """Return ids without white space, still all different."""
+    if not ids.str.contains(r"\s").any():
+        return ids.to_numpy()
 
     def plain(name: str) -> str:
         return re.sub(r"[\s%]", lambda match: quote(match[0]), name)
 
-    return frame.assign(**{column: [plain(name) for name in frame[column]]})
+    return np.array([plain(name) for name in ids], dtype=object)
 
 
 def _path(folder: Path, cell: Cell, kind: str) -> Path:
     """Return the file of a cell; the kind is ``run`` or ``qrels``."""
-    query_lang, target = cell
-    return folder / f"{query_lang}-{target}.{kind}"
+    return folder / f"{cell_name(*cell)}.{kind}"
 
 
 def _run_lines(query_ids: np.ndarray, candidate_ids: np.ndarray, tag: str) -> Iterator[str]:
@@ -149,16 +153,20 @@ def _run_lines(query_ids: np.ndarray, candidate_ids: np.ndarray, tag: str) -> It
             yield f"{query_id} Q0 {candidate_id} {rank} {-rank} {tag}\n"
 
 
-def _write_qrels(folder: Path, corpus: RetrievalCorpus, cells: list[Cell]) -> None:
+def _write_qrels(
+    folder: Path,
+    corpus: RetrievalCorpus,
+    cells: list[Cell],
+    query_ids: np.ndarray,
+    candidate_ids: np.ndarray,
+) -> None:
     """Write TREC qrels lines (query, 0, candidate, grade), one file per cell."""
     query = corpus.qrels["query"].to_numpy()
     candidate = corpus.qrels["candidate"].to_numpy()
     query_lang = corpus.queries["lang"].to_numpy()[query]
     candidate_lang = corpus.candidates["lang"].to_numpy()[candidate]
-    query_ids = corpus.queries["query_id"].to_numpy()[query]
-    candidate_ids = corpus.candidates["candidate_id"].to_numpy()[candidate]
     grades = corpus.qrels["grade"].astype(str).to_numpy()
-    lines = query_ids + " 0 " + candidate_ids + " " + grades + "\n"
+    lines = query_ids[query] + " 0 " + candidate_ids[candidate] + " " + grades + "\n"
     for cell in cells:
         language, target = cell
         in_cell = (query_lang == language) & ((candidate_lang == target) | (target == POOL))

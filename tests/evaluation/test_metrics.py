@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import log2
 
 import ir_measures
@@ -12,7 +13,14 @@ from ir_measures import AP, RR, R, nDCG
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores
 
 from hybridlib.data.corpus import RetrievalCorpus
-from hybridlib.evaluation.metrics import POOL, SETTINGS, headline, per_query, summarise
+from hybridlib.evaluation.metrics import (
+    POOL,
+    SETTINGS,
+    headline,
+    of_pair,
+    per_query,
+    summarise,
+)
 from hybridlib.retrieval.ranking import Ranking
 
 
@@ -254,6 +262,40 @@ def test_the_monolingual_setting_is_that_of_a_corpus_of_one_language(rng):
         metrics = summarise(rank_scores(scores[np.ix_(rows, columns)], part), part)
         expected = metrics["settings"]["monolingual"]["map"]
         assert whole[lang]["monolingual"]["map"] == pytest.approx(expected)
+
+
+def test_no_two_pairs_share_a_key():
+    """Joined by a hyphen, hi to en-hi is hi-en to hi."""
+    languages = ["hi", "en", "hi-en", "en-hi"]
+    names = [(f"{number}:q", lang) for number, lang in enumerate(languages)]
+    relevance = [(query, candidate, 1) for query, _ in names for candidate, _ in names]
+    corpus = corpus_of(names, names, relevance)
+    scores = np.arange(16).reshape(4, 4) % 5
+    metrics = json.loads(json.dumps(summarise(rank_scores(scores, corpus), corpus)))
+    assert len(metrics["per_pair"]) == metrics["settings"]["cross-lingual"]["cells"] == 12
+    table = per_query(rank_scores(scores, corpus)).set_index(["query_lang", "target"])
+    for query_lang in languages:
+        for target in set(languages) - {query_lang}:
+            ap = table.loc[(query_lang, target), "ap"].item()
+            assert of_pair(metrics, query_lang, target)["map"] == pytest.approx(ap)
+    assert of_pair(metrics, "hi", "hi") is None
+    assert of_pair(metrics, "hi", "de") is None
+
+
+def test_pairs_of_earlier_results_are_read_where_their_keys_are_clear():
+    languages = ["hi", "en", "hi-en", "en-hi", "zh-Hans"]
+    keys = ["hi-en", "hi-en-hi", "zh-Hans-en", "hi-en-zh-Hans"]
+    metrics = {
+        "languages": languages,
+        "per_language": {language: {} for language in languages},
+        "per_pair": {key: {"map": number} for number, key in enumerate(keys)},
+    }
+    assert of_pair(metrics, "hi", "en") == {"map": 0}
+    assert of_pair(metrics, "zh-Hans", "en") == {"map": 2}
+    assert of_pair(metrics, "hi-en", "zh-Hans") == {"map": 3}
+    # A key that two pairs share is read for neither.
+    assert of_pair(metrics, "hi", "en-hi") is None
+    assert of_pair(metrics, "hi-en", "hi") is None
 
 
 def test_headline_names_the_figures_that_a_comparison_shows(rng):

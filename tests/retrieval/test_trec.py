@@ -11,10 +11,12 @@ from ir_measures import AP, RR, R, nDCG
 from toys import corpus_of, random_corpus
 
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import per_query
 from hybridlib.retrieval import trec
 from hybridlib.retrieval.corrections import unit
 from hybridlib.retrieval.rank import rank
+from hybridlib.retrieval.ranking import cell_name
 
 MEASURES = {AP: "ap", RR: "rr", R @ 10: "recall@10", nDCG @ 10: "ndcg@10"}
 Scene = tuple[RetrievalCorpus, np.ndarray, np.ndarray]
@@ -52,6 +54,40 @@ def test_ir_measures_scores_every_cell_to_the_same(scene, tmp_path):
         expected = ir_measures.calc_aggregate(MEASURES, qrels, run)
         for measure, column in MEASURES.items():
             assert ours[column].mean() == pytest.approx(expected[measure], abs=1e-6)
+
+
+def test_every_cell_has_files_of_its_own(tmp_path, rng):
+    """Joined by a hyphen, hi to en-hi is hi-en to hi."""
+    languages = ["hi", "en", "hi-en", "en-hi"]
+    names = [(f"{number}:q", lang) for number, lang in enumerate(languages)]
+    relevance = [(query, candidate, 1) for query, _ in names for candidate, _ in names]
+    corpus = corpus_of(names, names, relevance)
+    vectors = np.eye(4, dtype=np.float32)
+    files = trec.write_trec(tmp_path, corpus, vectors, vectors)
+    assert len(set(files)) == len(list(tmp_path.glob("*.qrels"))) == 4 + 12 + 4
+    for file, (query_lang, target) in zip(files, trec.targets(corpus)):
+        query_id = f"{languages.index(query_lang)}:q"
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert {line.split()[0] for line in lines} == {query_id}
+        found = {line.split()[2] for line in lines}
+        wanted = {name for name, lang in names if target in ("all", lang)}
+        assert found == wanted
+        assert file.stem == cell_name(query_lang, target)
+
+
+def test_names_of_cells():
+    assert cell_name("de", "en") == "de-en"
+    assert cell_name("zh-Hans", "all") == "zh%2DHans-all"
+    assert cell_name("hi", "en-hi") == "hi-en%2Dhi"
+    assert cell_name("hi-en", "hi") == "hi%2Den-hi"
+    assert cell_name("a%2Db", "c") != cell_name("a-b", "c")
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_depth_below_one_is_refused_before_anything_is_written(depth, scene, tmp_path):
+    with pytest.raises(InputError, match=f"depth of run files is {depth}; it must be 1 or more"):
+        trec.write_trec(tmp_path / "trec", *scene, depth=depth)
+    assert not (tmp_path / "trec").exists()
 
 
 def test_depth_cuts_every_list(scene, tmp_path):
