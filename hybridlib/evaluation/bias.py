@@ -1,7 +1,9 @@
 """Language bias: does a ranking favour a candidate for its language rather than its content?
 
 Every figure reads the pooled (multilingual) ranking. Averages are macro: over a language's queries
-first, then over query languages.
+first, then over query languages. Only the queries that a figure says something about are averaged
+over: each docstring names them, and so does docs/corpora.md. A language without such a query has no
+value, and does not count in the average over languages.
 """
 
 from __future__ import annotations
@@ -13,31 +15,48 @@ import numpy as np
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.errors import InputError
 from hybridlib.retrieval.ranking import Ranking
 
 
 def rank_distance(ranking: Ranking) -> pd.Series:
     """Return the rank distance per query language.
 
-    Formula: mean over queries of (worst rank - best rank of its relevant candidates). Queries with
-    fewer than two relevant candidates do not count. Source: arXiv 2408.10536. Range: 1 to corpus
-    size - 1. Direction: lower is less biased. It is not scale-free and falls whenever retrieval
-    improves, so it is never read without other figures.
+    Formula: mean over queries of (worst rank - best rank of its relevant candidates). Queries whose
+    relevant candidates are in one language do not count: the source measures how far the answers
+    in different languages stand apart. Source: arXiv 2408.10536. Range: 1 to corpus size - 1.
+    Direction: lower is less biased. It is not scale-free and falls whenever retrieval improves, so
+    it is never read without other figures.
     """
-    by_query = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"]
-    ranks = by_query.agg(["min", "max", "size"])
-    ranks = ranks[ranks["size"] > 1]
+    relevant = relevant_in_two_languages(ranking)
+    ranks = relevant.groupby(["query_lang", "query"])["rank_pool"].agg(["min", "max"])
     return (ranks["max"] - ranks["min"]).groupby("query_lang").mean()
+
+
+def relevant_in_two_languages(ranking: Ranking) -> pd.DataFrame:
+    """Return the rows of ``ranking.relevant`` of queries that have some in two languages or more.
+
+    Rank distance and Max@R are figures of these queries.
+    """
+    relevant = ranking.relevant
+    languages = relevant.groupby("query")["candidate_lang"].transform("nunique")
+    return relevant[languages > 1]
 
 
 def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.DataFrame:
     """Return the language share at k: ``[query languages, candidate languages]``.
 
     Formula: mean over the queries of language x of (candidates in language y among the top k) / k.
-    Source: LAReQA's (arXiv 2004.05484) look at the languages on top, as a whole matrix. Range: 0 to
-    1, rows sum to 1. Direction: none; without bias, and with equally many answers in each language,
-    every entry is 1 / languages.
+    All queries count, also those without a relevant candidate. A corpus of fewer than k candidates
+    has them all in the top k, and is divided by how many they are. Source: LAReQA's (arXiv
+    2004.05484) look at the languages on top, as a whole matrix. Range: 0 to 1, rows sum to 1.
+    Direction: none; without bias, and with equally many answers in each language, every entry is 1
+    / languages.
+
+    Raises:
+        InputError: the ranking holds fewer than k candidates of each query.
     """
+    _check_depth(ranking, corpus, k)
     languages = corpus.languages
     codes = pd.Categorical(corpus.candidates["lang"], languages).codes[ranking.top[:, :k]]
     shares = np.stack([(codes == code).mean(1) for code in range(len(languages))], axis=1)
@@ -49,9 +68,10 @@ def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Data
 def same_language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Series:
     """Return the same-language share at k, per query language: the diagonal of language_share.
 
-    Formula: mean over queries of (candidates in the query's language among the top k) / k. Source:
-    as of :func:`language_share`. Range: 0 to 1. Direction: the nearer to 1 / languages the less
-    biased, if every language has as many answers.
+    Formula: mean over queries of (candidates in the query's language among the top k) / k. Queries
+    in a language without candidates do not count. Source: as of :func:`language_share`. Range: 0
+    to 1. Direction: the nearer to 1 / languages the less biased, if every language has as many
+    answers.
     """
     share = language_share(ranking, corpus, k)
     languages = [language for language in share.index if language in share.columns]
@@ -61,21 +81,25 @@ def same_language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd
 def max_rank(ranking: Ranking) -> pd.Series:
     """Return Max@R per query language: the rank at which every answer has been seen.
 
-    Formula: mean over queries of the rank of its worst-ranked relevant candidate. Source: arXiv
+    Formula: mean over queries of the rank of its worst-ranked relevant candidate. Queries whose
+    relevant candidates are in one language do not count: the source asks for the rank at which the
+    answers of all languages have been seen, of queries with parallel answers. Source: arXiv
     2604.05684. Range: |R| to corpus size. Direction: lower is better.
     """
-    worst = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"].max()
+    relevant = relevant_in_two_languages(ranking)
+    worst = relevant.groupby(["query_lang", "query"])["rank_pool"].max()
     return worst.groupby("query_lang").mean()
 
 
 def normalised_max_rank(ranking: Ranking, corpus: RetrievalCorpus) -> pd.Series:
     """Return the normalised Max@R per query language, on a logarithmic scale.
 
-    Formula: mean over queries of ``100 (log2|D| - log2 Max@R) / (log2|D| - log2|R|)``. Queries to
-    which the whole corpus is relevant do not count. Source: arXiv 2604.05684. Range: 0 (last of the
-    corpus) to 100 (the best possible). Direction: higher is better.
+    Formula: mean over queries of ``100 (log2|D| - log2 Max@R) / (log2|D| - log2|R|)``. The queries
+    are those of :func:`max_rank`, but for those to which the whole corpus is relevant. Source:
+    arXiv 2604.05684. Range: 0 (last of the corpus) to 100 (the best possible). Direction: higher is
+    better.
     """
-    by_query = ranking.relevant.groupby(["query_lang", "query"])["rank_pool"]
+    by_query = relevant_in_two_languages(ranking).groupby(["query_lang", "query"])["rank_pool"]
     worst = by_query.agg(["max", "size"])
     worst = worst[worst["size"] < len(corpus.candidates)]
     documents = np.log2(len(corpus.candidates))
@@ -87,9 +111,9 @@ def other_language_recall(ranking: Ranking, k: int) -> pd.Series:
     """Return TLR@k per query language: recall of the answers in other languages.
 
     Formula: mean over queries of (relevant candidates not in the query's language, ranked k or
-    better) / (relevant candidates not in the query's language). Queries with answers in their own
-    language alone do not count. Source: arXiv 2606.18801. Range: 0 to 1. Direction: higher is
-    better.
+    better) / (relevant candidates not in the query's language). Queries with relevant candidates in
+    their own language alone do not count. Source: arXiv 2606.18801. Range: 0 to 1. Direction:
+    higher is better.
     """
     relevant = ranking.relevant
     other = relevant[relevant["query_lang"] != relevant["candidate_lang"]]
@@ -118,8 +142,14 @@ def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> 
     pair of languages, then over pairs. Source: arXiv 2509.06195. Range: -1 (no candidate in common,
     at large k) to 1 (the same list). Direction: higher is more consistent. NaN if no question is
     in two languages.
+
+    Raises:
+        InputError: the ranking holds fewer than k candidates of each query, or a question stands
+            twice in a language.
     """
-    k = min(k, ranking.top.shape[1])
+    _check_depth(ranking, corpus, k)
+    if not _questions_stand_once(corpus):
+        raise InputError(f"{corpus.name}: a question_id stands twice in a language; which counts?")
     rows = corpus.queries.reset_index().pivot(index="question_id", columns="lang", values="index")
     correlations = []
     for first, second in combinations(rows.columns, 2):
@@ -129,6 +159,21 @@ def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> 
             second_top = ranking.top[both[second], :k]
             correlations.append(spearman_of_lists(first_top, second_top).mean())
     return float(np.mean(correlations)) if correlations else float("nan")
+
+
+def _check_depth(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> None:
+    """Refuse a k that the top lists do not reach: its figure would be that of a smaller k."""
+    depth = ranking.top.shape[1]
+    if k < 1 or depth < min(k, len(corpus.candidates)):
+        raise InputError(
+            f"k is {k}, but the ranking holds the best {depth} candidates of each query; rank with "
+            "a top_k of k or more, or choose a smaller k of 1 or more"
+        )
+
+
+def _questions_stand_once(corpus: RetrievalCorpus) -> bool:
+    """Return whether every question has one query in a language at most."""
+    return not corpus.queries.duplicated(["question_id", "lang"]).any()
 
 
 def spearman_of_lists(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -222,7 +267,8 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[st
 
     # Macro averages: over query languages, but for the one figure that is over pairs of them.
     figures = table.mean().to_dict()
-    figures[f"mean_rank_correlation@{k}"] = mean_rank_correlation(ranking, corpus, k)
+    if f"mean_rank_correlation@{k}" not in missing:
+        figures[f"mean_rank_correlation@{k}"] = mean_rank_correlation(ranking, corpus, k)
     result: dict[str, Any] = {}
     for name, value in figures.items():
         if np.isfinite(value) and name not in missing:
@@ -244,19 +290,30 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[st
 def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str, str]:
     """Return the figures that the corpus has no data for, each with what it needs."""
     relevant = ranking.relevant
-    answer_languages = relevant.groupby("query")["candidate_lang"].nunique()
+    several = relevant_in_two_languages(ranking)
     other_language = relevant["query_lang"] != relevant["candidate_lang"]
     question_languages = corpus.queries.groupby("question_id")["lang"].nunique()
+    in_two_languages = "a query with relevant passages in two languages"
     needs = (
         (
-            "a query with relevant passages in two languages",
-            (answer_languages > 1).any(),
+            in_two_languages,
+            len(several) > 0,
             ["rank_distance", "max_rank", "normalised_max_rank"],
+        ),
+        (
+            f"{in_two_languages}, and a passage that is not relevant to it",
+            not len(several) or several["query"].value_counts().min() < len(corpus.candidates),
+            ["normalised_max_rank"],
         ),
         (
             "passages in two languages",
             len(corpus.languages) > 1,
             [f"same_language_share@{k}", f"language_share@{k}"],
+        ),
+        (
+            "passages in the language of a query",
+            len(corpus.languages) < 2 or corpus.queries["lang"].isin(corpus.languages).any(),
+            [f"same_language_share@{k}"],
         ),
         (
             "a query with a relevant passage in another language",
@@ -271,6 +328,11 @@ def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str
         (
             "a question_id in two languages",
             (question_languages > 1).any(),
+            [f"mean_rank_correlation@{k}"],
+        ),
+        (
+            "one query for a question_id in a language",
+            _questions_stand_once(corpus),
             [f"mean_rank_correlation@{k}"],
         ),
     )

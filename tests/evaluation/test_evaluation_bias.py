@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores, sorted_ranks
 
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.errors import InputError
 from hybridlib.evaluation import bias
 from hybridlib.retrieval.ranking import Ranking
 
@@ -66,16 +67,46 @@ def test_rank_distance_is_that_of_a_plain_loop(rng):
     corpus = random_corpus(rng, presence=0.6)
     scores = random_scores(rng, corpus, 20)
     ranks: dict[int, list[int]] = {}
-    for query, (pool, _) in zip(corpus.qrels["query"], sorted_ranks(scores, corpus)):
+    languages: dict[int, set[str]] = {}
+    pairs = corpus.qrels[["query", "candidate"]].itertuples(index=False)
+    for (query, candidate), (pool, _) in zip(pairs, sorted_ranks(scores, corpus)):
         ranks.setdefault(query, []).append(pool)
+        languages.setdefault(query, set()).add(corpus.candidates["lang"].iloc[candidate])
     distances: dict[str, list[int]] = {}
     for query, of_query in ranks.items():
-        if len(of_query) > 1:
+        if len(languages[query]) > 1:
             lang = corpus.queries["lang"].iloc[query]
             distances.setdefault(lang, []).append(max(of_query) - min(of_query))
     expected = {lang: np.mean(of_language) for lang, of_language in distances.items()}
     found = bias.rank_distance(rank_scores(scores, corpus)).to_dict()
     assert found == pytest.approx(expected)
+
+
+def test_queries_with_answers_in_one_language_have_no_distance_and_no_max_rank():
+    """Answers of en:q are in two languages; those of en:r, two, in one; en:s has one."""
+    corpus = corpus_of(
+        [("en:q", "en"), ("en:r", "en"), ("en:s", "en")],
+        [(f"{lang}:{name}", lang) for lang in ("de", "en") for name in "abc"],
+        [
+            ("en:q", "de:a", 1),
+            ("en:q", "en:a", 1),
+            ("en:r", "en:b", 1),
+            ("en:r", "en:c", 1),
+            ("en:s", "de:c", 1),
+        ],
+    )
+    scores = np.array(
+        [
+            [5, 0, 0, 6, 0, 0],  # 2nd and 1st
+            [9, 8, 7, 6, 5, 4],  # 5th and 6th
+            [9, 8, 7, 6, 5, 4],  # 3rd
+        ]
+    )
+    ranking = rank_scores(scores, corpus)
+    assert bias.rank_distance(ranking).to_dict() == {"en": 1.0}
+    assert bias.max_rank(ranking).to_dict() == {"en": 2.0}
+    assert bias.normalised_max_rank(ranking, corpus).to_dict() == {"en": 100.0}
+    assert set(bias.relevant_in_two_languages(ranking)["query"]) == {0}
 
 
 def test_rank_distance_and_shares_at_their_extremes():
@@ -168,11 +199,14 @@ def test_german_questions_over_other_passages_have_nothing_to_prefer():
     )
     summary = bias.summarise(rank_scores(np.array([[3, 2, 1], [1, 2, 3]]), corpus), corpus, 2)
     assert set(summary["left_out"]) == {
+        "same_language_share@2",
         "language_preference_rate",
         "removal_loss_same",
         "removal_loss_other",
         "mean_rank_correlation@2",
     }
+    reason = "needs passages in the language of a query"
+    assert summary["left_out"]["same_language_share@2"] == reason
     assert summary["rank_distance"] == 2.0
     assert summary["other_language_recall@2"] == pytest.approx((1 / 2 + 1) / 2)
     assert summary["language_share@2"]["de"] == pytest.approx({"en": 0.75, "zh": 0.25})
@@ -199,10 +233,10 @@ def test_questions_in_their_own_language_have_shares_only():
 def test_a_query_that_the_whole_corpus_answers_has_no_normalised_max_rank():
     corpus = corpus_of(
         [("de:1", "de"), ("en:1", "en")],
-        [("a", "de"), ("b", "en")],
-        [("de:1", "a", 1), ("de:1", "b", 1), ("en:1", "b", 1)],
+        [("a", "de"), ("b", "en"), ("c", "en")],
+        [("de:1", "a", 1), ("de:1", "b", 1), ("de:1", "c", 1), ("en:1", "a", 1), ("en:1", "b", 1)],
     )
-    ranking = rank_scores(np.array([[2, 1], [1, 2]]), corpus)
+    ranking = rank_scores(np.array([[3, 2, 1], [2, 3, 1]]), corpus)
     assert bias.normalised_max_rank(ranking, corpus).to_dict() == {"en": 100.0}
 
 
@@ -215,9 +249,33 @@ def test_summary_holds_only_finite_figures():
     summary = bias.summarise(rank_scores(np.array([[2.0, 1.0], [1.0, 2.0]]), corpus), corpus, 1)
     assert "mean_rank_correlation@1" not in summary
     assert "normalised_max_rank" not in summary
+    reason = summary["left_out"]["normalised_max_rank"]
+    assert reason.endswith("in two languages, and a passage that is not relevant to it")
     assert summary["language_preference_rate"] == 1.0
     assert summary["rank_distance"] == 1.0
     assert all(np.isfinite(value) for value in summary.values() if isinstance(value, float))
+
+
+def test_a_question_that_stands_twice_in_a_language_has_no_rank_correlation():
+    corpus = corpus_of(
+        [("x:q", "de"), ("y:q", "en"), ("z:q", "en")], [("a", "de"), ("b", "en")], [("x:q", "a", 1)]
+    )
+    ranking = rank_scores(np.eye(3)[:, :2], corpus)
+    summary = bias.summarise(ranking, corpus)
+    assert "mean_rank_correlation@10" not in summary
+    reason = "needs one query for a question_id in a language"
+    assert summary["left_out"]["mean_rank_correlation@10"] == reason
+    with pytest.raises(InputError, match="a question_id stands twice in a language"):
+        bias.mean_rank_correlation(ranking, corpus, 2)
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_a_k_that_the_top_lists_do_not_reach_is_refused(k, rng):
+    corpus = random_corpus(rng)
+    ranking = rank_scores(random_scores(rng, corpus), corpus, top_k=5)
+    for figure in (bias.language_share, bias.mean_rank_correlation, bias.summarise):
+        with pytest.raises(InputError, match=f"k is {k}, but the ranking holds the best 5"):
+            figure(ranking, corpus, k)
 
 
 # ------------------------------------------------------------------------------ the other figures
