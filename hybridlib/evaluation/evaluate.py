@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +18,15 @@ from hybridlib.data.pairs import load_parallel
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import headline, per_query, summarise
 from hybridlib.files import resolve, write_json
-from hybridlib.retrieval.corrections import CORRECTIONS, Correction, fit
+from hybridlib.retrieval.corrections import CORRECTIONS, Correction, CorrectionError, fit
 from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
 
 if TYPE_CHECKING:
     from hybridlib.config.params import Params
     from hybridlib.model.encoder import DualEncoder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,28 @@ class Evaluation:
         """Write ranks and per-query metrics, and metrics.json last.
 
         The files are ranks.parquet, top.npz, per_query.parquet, corrected.parquet (the same as
-        per_query.parquet under each correction) and metrics.json.
+        per_query.parquet under each correction) and metrics.json. They are written aside, and then
+        replace those of an earlier evaluation: files of two never lie beside a metrics.json.
 
         Args:
             folder: where to; made if need be.
             about: what metrics.json begins with, such as the name of the encoder.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        aside = folder / ".results.part"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        try:
+            self._write(aside, about or {})
+            for name in ("metrics.json", "corrected.parquet"):
+                (folder / name).unlink(missing_ok=True)
+            # The name of metrics.json is the last one that appears.
+            for file in sorted(aside.iterdir(), key=_is_metrics):
+                file.replace(folder / file.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _write(self, folder: Path, about: dict[str, Any]) -> None:
+        """Write all files into an empty folder."""
         self.ranking.save(folder)
         self._per_query(self.ranking).to_parquet(folder / "per_query.parquet", index=False)
         if self.corrected:
@@ -64,7 +83,7 @@ class Evaluation:
                 tables.append(self._per_query(ranking).assign(correction=name))
             corrected = pd.concat(tables, ignore_index=True)
             corrected.to_parquet(folder / "corrected.parquet", index=False)
-        write_json(folder / "metrics.json", {**(about or {}), **self.metrics})
+        write_json(folder / "metrics.json", {**about, **self.metrics})
 
     def headline(self) -> pd.DataFrame:
         """Return the main figures, a column for the encoder as it is and for each correction."""
@@ -79,6 +98,11 @@ class Evaluation:
         question_ids = self.corpus.queries["question_id"].to_numpy()
         table.insert(1, "question_id", question_ids[table["query"]])
         return table
+
+
+def _is_metrics(file: Path) -> bool:
+    """Return whether a file marks an evaluation as complete."""
+    return file.name == "metrics.json"
 
 
 def evaluate(
@@ -97,7 +121,8 @@ def evaluate(
 ) -> Evaluation:
     """Encode a corpus, rank it, and summarise the ranks in three settings.
 
-    Several connected processes share the work, and each has the whole result.
+    Several connected processes share the work, and each has the whole result. A correction that
+    leaves nothing of a vector has no figures; ``corrections_left_out`` in the metrics says why.
 
     Args:
         encoder: makes the vectors.
@@ -115,7 +140,8 @@ def evaluate(
         progress: show progress bars.
 
     Raises:
-        InputError: a correction cannot be estimated. It is raised before anything is encoded.
+        InputError: before anything is encoded, an option that is out of range or a correction
+            that cannot be estimated; later, a vector that is zero or not finite.
 
     Example:
         >>> from hybridlib import DualEncoder, evaluate, load_corpus
@@ -126,6 +152,7 @@ def evaluate(
         >>> 0 <= result.metrics["settings"]["multilingual"]["map"] <= 1
         True
     """
+    _check_numbers(top_k, lir_directions, parallel_passages, token_budget, score_block)
     check_corrections(corpus, corrections, parallel_path, parallel_passages, vectors_folder)
     queries, candidates = encode_corpus(encoder, corpus, token_budget, progress, vectors_folder)
     ranking = rank(queries, candidates, corpus, top_k, score_block, progress)
@@ -136,14 +163,52 @@ def evaluate(
         parallel = _load_parallel(corpus, parallel_path, parallel_passages)
         vectors = encoder.encode(parallel["text"], "passage", token_budget, progress)
         sources["shift"] = _Source(resolve(parallel_path).name, parallel, vectors)
-    corrected = {}
-    metrics["corrections"] = {}
+    plain = Evaluation(corpus, metrics, ranking, {}, queries, candidates)
+    return _with_corrections(plain, sources, lir_directions, top_k, score_block)
+
+
+def _with_corrections(
+    plain: Evaluation, sources: dict[str, _Source], directions: int, top_k: int, block: int
+) -> Evaluation:
+    """Return an evaluation with the figures under each correction, or why one has none."""
+    vectors = (plain.query_vectors, plain.candidate_vectors)
+    rankings = {}
+    figures: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
     for name, source in sources.items():
-        correction = source.fit(name, lir_directions)
-        result = rank_corrected(queries, candidates, corpus, correction, top_k, score_block)
-        corrected[name] = result
-        metrics["corrections"][name] = summarise_correction(result, corpus, source.name, top_k)
-    return Evaluation(corpus, metrics, ranking, corrected, queries, candidates)
+        try:
+            correction = source.fit(name, directions)
+            ranking = rank_corrected(*vectors, plain.corpus, correction, top_k, block)
+        except CorrectionError as error:
+            logger.warning("left out: %s", error)
+            reasons[name] = str(error)
+        else:
+            rankings[name] = ranking
+            figures[name] = summarise_correction(ranking, plain.corpus, source.name, top_k)
+    metrics = {**plain.metrics, "corrections": figures}
+    if reasons:
+        metrics["corrections_left_out"] = reasons
+    return replace(plain, metrics=metrics, corrected=rankings)
+
+
+def _check_numbers(
+    top_k: int,
+    lir_directions: int,
+    parallel_passages: int | None,
+    token_budget: int,
+    score_block: int,
+) -> None:
+    """Refuse options of :func:`evaluate` below 1."""
+    numbers = (
+        ("top_k", top_k),
+        ("lir_directions", lir_directions),
+        ("parallel_passages", parallel_passages),
+        ("token_budget", token_budget),
+        ("score_block", score_block),
+    )
+    for name, value in numbers:
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; it must be 1 or more")
 
 
 def evaluation_options(params: Params) -> dict[str, Any]:
@@ -174,6 +239,24 @@ def check_corrections(
         InputError: a correction that does not exist, a language of the queries without candidates
             or without parallel passages, or vectors on disk, which are not corrected.
     """
+    check_correction_names(corrections, vectors_folder)
+    if "shift" in corrections:
+        _check_parallel(corpus, parallel_path, parallel_passages)
+    from_candidates = [name for name in corrections if name != "shift"]
+    without_candidates = sorted(set(corpus.queries["lang"]) - set(corpus.languages))
+    if from_candidates and without_candidates:
+        raise InputError(
+            f"corrections: {from_candidates[0]} is estimated from candidates, and {corpus.name} "
+            f"has none in {', '.join(without_candidates)}, only queries; leave it out"
+        )
+
+
+def check_correction_names(corrections: Sequence[str], vectors_folder: Path | None = None) -> None:
+    """Refuse corrections for what they are called, or because vectors are on disk.
+
+    Raises:
+        InputError: a correction that does not exist, or vectors on disk, which are not corrected.
+    """
     if vectors_folder is not None and corrections:
         raise InputError(
             "corrections: corrected vectors are held in memory, so they do not go with vectors "
@@ -184,15 +267,6 @@ def check_corrections(
             raise InputError(
                 f"no correction is called {name!r}; there are {', '.join(CORRECTIONS)}"
             )
-    if "shift" in corrections:
-        _check_parallel(corpus, parallel_path, parallel_passages)
-    from_candidates = [name for name in corrections if name != "shift"]
-    without_candidates = sorted(set(corpus.queries["lang"]) - set(corpus.languages))
-    if from_candidates and without_candidates:
-        raise InputError(
-            f"corrections: {from_candidates[0]} is estimated from candidates, and {corpus.name} "
-            f"has none in {', '.join(without_candidates)}, only queries; leave it out"
-        )
 
 
 def _check_parallel(

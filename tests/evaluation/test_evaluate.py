@@ -179,6 +179,94 @@ def test_the_options_are_parameters_of_a_study(tmp_path):
     }
 
 
+def test_what_is_saved_replaces_an_earlier_evaluation(result, encoder, corpus, tmp_path):
+    result.save(tmp_path)
+    plain = evaluate(encoder, corpus, progress=False)
+    plain.save(tmp_path)
+    files = {file.name for file in tmp_path.iterdir()}
+    assert files == {"metrics.json", "per_query.parquet", "ranks.parquet", "top.npz"}
+
+
+def test_an_evaluation_that_cannot_be_written_leaves_the_earlier_one(
+    result, encoder, corpus, tmp_path, monkeypatch
+):
+    result.save(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hybridlib.evaluation.evaluate.write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        evaluate(encoder, corpus, progress=False).save(tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+# ------------------------------------------------------------------------------------ nothing left
+
+
+@pytest.fixture(scope="module")
+def one_french(corpus) -> RetrievalCorpus:
+    """One passage in French, and what is relevant to it, beside those in the other languages."""
+    queries = [*corpus.queries["query_id"], "fr:q"]
+    candidates = [*corpus.candidates["candidate_id"], "fr:p"]
+    langs = [*corpus.queries["lang"], "fr"]
+    relevance = [("fr:q", "fr:p", 1)]
+    rows = corpus.qrels.itertuples()
+    relevance += [(queries[row.query], candidates[row.candidate], 1) for row in rows]
+    names = zip(candidates, [*corpus.candidates["lang"], "fr"])
+    return corpus_of(zip(queries, langs), names, relevance)
+
+
+def test_a_correction_that_leaves_nothing_is_left_out(one_french, encoder, tmp_path, caplog):
+    result = evaluate(encoder, one_french, corrections=["centering", "lir"], progress=False)
+    assert result.metrics["corrections"] == result.corrected == {}
+    left_out = result.metrics["corrections_left_out"]
+    assert set(left_out) == {"centering", "lir"}
+    for name, reason in left_out.items():
+        assert reason.startswith(f"{name}: nothing would be left of the passages in fr (1)")
+        assert f"left out: {reason}" in caplog.text
+    assert list(result.headline().columns) == ["as it is"]
+    result.save(tmp_path)
+    assert not (tmp_path / "corrected.parquet").exists()
+    saved = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert saved == result.metrics
+
+
+def test_a_correction_may_be_left_out_beside_another(one_french, encoder, parallel, tmp_path):
+    """SHIFT needs no second passage in a language."""
+    write_lines(tmp_path, **dict.fromkeys([*one_french.languages], "one\ntwo\n"))
+    options = {"corrections": ["lir", "shift"], "parallel_path": tmp_path, "progress": False}
+    metrics = evaluate(encoder, one_french, **options).metrics
+    assert list(metrics["corrections"]) == ["shift"]
+    assert list(metrics["corrections_left_out"]) == ["lir"]
+
+
+class Spoilt:
+    """An encoder that gives one text of a side no direction."""
+
+    def __init__(self, side: str, value: float) -> None:
+        self.side = side
+        self.value = value
+
+    def encode(self, texts: pd.Series, side: str, *_: object) -> np.ndarray:
+        """Return vectors of ones, but for the second of the side."""
+        vectors = np.full((len(texts), 4), 0.5, dtype=np.float32)
+        if side == self.side:
+            vectors[1] = self.value
+        return vectors
+
+
+@pytest.mark.parametrize("value", [0, 1e-9, np.nan, np.inf])
+@pytest.mark.parametrize(("side", "name"), [("query", "query b"), ("passage", "candidate y")])
+def test_a_text_whose_vector_has_no_direction_is_named(side, name, value):
+    relevance = [("a", "x", 1), ("b", "y", 1)]
+    corpus = corpus_of([("a", "en"), ("b", "en")], [("x", "en"), ("y", "en")], relevance)
+    message = f"the vector of {name} is (zero|not finite)"
+    with pytest.raises(InputError, match=message):
+        evaluate(Spoilt(side, value), corpus, progress=False)
+
+
 # ----------------------------------------------------------------------------------------- refusals
 
 
@@ -224,9 +312,14 @@ def test_shift_needs_parallel_passages_in_every_pair_of_languages(without_german
             {"corrections": ["lir"], "vectors_folder": Path("vectors")},
             "corrected vectors are held in memory",
         ),
+        ({"top_k": 0}, "top_k is 0; it must be 1 or more"),
+        ({"lir_directions": -1}, "lir_directions is -1"),
+        ({"parallel_passages": 0}, "parallel_passages is 0"),
+        ({"token_budget": 0}, "token_budget is 0"),
+        ({"score_block": -5}, "score_block is -5"),
     ],
 )
-def test_nothing_is_encoded_before_the_corrections_are_checked(options, message, without_german):
+def test_nothing_is_encoded_before_the_options_are_checked(options, message, without_german):
     with pytest.raises(InputError, match=message):
         evaluate(None, without_german, **options)
     assert not Path("vectors").exists()
