@@ -6,11 +6,18 @@ import argparse
 from pathlib import Path
 
 from hybridlib.config.params import Params
+from hybridlib.data.lareqa import LAREQA_LANGUAGES
 from hybridlib.data.prepare import evaluation_corpus
 from hybridlib.distributed import connect
-from hybridlib.evaluation.evaluate import Evaluation, evaluate, evaluation_options
+from hybridlib.errors import InputError
+from hybridlib.evaluation.evaluate import (
+    Evaluation,
+    check_correction_names,
+    evaluate,
+    evaluation_options,
+)
 from hybridlib.files import check_writable
-from hybridlib.retrieval.trec import write_trec
+from hybridlib.retrieval.trec import check_depth, write_trec
 from hybridlib.study.encoders import load_encoder
 
 # Options that are parameters of the same name.
@@ -24,6 +31,8 @@ _PARAMETERS = (
     "candidate_text",
 )
 
+_TREC_DEPTH = 100
+
 
 def evaluate_encoder(options: argparse.Namespace) -> int:
     """Evaluate one encoder, in one process or in all those of a launcher.
@@ -33,6 +42,7 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
     """
     process, _ = connect()
     params = _params_of(options)
+    _check_options(options, params)
     check_writable(options.out)
     corpus = evaluation_corpus(params)
     encoder = load_encoder(params, options.encoder)
@@ -53,12 +63,46 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
             corpus,
             result.query_vectors,
             result.candidate_vectors,
-            options.trec_depth or None,
+            _trec_depth(options),
             params.score_block,
         )
     _print_results(result)
     print(f"wrote {options.out / 'metrics.json'}")
     return 0
+
+
+def _check_options(options: argparse.Namespace, params: Params) -> None:
+    """Refuse options that fail later, or change nothing without another one.
+
+    Raises:
+        InputError: the first such option.
+    """
+    check_correction_names(params.corrections, options.vectors)
+    check_depth(_trec_depth(options))
+    if options.trec:
+        check_writable(options.out / "trec")
+    has_lir = "lir" in params.corrections
+    has_shift = "shift" in params.corrections
+    needs = (
+        ("--trec-depth", options.trec_depth, "--trec", options.trec),
+        ("--lir-directions", options.lir_directions, "--corrections lir", has_lir),
+        ("--parallel-path", options.parallel_path, "--corrections shift", has_shift),
+    )
+    for option, value, needed, present in needs:
+        if value is not None and not present:
+            raise InputError(f"{option} changes nothing without {needed}; give both or neither")
+    if options.candidate_text is not None and params.eval_corpus not in LAREQA_LANGUAGES:
+        raise InputError(
+            f"--candidate-text is of {' and '.join(LAREQA_LANGUAGES)}; "
+            f"{params.eval_corpus} has passages"
+        )
+
+
+def _trec_depth(options: argparse.Namespace) -> int | None:
+    """Return how many candidates of a query the run files have; None: all."""
+    if options.trec_depth is None:
+        return _TREC_DEPTH
+    return options.trec_depth if options.trec_depth else None
 
 
 def _params_of(options: argparse.Namespace) -> Params:
@@ -99,3 +143,5 @@ def _print_results(result: Evaluation) -> None:
         figures.setdefault(reason, []).append(figure)
     for reason, names in figures.items():
         print(f"left out: {', '.join(names)} ({reason})")
+    for reason in result.metrics.get("corrections_left_out", {}).values():
+        print(f"left out: {reason}")

@@ -218,7 +218,6 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--trec-depth",
         type=int,
-        default=100,
         help="candidates per query in the run files; 0 writes all (default 100)",
     )
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import parse_overrides
+from hybridlib.errors import InputError
 from hybridlib.files import resolve
 from hybridlib.study import export, plan, runner
 from hybridlib.study.fingerprint import finished_runs, is_done
@@ -25,6 +26,11 @@ def run_study(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 1 if a step failed or was skipped.
     """
+    if options.device not in plan.DEVICES:
+        devices = ", ".join(plan.DEVICES)
+        raise InputError(f"--device: no device is called {options.device!r}; there are {devices}")
+    if options.dry_run and options.only:
+        raise InputError("--dry-run is of the whole grid; leave --only out")
     params = Params.load(options.params, parse_overrides(options.p))
     if options.dry_run:
         plans = plan.plan(params, options.params, options.device, options.p)
