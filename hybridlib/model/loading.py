@@ -65,8 +65,8 @@ def load_parts(
         raise InputError(
             f"{name}: cannot be loaded as a transformers encoder: {one_line(error)}"
         ) from error
-    _check_vocabulary(name, tokenizer, backbone)
     _check_width(name, backbone, layout)
+    _check_vocabulary(name, tokenizer, backbone)
     return config, backbone, tokenizer
 
 
@@ -155,10 +155,13 @@ def _check_vocabulary(name: str, tokenizer: Any, backbone: PreTrainedModel) -> N
     """Refuse a tokenizer whose ids go beyond the rows of the token embeddings."""
     try:
         table = backbone.get_input_embeddings()
-    except NotImplementedError:  # families without such a table
-        return
+    except NotImplementedError:
+        table = None
     if not isinstance(table, nn.Embedding):
-        return
+        raise InputError(
+            f"{name}: a {backbone.config.model_type} model has no plain table of token embeddings "
+            "(torch.nn.Embedding), which training needs; such encoders are not supported"
+        )
     last, row = max((number, token) for token, number in tokenizer.get_vocab().items())
     if last >= table.num_embeddings:
         raise InputError(
@@ -218,7 +221,23 @@ def kept_length(
             f"{name}: keeps {length} tokens of each text, and {special} of them are special "
             "tokens, so that all texts would be one; set max_length"
         )
+    _check_sparse_attention(name, backbone.config, length)
     return length
+
+
+def _check_sparse_attention(name: str, config: PreTrainedConfig, length: int) -> None:
+    """Refuse lengths at which BigBird's vectors depend on the texts that it encoded before.
+
+    It attends sparsely to long texts, until the first short text turns that off for good.
+    """
+    if getattr(config, "attention_type", None) != "block_sparse":
+        return
+    limit = (5 + 2 * config.num_random_blocks) * config.block_size
+    if length > limit:
+        raise InputError(
+            f"{name}: keeps {length} tokens of each text; beyond {limit} a {config.model_type} "
+            f"model gives a text another vector after a short one. Set max_length to {limit}"
+        )
 
 
 def _tokenizer_length(name: str, tokenizer: Any, layout: Layout) -> int:

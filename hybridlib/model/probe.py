@@ -12,13 +12,14 @@ from hybridlib.errors import InputError
 from hybridlib.model.source import one_line
 
 if TYPE_CHECKING:
-    from hybridlib.model.encoder import DualEncoder
+    from hybridlib.model.encoder import DualEncoder, Side
 
 _SHORT = "1"
 _LONG = "Berlin, the capital of Germany, is one of its 16 states."
 
-# Components of unit vectors. Rounding stays below 1e-6, padding that counts is above 1e-4.
-_TOLERANCE = 2e-5
+# Between components of unit vectors. Rounding stays below 1e-6, or with padding below 1e-5.
+_ROUNDING = 3e-6
+_ROUNDING_WITH_PADDING = 2e-5
 
 
 def check_encodes(encoder: DualEncoder, name: str) -> None:
@@ -53,10 +54,13 @@ def check_encodes(encoder: DualEncoder, name: str) -> None:
 
 def _check(encoder: DualEncoder, name: str) -> None:
     """Compare vectors of texts alone, in a padded batch, and in one of equal lengths."""
-    plain = torch.cat([_plain_vector(encoder, text) for text in (_SHORT, _LONG)])
-    options = {"truncation": True, "max_length": encoder.max_length}
-    short = encoder.tokenizer(_SHORT, **options)["input_ids"]
-    long = encoder.tokenizer(_LONG, **options)["input_ids"]
+    # With a prefix as short as any text will have.
+    sides: tuple[Side, ...] = ("query", "passage")
+    side = min(sides, key=lambda each: len(encoder.prefixes[each]))
+    short, long = encoder.tokenize((_SHORT, _LONG), side)
+    plain = torch.cat(
+        [_plain_vector(encoder, encoder.prefixes[side] + text) for text in (_SHORT, _LONG)]
+    )
     alone = torch.cat([_vectors(encoder, [ids]) for ids in (short, long)])
 
     if alone.shape[1] != encoder.dimension:
@@ -68,7 +72,7 @@ def _check(encoder: DualEncoder, name: str) -> None:
         raise InputError(f"{name}: gives vectors that are zero or not finite numbers")
     if short != long and torch.equal(alone[0], alone[1]):
         raise InputError(f"{name}: gives every text the same vector")
-    if _differ(alone, plain):
+    if _differ(alone, plain, _ROUNDING):
         raise InputError(
             f"{name}: its vectors depend on chance, or on what its tokenizer gives besides the "
             "token ids; such encoders are not supported"
@@ -80,9 +84,9 @@ def _check(encoder: DualEncoder, name: str) -> None:
         raise InputError(f"{name}: its vectors depend on the other texts of a batch")
 
 
-def _differ(vectors: Tensor, others: Tensor) -> bool:
+def _differ(vectors: Tensor, others: Tensor, rounding: float = _ROUNDING_WITH_PADDING) -> bool:
     """Return whether vectors differ by more than rounding."""
-    return bool((vectors - others).abs().max() > _TOLERANCE)
+    return bool((vectors - others).abs().max() > rounding)
 
 
 def _vectors(encoder: DualEncoder, token_ids: list[list[int]]) -> Tensor:
