@@ -9,15 +9,18 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.evaluation.significance import ClusteredMean
+from hybridlib.retrieval.ranking import cell_name
 from hybridlib.study.folder import Study, label
 from hybridlib.study.results import PLAIN
 
 RANK_DISTANCE = "rank distance"  # the measure beside the mAP of each setting
 
+_QUERY = ["question_id", "query_lang"]  # what names a query in all runs of a corpus
 _COLUMNS = ["question_id", "query_lang", "target", "relevant", "ap", "rank_distance"]
 
 
@@ -108,11 +111,30 @@ def _read(file: Path, setting: str, correction: str) -> pd.DataFrame:
 def _average_precision(file: Path, setting: str, correction: str) -> pd.DataFrame:
     """Read average precision; a cell is a query language and a target."""
     table = _read(file, setting, correction)
-    return table.assign(cell=table["query_lang"] + "-" + table["target"], value=table["ap"])
+    groups = table.groupby(["query_lang", "target"])
+    names = np.array([cell_name(*cell) for cell in groups.size().index])
+    return table.assign(cell=names[groups.ngroup()], value=table["ap"])
 
 
 def _rank_distance(file: Path, measure: str, correction: str) -> pd.DataFrame:
-    """Read rank distance in the pool; a query with one relevant candidate has none."""
+    """Read rank distance in the pool, of queries with relevant candidates in two languages."""
     table = _read(file, "multilingual", correction)
-    table = table[table["relevant"] > 1]
+    plain = file.with_name("per_query.parquet")
+    several = _in_two_languages(plain, plain.stat().st_mtime_ns)
+    table = table[pd.MultiIndex.from_frame(table[_QUERY]).isin(several)]
     return table.assign(cell=table["query_lang"], value=table["rank_distance"])
+
+
+@functools.lru_cache(maxsize=256)
+def _in_two_languages(file: Path, changed: int) -> pd.Index:
+    """Return the queries with relevant candidates in two languages, by question and language.
+
+    A query has a row for each language in which it has one, also in results of earlier versions.
+
+    Args:
+        file: the results of the encoder as it is.
+        changed: when the file was written; there to notice a change.
+    """
+    table = pd.read_parquet(file, columns=_QUERY, filters=[("setting", "!=", "multilingual")])
+    languages = table.astype({"query_lang": str}).groupby(_QUERY).size()
+    return languages.index[languages > 1]
