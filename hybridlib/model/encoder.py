@@ -74,6 +74,8 @@ class DualEncoder(nn.Module):
         dense: nn.Sequential | None = None,
     ) -> None:
         super().__init__()
+        if pooling not in ("mean", "cls"):
+            raise InputError(f"pooling ({pooling!r}): it must be mean or cls")
         self.backbone: PreTrainedModel = backbone
         self.tokenizer = tokenizer
         self.dense = dense
@@ -96,6 +98,8 @@ class DualEncoder(nn.Module):
 
     def tokenize(self, texts: Iterable[str], side: Side) -> list[list[int]]:
         """Return the token ids of each text behind its prefix, cut to max_length, unpadded."""
+        if isinstance(texts, str):
+            raise InputError(f"texts is a text ({texts[:40]!r}); give a list of texts")
         prefixed = [self.prefixes[side] + text for text in texts]
         if not prefixed:
             return []
@@ -263,7 +267,7 @@ class DualEncoder(nn.Module):
         encoder = cls(
             backbone,
             tokenizer,
-            pooling or layout.pooling or "mean",
+            (layout.pooling or "mean") if pooling is None else pooling,
             prefixes,
             length,
             dense,

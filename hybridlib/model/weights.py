@@ -159,7 +159,8 @@ def refuse_empty_weights(name: str, model: nn.Module) -> None:
     infinite = []
     zero = []
     for key, weight in model.named_parameters():
-        if not torch.isfinite(weight).all():
+        # A sum has no copy of the weights beside it, and is finite only if each of them is.
+        if not torch.isfinite(weight.sum(dtype=torch.float64)):
             infinite.append(key)
         elif weight.dim() > 1 and not weight.any() and not _MAY_BE_ZERO.search(key):
             zero.append(key)

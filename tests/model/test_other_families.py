@@ -254,6 +254,17 @@ def test_a_text_without_tokens_is_refused(encoder, tiny_encoder):
         bare.encode(["a text", ""], "query")
 
 
+def test_one_text_is_not_a_list_of_texts(encoder):
+    with pytest.raises(InputError, match=r"texts is a text \('Bern'\); give a list of texts"):
+        encoder.encode("Bern", "query")
+
+
+@pytest.mark.parametrize("pooling", ["max", "MEAN", ""])
+def test_an_unknown_pooling_of_the_caller_is_refused(pooling, tiny_encoder):
+    with pytest.raises(InputError, match=r"pooling .* must be mean or cls"):
+        DualEncoder.load(tiny_encoder, pooling=pooling)
+
+
 def test_the_families_are_those_of_the_installed_library():
     for family in (*PADDED, *OFFSET, *PLAIN, *WITHOUT_TEXT):
         assert inspect.isclass(getattr(transformers, CONFIG_MAPPING_NAMES[family]))
