@@ -180,15 +180,22 @@ class RetrievalCorpus:
         """Read what :meth:`save` wrote.
 
         Raises:
-            InputError: the folder has no corpus.json.
+            InputError: the folder has no corpus.json, or a file that cannot be read.
         """
         if not (folder / "corpus.json").exists():
             raise InputError(
                 f"{folder}: no corpus.json: not a prepared corpus; "
                 "run 01_data_prep for this study first"
             )
-        parts = {part: pd.read_parquet(folder / f"{part}.parquet") for part in _PARTS}
-        return cls(**read_json(folder / "corpus.json"), **parts)
+        try:
+            parts = {part: pd.read_parquet(folder / f"{part}.parquet") for part in _PARTS}
+            about = read_json(folder / "corpus.json")
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"{folder}: cannot be read as a prepared corpus ({error}); "
+                "run 01_data_prep for this study again"
+            ) from None
+        return cls(**about, **parts)
 
     @classmethod
     def build(

@@ -33,7 +33,7 @@ def first_of_list(parts: Sequence[Field]) -> Kind:
 
 
 def list_of(parts: Sequence[Field]) -> Kind:
-    """Return the kind of a list of objects, all of which are taken.
+    """Return the kind of a list of objects, all of which are taken; it may be empty.
 
     Args:
         parts: as in :func:`first_of_list`.
@@ -44,7 +44,7 @@ def list_of(parts: Sequence[Field]) -> Kind:
     rule = _rule(parts)
 
     def convert(values: Values) -> pa.Array:
-        lists = _lists(values, rule)
+        lists = _lists(values, rule, gaps=False)
         objects = [item for items in lists for item in items]
         lengths = [len(items) for items in lists]
         positions = np.repeat(np.arange(len(lists)), lengths).tolist()
@@ -60,13 +60,20 @@ def _rule(parts: Sequence[Field]) -> str:
     return f"it is a list of {{{', '.join(part.name for part in parts)}}}"
 
 
-def _lists(values: Values, rule: str, first: bool = False) -> list[list[Any]]:
-    """Return lists, empty ones for missing values; perhaps cut to their first item."""
+def _lists(values: Values, rule: str, first: bool = False, gaps: bool = True) -> list[list[Any]]:
+    """Return lists, perhaps cut to their first item.
+
+    Args:
+        values: lists, or an Arrow array of them.
+        rule: what a message says of a value that is no list.
+        first: whether the first item is enough.
+        gaps: whether a missing value stands for an empty list.
+    """
     if isinstance(values, pa.Array):
         is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
         values = (pc.list_slice(values, 0, 1) if first and is_list else values).to_pylist()
     for position, value in enumerate(values):
-        if value is not None and not isinstance(value, list):
+        if not isinstance(value, list) and not (value is None and gaps):
             raise BadValueError(position, value, rule)
     return [value or [] for value in values]
 

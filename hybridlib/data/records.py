@@ -15,6 +15,7 @@ from hybridlib.data.csv_files import CsvFile
 from hybridlib.data.schema import Chunk, Records, Schema, read_chunks
 from hybridlib.data.strict_json import parse_json
 from hybridlib.data.text_files import filled_lines
+from hybridlib.data.values import SURROGATE_RULE, is_whole
 from hybridlib.errors import InputError
 
 TABLE_ENDINGS = (".jsonl", ".csv", ".parquet")
@@ -76,9 +77,10 @@ def _read_jsonl(file: Path, wanted: Collection[str]) -> Iterator[Chunk]:
     while part := list(islice(lines, _CHUNK)):
         rows = [_json_object(file, number, line) for number, line in part]
         names: dict[str, None] = {}
-        for row in rows:
+        for (number, _), row in zip(part, rows):
             if row.keys() != names.keys():
                 names.update(dict.fromkeys(row))
+                _check_keys(file, number, row)
         columns = {name: [row.get(name) for row in rows] for name in names if name in wanted}
         numbers = [number for number, _ in part]
         yield Chunk(str(file), "line", numbers, list(names), columns)
@@ -95,6 +97,13 @@ def _json_object(file: Path, number: int, line: str) -> dict[str, Any]:
             f'{file}: line {number} is not an object; a record is {{"key": value, ...}} on one line'
         )
     return value
+
+
+def _check_keys(file: Path, number: int, record: dict[str, Any]) -> None:
+    """Check the characters of the keys of an object."""
+    for key in record:
+        if not is_whole(key):
+            raise InputError(f"{file}: line {number}: the key {key!r}: {SURROGATE_RULE}")
 
 
 def _read_csv(file: Path, wanted: Collection[str]) -> Iterator[Chunk]:

@@ -35,8 +35,11 @@ _VISIBLE_PATTERN = (
 
 def has_words(text: str) -> bool:
     """Return whether a text has a character that can be seen."""
+    first = text[:1]
     # Most texts begin with a letter.
-    return text[:1].isalnum() or any(_is_visible(char) for char in text)
+    if first.isalnum() and first not in _INVISIBLE:
+        return True
+    return any(_is_visible(char) for char in text)
 
 
 def have_words(texts: pa.Array) -> pa.BooleanArray:

@@ -55,6 +55,39 @@ def test_word_lists_that_cannot_be_used_are_named(content, message, word_lists):
         load_lexicon(word_lists, "en", ["th", "ar"])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "New York Nueva",
+        "moon  Mond",
+        " moon Mond",
+        "moon Mond ",
+        "moon\tMond\t0.9",
+        "moon\t",
+        "\tMond",
+        "moon \u200b",
+        "moon\u00a0Mond",
+        "moon,Mond",
+    ],
+)
+def test_lines_of_a_word_list_that_are_not_two_fields(line, word_lists):
+    (word_lists / "en-ar.txt").write_text(f"good gut\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"en-ar\.txt: line 3 is ") as error:
+        load_lexicon(word_lists, "en", ["ar"])
+    assert repr(line) in str(error.value)
+
+
+def test_a_tab_separates_fields_that_hold_spaces(word_lists):
+    """Whatever the variant of the language is called."""
+    list_of_words = "New York\tNueva York\nmoon\tluna\u2028llena\n"
+    (word_lists / "en-es-419.txt").write_bytes(list_of_words.replace("\n", "\r\n").encode())
+    lexicon = load_lexicon(word_lists, "en", ["es-419"])
+    assert lexicon == {
+        "new york": {"es-419": ["Nueva York"]},
+        "moon": {"es-419": ["luna\u2028llena"]},
+    }
+
+
 # ---------------------------------------------------------------------------------------- alignment
 
 

@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 from toys import pair_table
 
-from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
+from hybridlib.data.corpus import (
+    RetrievalCorpus,
+    corpus_from_judgments,
+    corpus_from_pairs,
+)
 from hybridlib.errors import InputError
 
 
@@ -100,3 +104,108 @@ def test_the_hash_tells_contents_apart(tmp_path):
     loaded = RetrievalCorpus.load(tmp_path)
     assert loaded.candidate_text == "context"
     assert loaded.hash == contexts.hash
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("query", [0, 0, 1], "qrels: row 1 stands twice; a pair is judged once"),
+        ("query", [0, 1, 2], "qrels: row 2 names query 2 of 2"),
+        ("candidate", [0, -1, 1], "qrels: row 1 names candidate -1 of 2"),
+        ("candidate", [0.0, 1.0, 1.0], "candidate holds no row numbers"),
+        ("grade", [1, 0, 1], "a grade below 1"),
+        ("grade", [1, -2, 1], "a grade below 1"),
+        ("grade", [1.0, 0.5, 1.0], "grades are of type float64, not whole numbers"),
+        ("grade", [1, None, 1], "grades are of type float64, not whole numbers"),
+        ("grade", [True, True, True], "grades are of type bool"),
+        ("grade", ["1", "1", "1"], "grades are of type str"),
+    ],
+)
+def test_a_corpus_refuses_judgments_that_no_reader_may_give_it(column, values, message):
+    """However it is made: two queries of two candidates, three judgments."""
+    frames = parts()
+    second = pd.DataFrame(
+        {"query_id": ["en:r"], "lang": ["en"], "question_id": ["r"], "text": ["who?"]}
+    )
+    queries = pd.concat([frames["queries"], second], ignore_index=True)
+    qrels = pd.DataFrame({"query": [0, 0, 1], "candidate": [0, 1, 1], "grade": [1, 2, 1]})
+    if message.startswith("qrels: row 1 stands"):
+        qrels["candidate"] = [1, 1, 1]
+    good = RetrievalCorpus("mine", queries, frames["candidates"], qrels.assign(candidate=[0, 1, 1]))
+    assert len(good.qrels) == 3
+    with pytest.raises(InputError, match=r"^mine: ") as error:
+        RetrievalCorpus("mine", queries, frames["candidates"], qrels.assign(**{column: values}))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "value", "message"),
+    [
+        ("queries", "text", ["which?"], "queries: row 0: text of query_id 'en:q' is ['which?']"),
+        ("queries", "text", 5, "queries: row 0: text of query_id 'en:q' is 5; a text is a string"),
+        ("queries", "text", "\u200b", "queries: row 0: text of query_id 'en:q' is '\\u200b'"),
+        ("queries", "query_id", 7, "queries: row 0: query_id is 7; an id is a string"),
+        ("queries", "question_id", None, "queries: row 0: question_id is missing"),
+        ("queries", "lang", "all", "queries: row 0: lang is 'all'; it cannot be a language"),
+        ("candidates", "lang", "", "candidates: row 0: lang is ''; every record needs"),
+        ("candidates", "group", " ", "candidates: row 0: group is ' '"),
+        ("candidates", "candidate_id", "en:b", "candidate_id 'en:b' stands twice"),
+        ("candidates", "candidate_id", "en:c", "row 1 is not in the order of (lang, candidate_id)"),
+    ],
+)
+def test_a_corpus_refuses_texts_and_ids_too(part, column, value, message):
+    frames = {**parts(), "qrels": pd.DataFrame({"query": [0], "candidate": [0], "grade": [1]})}
+    del frames["relevance"]
+    assert RetrievalCorpus("mine", **frames).languages == ["en"]
+    values = frames[part][column].astype(object)
+    values[0] = value
+    frames[part] = frames[part].assign(**{column: values})
+    with pytest.raises(InputError, match=r"^mine: ") as error:
+        RetrievalCorpus("mine", **frames)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("grade", [0.5, None, "1"])
+def test_build_drops_no_judgment_without_a_grade(grade):
+    changed = parts()
+    changed["relevance"] = changed["relevance"].assign(grade=[grade])
+    for build in (RetrievalCorpus.build, corpus_from_judgments):
+        with pytest.raises(InputError, match="mine: relevance: grades are of type"):
+            build("mine", **changed)
+    twice = parts()
+    twice["relevance"] = pd.concat([twice["relevance"]] * 2)
+    with pytest.raises(InputError, match="qrels: row 1 stands twice"):
+        RetrievalCorpus.build("mine", **twice)
+
+
+def test_different_texts_of_one_passage_id_are_both_candidates():
+    """A passage_id is a content: each question of it is answered by each of its texts."""
+    pairs = pair_table(3, ("de", "en"))
+    pairs["passage_id"] = ["a", "a", "a", "a", "b", "b"]
+    pairs.loc[pairs["lang"] == "de", "passage"] = ["eins", "zwei", "drei"]
+    pairs.loc[pairs["lang"] == "en", "passage"] = ["one", "one", "three"]
+    corpus = corpus_from_pairs("pairs", pairs)
+    candidates = corpus.candidates.set_index("candidate_id")["text"].to_dict()
+    assert candidates == {
+        "de:a": "eins",
+        "de:a~2": "zwei",
+        "de:b": "drei",
+        "en:a": "one",
+        "en:b": "three",
+    }
+    assert len(corpus.qrels) == 4 * 3 + 2 * 2
+    one_text = corpus_from_pairs("pairs", pairs, one_text=True)
+    assert one_text.candidates["text"].tolist() == ["eins", "drei", "one", "three"]
+
+
+def test_a_prepared_corpus_that_is_broken(tmp_path):
+    folder = tmp_path / "corpus"
+    corpus_from_pairs("pairs", pair_table(3)).save(folder)
+    whole = (folder / "queries.parquet").read_bytes()
+    (folder / "queries.parquet").write_bytes(whole[:200])
+    with pytest.raises(InputError, match=r"cannot be read as a prepared corpus .*01_data_prep"):
+        RetrievalCorpus.load(folder)
+    (folder / "queries.parquet").write_bytes(whole)
+    (folder / "corpus.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read as a prepared corpus"):
+        RetrievalCorpus.load(folder)

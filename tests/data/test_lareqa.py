@@ -277,7 +277,10 @@ BAD_FILES: dict[str, tuple[Change, list[str]]] = {
         set_paragraph(sentence_breaks=[[0, 8], [8, 9]]),
         ["sentence [8, 9) is empty", "paragraph 0"],
     ),
-    "sentence behind the end": (add_break([90, 99]), ["sentence [90, 99) is empty or not inside the context"]),
+    "sentence behind the end": (
+        add_break([90, 99]),
+        ["sentence [90, 99) is empty or not inside the context"],
+    ),
     "breaks are no pairs": (
         set_paragraph(sentence_breaks=[8, 18, 25]),
         [NO_LIST_OF_BREAKS, "paragraph 0"],

@@ -34,6 +34,22 @@ def test_pairs_of_a_file(tmp_path):
         load_corpus("pairs", str(file), ["fr"])
 
 
+def test_every_passage_of_a_file_is_a_candidate(tmp_path):
+    """Also two texts of one passage_id, whatever the order of the records."""
+    pairs = pair_table(3, ["de"]).assign(passage_id=["a", "a", "b"])
+    corpus = load_corpus("pairs", write_table(pairs, tmp_path / "mine.jsonl"))
+    assert corpus.candidates["text"].tolist() == [f"passage {number} in de" for number in range(3)]
+    assert corpus.qrels[["query", "candidate"]].to_numpy().tolist() == [
+        [0, 0],
+        [0, 1],
+        [1, 0],
+        [1, 1],
+        [2, 2],
+    ]
+    backwards = write_table(pairs[::-1], tmp_path / "other" / "mine.jsonl")
+    assert load_corpus("pairs", backwards).hash == corpus.hash
+
+
 def test_a_lareqa_set(small):
     corpus = load_corpus("mlqa-r", small(), ["en"], candidate_text="context")
     assert (corpus.name, corpus.candidate_text) == ("mlqa-r", "context")

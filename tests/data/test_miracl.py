@@ -178,7 +178,9 @@ def test_a_missing_table(tmp_path, part, card):
 def test_tables_that_are_refused(tmp_path):
     folder = make_miracl(tmp_path / "column", ["sw"], card=False)
     replace_table(folder / "sw-qrels", **{"query": ["0"], "corpus-id": ["12#3"], "score": [1]})
-    refused(folder, "dev-00000-of-00001.parquet: no column query-id; it has query, corpus-id, score")
+    refused(
+        folder, "dev-00000-of-00001.parquet: no column query-id; it has query, corpus-id, score"
+    )
     folder = make_miracl(tmp_path / "text", ["sw"], card=False)
     replace_table(folder / "sw-queries", _id=["0", "1"], text=[None, "second"])
     refused(folder, "sw-queries", "record 1: text of _id '0' is missing")

@@ -13,7 +13,7 @@ from hybridlib.config.params import Params
 from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
 from hybridlib.data.lareqa import pairs_from_lareqa
-from hybridlib.data.overlap import overlaps
+from hybridlib.data.overlap import drop_overlap, overlaps
 from hybridlib.data.phrasings import phrase
 from hybridlib.data.prepare import StudyData, prepare
 from hybridlib.errors import InputError
@@ -48,6 +48,102 @@ def test_white_space_around_does_not_matter(tmp_path):
     evaluation.loc[0, "question"] = " a long enough question 7 in de\n"
     with pytest.raises(InputError, match="'p007' \\(de\\)"):
         prepare_tables(tmp_path, long_pairs(), evaluation)
+
+
+# How a copy may differ from "a long enough question 7 in de: fünf Füße", and what it is called.
+COPIES = {
+    "as it stands": "  a long enough question 7 in de: fünf Füße\n",
+    "but for its normal form": "a long enough question 7 in de: fu\u0308nf Fu\u0308ße",
+    "but for white space": "a long\u00a0enough  question\u200b 7 in\tde:\nfünf Füße",
+    "but for case": "A LONG ENOUGH Question 7 in DE: FÜNF FÜSSE",
+    "but for punctuation": "a long enough question 7, in de – “fünf Füße”?",
+}
+
+
+@pytest.mark.parametrize("difference", list(COPIES))
+@pytest.mark.parametrize("column", ["question", "passage"])
+def test_a_copy_that_differs_in_form_alone(column, difference, tmp_path, caplog):
+    train = long_pairs(400)
+    train.loc[14, column] = "a long enough question 7 in de: fünf Füße"
+    evaluation = long_pairs(5, start=1000)
+    evaluation.loc[0, column] = COPIES[difference]
+    shared = overlaps(train, corpus_from_pairs("test", evaluation))
+    assert shared.sum().to_dict() == {"question": 0, "passage": 0, "pair_id": 0, column: 1}
+    assert shared.loc[14, column]
+
+    with caplog.at_level(logging.WARNING):
+        kept = drop_overlap(train, corpus_from_pairs("test", evaluation))
+    assert len(kept) == len(train) - 1
+    count = f"1 of 800 training pairs left out: test holds their question or passage ({column}"
+    assert f"{count} {difference}: 1)" in caplog.text
+
+
+def test_every_kind_of_copy_is_counted(caplog):
+    train = long_pairs(1000)
+    evaluation = long_pairs(9, start=2000)
+    for row, copy in enumerate(COPIES.values()):
+        train.loc[2 * row, "question"] = f"{row} a long enough question 7 in de: fünf Füße"
+        evaluation.loc[2 * row, "question"] = f"{row} {copy.strip()}"
+    train.loc[100, "pair_id"] = "an-id-that-says-much"
+    evaluation.loc[1, "pair_id"] = "an-id-that-says-much"
+    with caplog.at_level(logging.WARNING):
+        drop_overlap(train, corpus_from_pairs("test", evaluation))
+    kinds = ", ".join(f"question {difference}: 1" for difference in COPIES)
+    assert "6 of 2000 training pairs left out" in caplog.text
+    assert f"({kinds}, question id: 1)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("İstanbul Boğazı nerede başlar?", "istanbul boğazı nerede başlar?"),
+        ("IŞIK NEDEN BU KADAR HIZLIDIR?", "ışık neden bu kadar hızlıdır?"),
+        ("ΠΟΙΟΣ ΕΙΝΑΙ Ο ΟΔΥΣΣΕΑΣ ΤΩΡΑ", "ποιος ειναι ο οδυσσεας τωρα"),
+        ("Ｆｕｌｌ ｗｉｄｔｈ ｌｅｔｔｅｒｓ ａｒｅ ｅｑｕａｌ", "full width letters are equal"),
+        ("?!?!?!?!?!?!?!?!?!?!?!", "?!?!?!?!?!?!?!?!?!?!?!"),
+    ],
+)
+def test_equal_texts_of_several_scripts(text, other):
+    one = long_pairs(1, ["en"]).assign(question=text)
+    evaluation = corpus_from_pairs("test", long_pairs(1, ["en"], start=9).assign(question=other))
+    assert overlaps(one, evaluation)["question"].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("a long enough question 7 in de", "a long enough question 8 in de"),
+        ("a long enough question 7 in de", "a long enough questions 7 in de"),
+        ("?!?!?!?!?!?!?!?!?!?!?!", "!?!?!?!?!?!?!?!?!?!?!?"),
+        # One of the two is short, so they may be equal by chance.
+        ("Yes!!!!!!!!!!!!!!!!!!!!", "Yes"),
+        ("Oui. . . . . . . . . . . .", "oui"),
+        # Vowel signs are no punctuation.
+        ("ความหมายของการทดสอบ ก ข", "ความหมายของการทดสอบ ก์ข"),
+    ],
+)
+def test_texts_that_are_no_copies(text, other):
+    one = long_pairs(1, ["en"]).assign(question=text)
+    evaluation = corpus_from_pairs("test", long_pairs(1, ["en"], start=9).assign(question=other))
+    assert not overlaps(one, evaluation).any(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("lang", "other", "text", "shared"),
+    [
+        ("zh-Hans", "zh-Hans", "月亮离地球有多远呢朋友", True),
+        ("zh", "zh_Hant", "月亮离地球有多远呢朋友", True),
+        ("ja-JP", "ja", "月は地球からどのくらい", True),
+        ("zh-Hans", "zh-Hans", "月亮离地球", False),
+        ("th-TH", "th", "ดวงจันทร์อยู่ไกล", False),
+        ("pt_BR", "pt", "A que distância fica a Lua?", True),
+        ("pt_BR", "es", "A que distância fica a Lua?", False),
+    ],
+)
+def test_variants_of_a_language_are_one_language(lang, other, text, shared):
+    one = long_pairs(1, [lang]).assign(question=text)
+    evaluation = corpus_from_pairs("test", long_pairs(1, [other], start=9).assign(question=text))
+    assert overlaps(one, evaluation)["question"].tolist() == [shared]
 
 
 def test_an_equal_text_in_another_language_does_not_count(tmp_path):

@@ -172,6 +172,18 @@ def test_two_sets_of_one_name_are_refused(tmp_path):
         prepare(params)
 
 
+def test_sets_whose_ids_could_become_one_are_refused(few_facts, tmp_path):
+    """a/b with the id c, and a with the id b/c, would be the same pair."""
+    pairs = pair_table(20, ["de", "zh"]).assign(dataset="a/b")
+    params = Params(
+        train_corpus=["facts", "pairs"],
+        train_corpus_path=[None, write_table(pairs, tmp_path / "two.jsonl")],
+        languages=["de", "zh"],
+    )
+    with pytest.raises(InputError, match="a set is called 'a/b'"):
+        prepare(params)
+
+
 def test_a_language_that_is_in_no_set_is_named(few_facts, tmp_path):
     file = write_table(pair_table(20, ["de", "zh"]), tmp_path / "two.jsonl")
     params = Params(

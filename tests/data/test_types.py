@@ -1,0 +1,277 @@
+"""Every column of every table: values of another type, and missing ones."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tables_of_sets import (
+    ALL_TABLES,
+    JUDGED,
+    PAIRS,
+    PASSAGES,
+    QUERIES,
+    Table,
+    changed,
+    without,
+    write_records,
+)
+
+from hybridlib.data import training_sets
+from hybridlib.data.folder import load_folder
+from hybridlib.data.miracl import load_miracl
+from hybridlib.data.pairs import load_pairs
+from hybridlib.errors import InputError
+
+
+def every_table(ending: str = "") -> pytest.MarkDecorator:
+    """Run a test for every table, or for those that may have one format."""
+    tables = [table for table in ALL_TABLES if not ending or ending in table.endings]
+    return pytest.mark.parametrize("table", tables, ids=[table.name for table in tables])
+
+
+BLANK: list[Any] = [None, "", " \n", "\u200b\ufeff", "\u2060"]
+SURROGATE = "Fox \ud83d"
+NO_TEXT: list[Any] = [5, 1.5, True, ["a"], {"a": "b"}, SURROGATE]
+BAD: dict[str, list[Any]] = {
+    "text": NO_TEXT,
+    "id": [1.0, 1.5, False, ["a"], {"a": 1}, SURROGATE],
+    "lang": [*NO_TEXT, "all", "zh Hans", "zh/Hans"],
+    "grade": [0.5, -1, "high", True, [1], {"a": 1}, "1e3", 2**40],
+}
+# Types that JSON does not have.
+BAD_IN_PARQUET: dict[str, list[Any]] = {
+    "text": [b"Fox", datetime.datetime(2020, 1, 1)],
+    "id": [b"1", datetime.date(2020, 1, 1)],
+    "lang": [b"en"],
+    "grade": [b"1", datetime.datetime(2020, 1, 1)],
+}
+
+
+def refusal(table: Table, folder: Path, records: list[dict[str, Any]], ending: str) -> str:
+    """Return what is said of a table, which names its file."""
+    file = table.write(folder, records, ending)
+    with pytest.raises(InputError) as error:
+        table.read(folder)
+    message = str(error.value)
+    assert str(file) in message
+    file.unlink()
+    return message
+
+
+def name_of(column: str) -> str:
+    """Return how a message names a column."""
+    outer, _, inner = column.partition(".")
+    return f"{inner} of {outer}" if inner else outer
+
+
+def bad_values(kind: str) -> list[Any]:
+    """Return wrong values of a column of a kind."""
+    bad = BAD[kind.removesuffix("?")]
+    if kind.endswith("?"):
+        return bad
+    return [*bad, *(BLANK if kind != "grade" else [None, ""])]
+
+
+@every_table(".jsonl")
+def test_a_wrong_value_in_json_lines_is_named_with_its_line(table, tmp_path):
+    for column, kind in table.columns.items():
+        for value in bad_values(kind):
+            if column.endswith("passages.text") and value in BLANK:
+                continue
+            message = refusal(table, tmp_path, changed(table.records, 1, column, value), ".jsonl")
+            assert f"line 2: {name_of(column)} " in message, (column, value)
+
+
+@every_table()
+def test_a_column_of_another_type_in_parquet_is_named(table, tmp_path):
+    for column, kind in table.columns.items():
+        bad = BAD_IN_PARQUET[kind.removesuffix("?")]
+        for value in [*bad, *(one for one in bad_values(kind) if one != SURROGATE)]:
+            if isinstance(value, str) or value is None:
+                continue
+            if "." in column and isinstance(value, bytes | datetime.date):
+                continue
+            records = table.records
+            for row in range(len(records)):
+                if "." in column or not isinstance(value, bytes | datetime.date):
+                    records = changed(records, row, column, value)
+                else:
+                    records = [{**record, column: value} for record in records]
+            message = refusal(table, tmp_path, records, ".parquet")
+            assert f"record 1: {name_of(column)} " in message, (column, value)
+
+
+@every_table(".csv")
+def test_a_missing_value_in_csv_is_named(table, tmp_path):
+    for column, kind in table.columns.items():
+        if kind.endswith("?"):
+            continue
+        for value in ("", " ") if kind != "grade" else ("", "x", "0.5"):
+            message = refusal(table, tmp_path, changed(table.records, 1, column, value), ".csv")
+            assert f"record 2: {name_of(column)} " in message, (column, value)
+
+
+@every_table()
+def test_a_missing_optional_value_means_the_default(table, tmp_path):
+    """So a blank value is read like one that is not there, and each format alike."""
+    for column, kind in table.columns.items():
+        if not kind.endswith("?"):
+            continue
+        expected = None
+        for ending in table.endings:
+            for value in BLANK if ending != ".csv" else BLANK[1:]:
+                file = table.write(tmp_path, changed(table.records, 1, column, value), ending)
+                read = table.read(tmp_path)
+                file.unlink()
+                expected = expected or read
+                assert read == expected, (column, value)
+
+
+@every_table()
+def test_a_missing_column(table, tmp_path):
+    for column, kind in table.columns.items():
+        if "." in column:
+            continue
+        for ending in table.endings:
+            records = without(table.records, column)
+            if (
+                kind.endswith("?")
+                or column == "grade"
+                or (column, table.name)
+                == (
+                    "query_id",
+                    "mmarco",
+                )
+            ):
+                file = table.write(tmp_path, records, ending)
+                table.read(tmp_path)
+                file.unlink()
+            else:
+                assert f"no column {column}; it has " in refusal(table, tmp_path, records, ending)
+
+
+@every_table()
+def test_every_format_is_read_as_the_same_table(table, tmp_path):
+    tables = []
+    for ending in table.endings:
+        file = table.write(tmp_path, table.records, ending)
+        tables.append(table.read(tmp_path))
+        file.unlink()
+    assert all(one == tables[0] for one in tables)
+
+
+# What the defaults are.
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_the_defaults_of_pairs(ending, tmp_path):
+    records = PAIRS
+    for column in ("dataset", "passage_id", "negative"):
+        records = changed(records, 1, column, "")
+    pairs = load_pairs(write_records(tmp_path / f"name{ending}", records))
+    assert pairs["dataset"].tolist() == ["mine", "name", "mine"]
+    assert pairs["passage_id"].tolist() == ["x", "b", "y"]
+    assert pairs["negative"].tolist() == ["No.", "", "No."]
+
+
+def test_the_defaults_of_a_corpus(tmp_path):
+    write_records(tmp_path / "queries.jsonl", changed(QUERIES, 1, "question_id", None))
+    passages = changed(PASSAGES, 1, "group", None)
+    write_records(tmp_path / "passages.jsonl", changed(passages, 1, "title", " "))
+    write_records(tmp_path / "qrels.csv", [{"query_id": "q2", "passage_id": "p2"}])
+    corpus = load_folder(tmp_path)
+    assert corpus.queries["question_id"].tolist() == ["q2"]
+    assert corpus.candidates["group"].tolist() == ["p2", "2", "1"]
+    assert corpus.candidates["text"].tolist() == ["Eins.", "Zahlen Zwei.", "Numbers One."]
+    assert corpus.qrels["grade"].tolist() == [1]
+
+
+@pytest.mark.parametrize("docid", [None, "", " ", "MISSING"])
+def test_passages_without_an_id_are_not_one_passage(docid, tmp_path):
+    records = JUDGED
+    for row in range(len(records)):
+        records = changed(records, row, "positive_passages.docid", docid)
+        if docid == "MISSING":
+            del records[row]["positive_passages"][0]["docid"]
+    write_records(tmp_path / "en" / "train.jsonl", records)
+    pairs = training_sets.find("miracl-train", tmp_path).load(["en"])
+    assert pairs["passage_id"].tolist() == ["en:0", "en:1", "en:2"]
+
+
+def test_a_passage_may_be_a_title_alone(tmp_path):
+    records = changed(JUDGED, 1, "positive_passages.text", "")
+    write_records(tmp_path / "en" / "train.parquet", records)
+    pairs = training_sets.find("mr-tydi", tmp_path).load(["en"])
+    assert pairs["passage"].tolist() == ["T Yes 0.", "T", "T Yes 2."]
+    records = changed(records, 1, "positive_passages.title", "\u200b")
+    write_records(tmp_path / "en" / "train.parquet", records)
+    with pytest.raises(InputError, match="record 2: a passage of positive_passages is empty"):
+        training_sets.find("mr-tydi", tmp_path).load(["en"])
+
+
+# Ids.
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_a_whole_number_and_its_digits_are_one_id(ending, tmp_path):
+    """And 1.0 beside 1 is an error in every format, as text or as a number."""
+    numbers = [{**pair, "pair_id": number} for pair, number in zip(PAIRS, (7, 8, 8))]
+    digits = [{**pair, "pair_id": number} for pair, number in zip(PAIRS, ("7", "8", "8"))]
+    one = load_pairs(write_records(tmp_path / f"one{ending}", numbers))
+    other = load_pairs(write_records(tmp_path / f"other{ending}", digits))
+    assert one["pair_id"].tolist() == other["pair_id"].tolist() == ["7", "8", "8"]
+
+    decimals = changed(digits, 2, "pair_id", "8.0")
+    file = write_records(tmp_path / f"mine{ending}", decimals)
+    with pytest.raises(InputError, match=r"(line|record) 3: pair_id '8.0' stands beside '8'"):
+        load_pairs(file)
+    # By itself it may be the name of something, such as a section.
+    sections = [{**pair, "pair_id": name} for pair, name in zip(PAIRS, ("8.0", "8.1", "8.1"))]
+    pairs = load_pairs(write_records(tmp_path / f"sections{ending}", sections))
+    assert pairs["pair_id"].tolist() == ["8.0", "8.1", "8.1"]
+
+
+def test_decimals_that_a_default_puts_beside_a_number(tmp_path):
+    records = changed(changed(PAIRS, 0, "pair_id", 1), 0, "passage_id", None)
+    records = changed(records, 1, "passage_id", "1.0")
+    file = write_records(tmp_path / "mine.jsonl", records)
+    with pytest.raises(InputError, match=r"line 2: passage_id '1.0' stands beside '1'"):
+        load_pairs(file)
+
+
+def test_judgments_that_name_decimals(tmp_path):
+    """MIRACL's judgments of other passages are dropped; these are meant, but written otherwise."""
+    tables = {
+        "corpus": [{"_id": 1, "text": "One."}],
+        "queries": [{"_id": 1, "text": "One?"}],
+        "qrels": [{"query-id": 1, "corpus-id": "1.0", "score": 1.0}],
+    }
+    for name, records in tables.items():
+        write_records(tmp_path / f"en-{name}" / "dev.parquet", records)
+    with pytest.raises(InputError, match=r"record 1: corpus-id '1.0' stands beside '1'"):
+        load_miracl(tmp_path)
+
+
+def test_large_numbers_keep_their_digits(tmp_path):
+    large = 2**70 + 1
+    records = changed(PAIRS, 0, "pair_id", large)
+    pairs = load_pairs(write_records(tmp_path / "mine.jsonl", records))
+    assert pairs["pair_id"][0] == str(large)
+
+
+def test_texts_that_are_encoded_by_a_dictionary_or_not_at_all(tmp_path):
+    table = pa.Table.from_pylist(PAIRS)
+    columns = {name: table[name].dictionary_encode() for name in table.column_names}
+    pq.write_table(pa.table(columns), tmp_path / "mine.parquet")
+    encoded = load_pairs(tmp_path / "mine.parquet")
+    assert encoded.equals(load_pairs(write_records(tmp_path / "mine.jsonl", PAIRS)))
+
+    broken = pa.array([b"One?", b"\xff", b"Zwei?"]).view(pa.string())
+    pq.write_table(table.set_column(2, "question", broken), tmp_path / "mine.parquet")
+    with pytest.raises(InputError, match=r"record 2: question .* a text is UTF-8"):
+        load_pairs(tmp_path / "mine.parquet")
