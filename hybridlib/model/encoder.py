@@ -118,6 +118,13 @@ class DualEncoder(nn.Module):
         input_ids = nn.utils.rnn.pad_sequence(
             rows, batch_first=True, padding_value=self.tokenizer.pad_token_id
         )
+        # Sentinel tokens of a tokenizer may lie beyond the embeddings.
+        table: Any = self.backbone.get_input_embeddings()
+        if input_ids.numel() and input_ids.max() >= len(table.weight):
+            raise InputError(
+                f"a text has the token {self.tokenizer.convert_ids_to_tokens(int(input_ids.max()))}"
+                ", for which the model has no embedding"
+            )
         attention_mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
         return {
             "input_ids": input_ids.to(self.device),

@@ -19,6 +19,17 @@ from hybridlib.model.weights import load_backbone
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
+# The special tokens that a tokenizer may put into a text by itself.
+_ROLES = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+
 _UNLIMITED = 1_000_000  # tokens; stands for "no limit"
 
 _DROPOUT_KEYS = (
@@ -162,10 +173,18 @@ def _check_vocabulary(name: str, tokenizer: Any, backbone: PreTrainedModel) -> N
             f"{name}: a {backbone.config.model_type} model has no plain table of token embeddings "
             "(torch.nn.Embedding), which training needs; such encoders are not supported"
         )
-    last, row = max((number, token) for token, number in tokenizer.get_vocab().items())
-    if last >= table.num_embeddings:
+    # A sentinel that no text has may lie beyond: mT5's tokenizer can have more than the model.
+    named = [getattr(tokenizer, role) for role in _ROLES]
+    spare = set(tokenizer.all_special_tokens) - set(named)
+    beyond = [
+        (number, token)
+        for token, number in tokenizer.get_vocab().items()
+        if number >= table.num_embeddings and token not in spare
+    ]
+    if beyond:
+        last, token = max(beyond)
         raise InputError(
-            f"{name}: its tokenizer has the token {row!r} with number {last}, and the model has "
+            f"{name}: its tokenizer has the token {token!r} with number {last}, and the model has "
             f"embeddings for {table.num_embeddings}; tokenizer and model do not belong together"
         )
 

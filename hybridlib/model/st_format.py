@@ -70,6 +70,13 @@ _POOLING_KEYS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 
+# Of these sentence-transformers leaves the prompt out of the mean, whatever their files say.
+_WITHOUT_PROMPT = (
+    "hkunlp/instructor-base",
+    "hkunlp/instructor-large",
+    "hkunlp/instructor-xl",
+)
+
 # The prompts of a side, the first that is stated counts.
 _PROMPTS = {"query": ("query",), "passage": ("document", "passage")}
 
@@ -218,9 +225,10 @@ def _read_pooling(source: Source, path: str, layout: Layout) -> None:
     else:
         modes = config.pooling_mode
 
-    if len(modes) != 1 or modes[0] not in ("mean", "cls") or not config.include_prompt:
+    with_prompt = config.include_prompt and source.name not in _WITHOUT_PROMPT
+    if len(modes) != 1 or modes[0] not in ("mean", "cls") or not with_prompt:
         pooling = ", ".join(modes) or "none"
-        if not config.include_prompt:
+        if not with_prompt:
             pooling += " without the prompt"
         raise InputError(
             f"{source.name}: {file} asks for pooling {pooling}; "

@@ -348,6 +348,17 @@ def test_a_pooler_may_be_missing(st_folder):
     assert (DualEncoder.load(st_folder).encode(["a text"], "query") == expected).all()
 
 
+def test_a_sentinel_beyond_the_embeddings_may_not_stand_in_a_text(st_folder):
+    """mT5's tokenizer can have a hundred of them; no text has any."""
+    tokenizer = AutoTokenizer.from_pretrained(st_folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<extra_id_0>"]})
+    tokenizer.save_pretrained(st_folder)
+    encoder = DualEncoder.load(st_folder)
+    assert encoder.encode(["a text"], "query").shape == (1, 24)
+    with pytest.raises(InputError, match="a text has the token <extra_id_0>, for which the model"):
+        encoder.encode(["a <extra_id_0> text"], "query")
+
+
 def test_a_change_of_the_config_must_be_known(tiny_encoder):
     with pytest.raises(InputError, match="the config of bert has no hidden_dropuot_prob"):
         DualEncoder.load(tiny_encoder, hidden_dropuot_prob=0.1)

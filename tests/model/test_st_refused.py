@@ -280,6 +280,15 @@ def test_a_prefix_of_the_caller_settles_an_unclear_prompt(kind, st_folder):
     assert encoder.prefixes == {"query": "Q ", "passage": "P "}
 
 
+def test_instructor_models_leave_their_prompt_out(st_folder, monkeypatch):
+    """By their name alone, as in sentence-transformers."""
+    (st_folder / "hkunlp").mkdir()
+    (st_folder / "hkunlp" / "instructor-base").symlink_to(st_folder)
+    monkeypatch.chdir(st_folder)
+    with pytest.raises(InputError, match="asks for pooling mean without the prompt"):
+        DualEncoder.load("hkunlp/instructor-base")
+
+
 def test_a_folder_without_prompts_has_those_of_the_paper(st_folder):
     """As documented: the paper's prefixes are for encoders that state none."""
     for content in ({}, {"prompts": {}}, {"prompts": None}):
