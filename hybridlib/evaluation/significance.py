@@ -56,15 +56,17 @@ class ClusteredMean:
         sums: of the values, ``[seeds, questions, cells]``.
 
     Raises:
-        InputError: the seeds do not have the same questions and cells.
+        InputError: the seeds do not have the same queries in the same cells, or a value is missing.
     """
 
     def __init__(self, tables: Sequence[pd.DataFrame]) -> None:
         frames = []
         for table in tables:
+            if not np.isfinite(table["value"]).all():
+                raise InputError("significance: a query has no value; evaluate its run anew")
             groups = table.groupby(["question_id", "cell"])["value"]
             frames.append(groups.agg(["sum", "size"]))
-        if any(not frame.index.equals(frames[0].index) for frame in frames):
+        if any(not frame["size"].equals(frames[0]["size"]) for frame in frames):
             raise InputError("significance: the runs were not evaluated on the same queries")
         self.index = frames[0].index
         question, self.questions = pd.factorize(self.index.get_level_values(0), sort=True)
@@ -177,7 +179,8 @@ def compare(
     Raises:
         InputError: the two were not evaluated on the same queries.
     """
-    if not first.index.equals(second.index):
+    same_queries = first.index.equals(second.index) and np.array_equal(first.counts, second.counts)
+    if not same_queries:
         raise InputError("significance: the two systems were not evaluated on the same queries")
     resampled = first.resampled(draws, seed) - second.resampled(draws, seed)
     low, high = _percentiles(resampled, level)

@@ -131,6 +131,22 @@ def test_different_queries_are_refused():
         system(three, four)
 
 
+def test_a_query_that_one_seed_has_twice_is_refused():
+    once = table(np.array([[0.25], [0.5]]))
+    twice = pd.concat([once, once.tail(1)])
+    with pytest.raises(InputError, match="same queries"):
+        ClusteredMean([once, twice])
+    with pytest.raises(InputError, match="same queries"):
+        compare(ClusteredMean([once]), ClusteredMean([twice]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_query_without_a_value_is_refused(value):
+    """A sum would pass over it, and a mean still count it."""
+    with pytest.raises(InputError, match="a query has no value"):
+        system(np.array([[0.25], [value]]))
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
