@@ -155,6 +155,9 @@ def notebook_problems(file: Path) -> Iterator[str]:
         yield "the first code cell lacks the tag `parameters`"
     for cell in code:
         yield from cell_problems(cell)
+    for cell in code[1:]:
+        for name in sorted(bound_names(cell.source) & set(Params.model_fields)):
+            yield f"a cell gives a parameter's name, {name}, another meaning"
     is_solution = file.parent.name == "solutions"
     kinds = "".join(cell.cell_type[0] for cell in cells)
     if kinds[0] != "m" or (kinds[-1] != "m" and not is_solution):
@@ -174,6 +177,21 @@ def cell_problems(cell: NotebookNode) -> Iterator[str]:
     lines = [line for line in cell.source.splitlines() if not line.startswith(("import ", "from "))]
     if len(lines) > _LONGEST_CELL:
         yield f"a cell is longer than {_LONGEST_CELL} lines: {first_line}"
+
+
+def bound_names(source: str) -> set[str]:
+    """Return the names that a cell sets or imports, those inside comprehensions left out."""
+    tree = ast.parse(source)
+    inner = set()
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.comprehension):
+            inner |= {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names - inner
 
 
 def opening_problems(text: str, file: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which parameters a notebook's parameter cells set."""
+"""Which names a notebook's parameter cells set."""
 
 from __future__ import annotations
 
@@ -19,17 +19,45 @@ def parameter_cell_names() -> list[str]:
 
 
 def literal_names(source: str) -> list[str]:
-    """Return the names of a cell of nothing but ``name = literal`` lines; none for another cell."""
+    """Return the names of a cell of nothing but ``name = value`` lines; none for another cell.
+
+    A value is a literal, or papermill's ``float('nan')`` and ``float('inf')``. Lines may have a
+    type: ``steps: int = 70``.
+    """
     names: list[str] = []
     try:
-        for line in ast.parse(source).body:
-            if not isinstance(line, ast.Assign):
-                return []
-            ast.literal_eval(line.value)
-            for target in line.targets:
-                if not isinstance(target, ast.Name):
-                    return []
-                names.append(target.id)
-    except (SyntaxError, ValueError):
+        lines = ast.parse(source).body
+    except SyntaxError:
         return []
+    for line in lines:
+        targets = _targets(line)
+        if not targets or not _is_literal(line):
+            return []
+        names += targets
     return names
+
+
+def _targets(line: ast.stmt) -> list[str]:
+    """Return the names that a line sets; none where it sets something else, or nothing."""
+    if isinstance(line, ast.Assign):
+        targets = line.targets
+    elif isinstance(line, ast.AnnAssign):
+        targets = [line.target]
+    else:
+        return []
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    return names if len(names) == len(targets) else []
+
+
+def _is_literal(line: ast.stmt) -> bool:
+    """Return whether a line's value is a literal, or a number as papermill writes it."""
+    value = getattr(line, "value", None)
+    if value is None:
+        return False
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        return value.func.id == "float" and all(isinstance(x, ast.Constant) for x in value.args)
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True

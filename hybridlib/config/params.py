@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any, Self
 
 import yaml
@@ -42,7 +42,7 @@ class Params(Fields):
     @field_validator("*", mode="before")
     @classmethod
     def _read_as_yaml(cls, value: Any, info: ValidationInfo) -> Any:
-        """Turn numbers that YAML reads as text (``2e-5``) into numbers; refuse stray booleans."""
+        """Turn numbers that are given as text (``"2e-5"``) into numbers; refuse stray booleans."""
         kind = str(cls.model_fields[str(info.field_name)].annotation)
         if _holds_bool(value) and "bool" not in kind:
             raise ValueError(
@@ -71,6 +71,13 @@ class Params(Fields):
     def _refuse_repeats(cls, value: list[Any] | None) -> list[Any] | None:
         if value is not None and len(set(value)) < len(value):
             raise ValueError("an entry stands twice")
+        return value
+
+    @field_validator("eval_languages")
+    @classmethod
+    def _refuse_no_languages(cls, value: list[str] | None) -> list[str] | None:
+        if value == []:
+            raise ValueError("is empty; null takes all languages that the corpus has")
         return value
 
     @model_validator(mode="after")
@@ -198,14 +205,25 @@ class Params(Fields):
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Params:
-        """Collect what a notebook's parameter cells set; call it first, with ``globals()``.
+        """Collect the parameters that a notebook has set; call it first, with ``globals()``.
 
-        Parameter cells hold nothing but ``name = literal`` lines: the notebook's own, and the one
-        that papermill puts behind it. Every name in them must be a parameter, so that a misspelt
-        one is refused.
+        Every name in the namespace that is a parameter counts, however it was set. Every name that
+        the parameter cells set (the notebook's own, and the one that papermill puts behind it)
+        must be a parameter, so that a misspelt one is refused.
+
+        Raises:
+            InputError: a misspelt name or an impossible value.
         """
-        names = [name for name in parameter_cell_names() if name in namespace]
-        return cls.check({name: namespace[name] for name in names}, "notebook parameters")
+        misspelt = [name for name in parameter_cell_names() if name in namespace]
+        names = [name for name in cls.model_fields if name in namespace]
+        values = {name: namespace[name] for name in (*misspelt, *names)}
+        for name, value in values.items():
+            if isinstance(value, ModuleType):
+                raise InputError(
+                    f"notebook parameters: {name} is the module {value.__name__}; import what you "
+                    "need of it by name, because a parameter has the same name"
+                )
+        return cls.check(values, "notebook parameters")
 
     def but(self, **changes: Any) -> Params:
         """Return a checked copy with some values changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,9 @@ CALL = "params = Params.from_notebook(globals())"
         ("steps = int('3')", []),
         ("steps = other", []),
         ("steps = 2 * 3", []),
-        ("steps: int = 3", []),
+        ("steps: int = 3", ["steps"]),
+        ("steps: int", []),
+        ("temperature = float('inf')\ntop_p = float('nan')", ["temperature", "top_p"]),
         ("steps += 1", []),
         ("a, b = 1, 2", []),
         ("a.b = 1", []),
@@ -86,3 +89,32 @@ def test_a_notebook_leaves_earlier_cells_alone(monkeypatch):
 def test_a_misspelt_name_in_a_parameter_cell_is_refused(monkeypatch):
     with pytest.raises(InputError, match="notebook parameters: there is no parameter 'stepz'"):
         from_cells(monkeypatch, "seed = 1", "stepz = 3", CALL)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("steps = 7 * 10", "steps", 70),
+        ("steps: int = 70", "steps", 70),
+        ("from pathlib import Path\noutput_dir = Path('a')", "output_dir", Path("a")),
+        ("import os\nstudy = os.sep.join(['a'])", "study", "a"),
+        ("steps, seed = 70, 3", "steps", 70),
+    ],
+)
+def test_a_line_that_is_no_literal_drops_nothing(line, name, value, monkeypatch):
+    params = from_cells(monkeypatch, f"strategy = 'x-y'\nstudy = 'mine'\n{line}", CALL)
+    assert params.strategy == "x-y"
+    assert getattr(params, name) == value
+    assert params.study == ("a" if name == "study" else "mine")
+
+
+@pytest.mark.parametrize("number", ["float('inf')", "float('nan')"])
+def test_numbers_that_papermill_writes_are_read_and_refused(number, monkeypatch):
+    with pytest.raises(InputError, match="notebook parameters: temperature = "):
+        from_cells(monkeypatch, f"strategy = 'x-y'\ntemperature = {number}", CALL)
+
+
+def test_a_module_of_a_parameters_name_is_refused(monkeypatch):
+    cell = "from hybridlib.batching import strategies"
+    with pytest.raises(InputError, match=r"strategies is the module hybridlib\.batching"):
+        from_cells(monkeypatch, "steps = 3", cell, CALL)

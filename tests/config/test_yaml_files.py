@@ -10,27 +10,59 @@ from hybridlib.config.yaml_files import parse_overrides, read_yaml
 from hybridlib.errors import InputError
 
 
-def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
+def test_numbers_are_those_of_yaml_1_2(tmp_path):
     file = tmp_path / "run.yaml"
-    file.write_text("learning_rate: 2e-5\nweight_decay: 1e-2\nsteps: '300'\ndropout: 1e-1\n")
-    assert yaml.safe_load(file.read_text())["learning_rate"] == "2e-5"  # why this is needed
+    file.write_text("learning_rate: 2e-5\nweight_decay: 1e-2\nsteps: '300'\nbatch_size: 010\n")
     params = Params.load(file)
-    numbers = [params.learning_rate, params.weight_decay, params.steps, params.dropout]
-    assert numbers == [2e-5, 1e-2, 300, 0.1]
+    numbers = [params.learning_rate, params.weight_decay, params.steps, params.batch_size]
+    assert numbers == [2e-5, 1e-2, 300, 10]
+
+
+def test_numbers_that_another_reader_gives_as_text_are_numbers():
+    """papermill reads its files as YAML 1.1, where 2e-5 is a text."""
+    given = yaml.safe_load("learning_rate: 2e-5")
+    assert given == {"learning_rate": "2e-5"}
+    assert Params.check(given).learning_rate == 2e-5
+
+
+@pytest.mark.parametrize("text", ["steps: 1:30", "steps: 1_000x", "seed: 2026-01-01"])
+def test_what_is_no_number_is_refused(text, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(text + "\n")
+    with pytest.raises(InputError, match=text.partition(":")[0]):
+        Params.load(file)
 
 
 @pytest.mark.parametrize(
-    ("key", "text"),
+    ("content", "reason"),
     [
-        ("languages", "[no, de]"),
-        ("study", "on"),
-        ("query_prefix", "yes"),
-        ("steps", "true"),
-        ("eval_languages", "[no]"),
-        ("dropout", "off"),
-        ("candidate_text", "no"),
+        ("alpha: 0.3\nsteps: 10\nalpha: 0.5\n", 'found duplicate key "alpha"'),
+        ("grid:\n  alpha: [0.3]\n  alpha: [0.5]\n", 'found duplicate key "alpha"'),
+        ("1: 2\n", "the key 1 is no text"),
+        ("null: 2\n", "the key None is no text"),
+        ("1.5: 2\n", "the key 1.5 is no text"),
+        ("no: 2\n", "there is no parameter 'no'"),
     ],
 )
+def test_keys_are_texts_and_stand_once(content, reason, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError) as error:
+        Params.load(file)
+    assert reason in str(error.value) and str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize("name", ["temperature", "learning_rate", "max_grad_norm", "dropout"])
+def test_infinite_and_undefined_numbers_are_refused(name, value, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(f"{name}: {value}\n")
+    with pytest.raises(InputError, match=f"{name} = "):
+        Params.load(file)
+
+
+@pytest.mark.parametrize(("key", "text"), [("languages", "[true, de]"), ("steps", "true")])
 def test_unintended_booleans_are_explained(key, text, tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text(f"{key}: {text}\n")
@@ -38,6 +70,24 @@ def test_unintended_booleans_are_explained(key, text, tmp_path):
     with pytest.raises(InputError, match=reason) as error:
         Params.load(file)
     assert f"{file}: {key} = " in str(error.value)
+
+
+def test_booleans_of_another_reader_are_explained():
+    with pytest.raises(InputError, match=r"languages = .*put it in quotes"):
+        Params.check(yaml.safe_load("languages: [no, de]"))
+
+
+def test_norwegian_needs_no_quotes(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("eval_languages: [no, de]\nquery_prefix: on\n")
+    params = Params.load(file)
+    assert params.eval_languages == ["no", "de"]
+    assert params.query_prefix == "on"
+
+
+def test_no_evaluation_languages_are_refused():
+    with pytest.raises(InputError, match=r"eval_languages = .*null takes all languages"):
+        Params.check({"eval_languages": []})
 
 
 def test_quoted_norwegian_and_meant_booleans_are_valid(tmp_path):
@@ -134,3 +184,11 @@ def test_save_and_load(tmp_path):
     assert Params.load(file) == params
     saved = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert list(saved) == list(Params.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("", ""), (" ", " "), ("''", ""), ("null", None), ("~", None), ("no", "no"), ("0.5", 0.5)],
+)
+def test_an_empty_override_is_the_empty_text(text, value):
+    assert parse_overrides([("query_prefix", text)]) == {"query_prefix": value}

@@ -103,3 +103,9 @@ def test_an_exercise_without_a_solution_is_noticed(tmp_path):
     nbformat.write(solved, tmp_path / "solutions" / "06.ipynb")
     problems = list(lint_pages.exercise_problems(tmp_path / "06.ipynb"))
     assert problems == ["not every exercise has its solution"]
+
+
+def test_names_that_a_cell_gives_a_meaning():
+    """A notebook reads its parameters from the names of its kernel."""
+    source = "from a import seed\nsteps, x = 1, [alpha for alpha in (1, 2)]\nfor grid in x: pass"
+    assert lint_pages.bound_names(source) == {"seed", "steps", "x", "grid"}
