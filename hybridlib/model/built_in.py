@@ -17,6 +17,7 @@ from tokenizers import (
 )
 from transformers import BertConfig, PreTrainedTokenizerFast
 
+from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder
 
 _ROLES = {
@@ -39,6 +40,9 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizer
     Args:
         texts: what the merges are learned from.
         vocab_size: entries at most, special tokens included.
+
+    Raises:
+        InputError: the texts have more different characters than that.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
@@ -60,7 +64,13 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizer
         single="<s> $A </s>",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")],
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **_ROLES)
+    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **_ROLES)
+    if len(made) > vocab_size:
+        raise InputError(
+            f"vocab_size ({vocab_size}): the texts have so many different characters that the "
+            f"smallest vocabulary is {len(made)}; raise it to that or more"
+        )
+    return made
 
 
 def make_encoder(

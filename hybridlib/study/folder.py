@@ -208,7 +208,10 @@ def varied(params: Params) -> dict[str, Any]:
 
 def run_name(params: Params) -> str:
     """Return ``<encoder>-<label>-s<seed>``: the folder of a run inside its study."""
-    name = Path(params.encoder.partition("@")[0]).name
+    # `name@revision` is an id of the hub; an `@` in a path is part of it.
+    source = params.encoder
+    is_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    name = Path(source if is_path else source.partition("@")[0]).name
     encoder = re.sub(r"[^A-Za-z0-9._-]+", "-", name) or BUILT_IN
     return f"{encoder}-{label(params)}-s{params.seed}"
 

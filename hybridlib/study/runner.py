@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from hybridlib.config.params import Params
@@ -112,9 +112,7 @@ def _run_one_study(
         return _run_steps(run, data, note)
 
     with bar, _log_to(study.folder / "study.log"):
-        # Runs on several machines may share the folder: the first one makes the data.
-        with FileLock(study.folder / "data.lock"):
-            data = note(run_step(study, "data"))
+        data = note(run_step(study, "data"))
         outcomes = [data]
         with _share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
             for of_run in workers.map(run_one, runs):
@@ -169,10 +167,9 @@ def run_step(study: Study, step: str) -> Outcome:
     """Execute one notebook into the study's folder, unless it is finished already.
 
     A notebook that ends without an error but without its marker (a kernel that died or was told
-    to exit) has failed.
+    to exit) has failed. Several processes, on one machine or on several that share the folder, run
+    a step once: the others wait for it.
     """
-    import papermill  # an optional dependency
-
     if step == "training":
         study = study.trained
     name = _title(study, step)
@@ -180,8 +177,20 @@ def run_step(study: Study, step: str) -> Outcome:
     if is_done(study, step):
         return Outcome(name, step, "kept", notebook=out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    reason = ""
+    with _locked(out.with_suffix(".lock"), name):
+        if is_done(study, step):
+            return Outcome(name, step, "kept", notebook=out)
+        started = time.monotonic()
+        reason = _execute(study, step, out)
+        seconds = time.monotonic() - started
+    logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
+    return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
+
+
+def _execute(study: Study, step: str, out: Path) -> str:
+    """Execute the notebook of a step; return why it failed, or nothing."""
+    import papermill  # an optional dependency
+
     notebook = _notebook(step)
     try:
         papermill.execute_notebook(
@@ -194,12 +203,25 @@ def run_step(study: Study, step: str) -> Outcome:
             extra_arguments=["--log-level=ERROR"],
         )
     except Exception as error:  # whatever ends a notebook must not end the study
-        reason = _first_line(error)
-    if not reason and not is_done(study, step):
-        reason = "the notebook ended before its last cell: its kernel died or was told to exit"
-    seconds = time.monotonic() - started
-    logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
-    return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
+        return _first_line(error)
+    if is_done(study, step):
+        return ""
+    return "the notebook ended before its last cell: its kernel died or was told to exit"
+
+
+@contextmanager
+def _locked(file: Path, name: str) -> Iterator[None]:
+    """Hold a step's lock; the system frees the lock of a process that died."""
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.warning("%s: another process is at it, waiting (%s)", name, file)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def begin(params: Params, step: str) -> Study:

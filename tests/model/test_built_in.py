@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from hybridlib.errors import InputError
 from hybridlib.model.built_in import make_encoder, make_tokenizer
 from hybridlib.model.encoder import DualEncoder
 
@@ -67,3 +68,9 @@ def test_make_tokenizer_knows_its_texts(training_texts):
     assert {row[0] for row in ids} == {tokenizer.cls_token_id}
     assert {row[-1] for row in ids} == {tokenizer.sep_token_id}
     assert len({tuple(row) for row in ids}) == len({text.lower() for text in training_texts})
+
+
+def test_a_vocabulary_smaller_than_the_alphabet_is_refused():
+    texts = ["".join(chr(letter) for letter in range(0x4E00, 0x4E00 + 400))]
+    with pytest.raises(InputError, match=r"vocab_size \(300\): .* smallest vocabulary is 40\d"):
+        make_tokenizer(texts, 300)

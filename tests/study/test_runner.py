@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import nbformat
 import papermill
 import pytest
 from clones import ROOT
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_notebook
 from studies import miniature
 
@@ -180,3 +184,33 @@ def test_a_step_that_is_begun_again_is_not_finished(notebooks, tmp_path):
     record = runner.finish(study, "training", steps=3)
     assert record["steps"] == 3
     assert record["seconds"] >= 0
+
+
+# ------------------------------------------------------------------------------------ two at once
+
+
+def test_the_second_of_two_waits_and_repeats_nothing(notebooks, tmp_path, caplog):
+    params = miniature(tmp_path)
+    study = Study(params)
+    lock = study.folder_of("data") / "01_data_prep.lock"
+    lock.parent.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as second, caplog.at_level("WARNING"):
+        with FileLock(lock):
+            waiting = second.submit(run, params)
+            while "another process is at it" not in caplog.text:
+                assert not waiting.done()
+                time.sleep(0.01)
+            assert notebooks.executed == []
+        assert {outcome.state for outcome in waiting.result(60)} == {"done"}
+    assert str(lock) in caplog.text
+    assert notebooks.executed == WHOLE
+
+
+def test_what_another_process_finished_meanwhile_is_kept(notebooks, tmp_path, monkeypatch):
+    params = miniature(tmp_path)
+    run(params)
+    notebooks.executed.clear()
+    answers = iter([False, True])
+    monkeypatch.setattr(runner, "is_done", lambda study, step: next(answers))
+    assert runner.run_step(Study(params), "data").state == "kept"
+    assert notebooks.executed == []

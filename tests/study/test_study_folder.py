@@ -22,6 +22,21 @@ def test_a_run_is_named_after_the_folder_or_the_hub_name_of_its_encoder():
     assert run_name(params) == "some-model-x-y-s3"
 
 
+@pytest.mark.parametrize(
+    ("encoder", "name"),
+    [
+        ("/data/me@host/e5", "e5"),
+        ("/data/me@host/bge", "bge"),
+        ("./models/e5@old", "e5-old"),
+        ("~/a@b/c@d", "c-d"),
+        ("org/name@main", "name"),
+        ("name@main", "name"),
+    ],
+)
+def test_an_at_sign_in_a_path_is_no_revision(encoder, name):
+    assert run_name(Params(encoder=encoder, strategy="x-y")) == f"{name}-x-y-s0"
+
+
 def test_a_grid_varies_what_a_strategy_reads(tmp_path):
     grid = {"alpha": [0.5, 0.25], "trained_share": [1.0, 0.75]}
     strategies = ["untrained", "x-y", "hybrid"]
