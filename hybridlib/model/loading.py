@@ -143,6 +143,11 @@ def _load_tokenizer(name: str, folder: Path, lower_case: bool) -> Any:
             f"{name}: its tokenizer has no pad_token; set one "
             "(tokenizer.pad_token = tokenizer.eos_token) and save it again"
         )
+    length = tokenizer.model_max_length
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        raise InputError(
+            f"{name}: model_max_length of its tokenizer is {length!r}, not a number of tokens"
+        )
     if lower_case:
         _put_into_lower_case(name, tokenizer)
     return tokenizer
@@ -232,7 +237,7 @@ def kept_length(
     positions = _positions(backbone)
     if requested is not None and requested > positions:
         raise InputError(f"max_length ({requested}): {name} has {positions} positions")
-    stored = layout.max_length or _tokenizer_length(name, tokenizer, layout)
+    stored = layout.max_length or _tokenizer_length(tokenizer, layout)
     length = min(stored, positions) if requested is None else requested
     special = tokenizer.num_special_tokens_to_add()
     if length <= special:
@@ -259,14 +264,11 @@ def _check_sparse_attention(name: str, config: PreTrainedConfig, length: int) ->
         )
 
 
-def _tokenizer_length(name: str, tokenizer: Any, layout: Layout) -> int:
+def _tokenizer_length(tokenizer: Any, layout: Layout) -> int:
     """Return the length in the tokenizer's files, where sentence-transformers would use it."""
     if not layout.complete:
         return DEFAULT_LENGTH
-    length = tokenizer.model_max_length
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise InputError(f"{name}: model_max_length of its tokenizer is {length!r}")
-    return min(length, _UNLIMITED)
+    return min(tokenizer.model_max_length, _UNLIMITED)
 
 
 def _positions(backbone: PreTrainedModel) -> int:
@@ -305,12 +307,10 @@ def check_causal(source: Source, config: PreTrainedConfig, layout: Layout) -> No
     Raises:
         InputError: sentence-transformers would take the last token, which is not supported.
     """
-    architecture = (config.architectures or [""])[0]
-    if (
-        not layout.complete
-        and architecture.endswith("ForCausalLM")
-        and getattr(config, "is_causal", True)
-    ):
+    stated = config.architectures
+    architecture = str(stated[0]) if isinstance(stated, list) and stated else ""
+    is_causal = architecture.endswith("ForCausalLM") and getattr(config, "is_causal", True)
+    if is_causal and not layout.complete:
         raise InputError(
             f"{source.name}: {architecture} is a causal language model, of which "
             "sentence-transformers takes the last token; that is not supported. Set pooling to use "

@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from hybridlib.errors import InputError
 from hybridlib.model.layers import Truncate, UnitLength
@@ -262,13 +262,15 @@ def _read_dense(source: Source, path: str) -> list[nn.Module]:
             f"{source.name}: {path} has the activation {config.activation_function!r}; "
             f"supported are {', '.join(_ACTIVATIONS)}"
         )
+    weights = _read_linear(source, path, config)
     layer = nn.Linear(config.in_features, config.out_features, bias=config.bias)
-    _load_linear(source, path, layer)
+    layer.load_state_dict(weights)
+    refuse_empty_weights(f"{source.name}: {_join(path, 'model.safetensors')}", layer)
     return [layer, known[config.activation_function]()]
 
 
-def _load_linear(source: Source, path: str, layer: nn.Linear) -> None:
-    """Load the weights of a Dense module."""
+def _read_linear(source: Source, path: str, config: DenseConfig) -> dict[str, Tensor]:
+    """Return the weights of a Dense module, which must be as its config says."""
     file = source.file(_join(path, "model.safetensors"))
     if file is None:
         raise InputError(
@@ -280,14 +282,15 @@ def _load_linear(source: Source, path: str, layer: nn.Linear) -> None:
         weights = load_file(file)
     except SafetensorError as error:
         raise InputError(f"{file}: damaged ({one_line(error)}); fetch it again") from None
-    expected = {f"linear.{key}": list(value.shape) for key, value in layer.state_dict().items()}
+    expected = {"linear.weight": [config.out_features, config.in_features]}
+    if config.bias:
+        expected["linear.bias"] = [config.out_features]
     stored = {key: list(value.shape) for key, value in weights.items()}
     if stored != expected:
         raise InputError(
             f"{file}: has the tensors {stored}, and by its config.json it must have {expected}"
         )
-    layer.load_state_dict({key.removeprefix("linear."): value for key, value in weights.items()})
-    refuse_empty_weights(str(file), layer)
+    return {key.removeprefix("linear."): value for key, value in weights.items()}
 
 
 def _read_use(source: Source, normalized: bool, layout: Layout) -> int | None:
