@@ -1,7 +1,9 @@
-"""Where paths start, and writing so that no reader ever sees an unfinished file."""
+"""Where paths start, what files hold, and writing that no reader sees unfinished."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -63,3 +65,26 @@ def write_json(file: Path, value: Any) -> None:
 def read_json(file: Path) -> Any:
     """Return the value in a JSON file."""
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def content_hash(path: Path) -> str | None:
+    """Return a hash of a file, or of all files in a folder; None where there is nothing."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        files = [path] if path.is_file() else []
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        content = _file_hash(file, status.st_mtime_ns, status.st_size)
+        digest.update(f"{file.relative_to(path)} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=10_000)
+def _file_hash(file: Path, modified: int, size: int) -> str:
+    """Return the hash of a file's content, read again when time or size have changed."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

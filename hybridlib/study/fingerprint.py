@@ -7,7 +7,6 @@ before it. A step whose marker holds the same fingerprint need not be repeated.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -17,7 +16,7 @@ from hybridlib import __version__
 from hybridlib.batching import plugins
 from hybridlib.config.names import BUILT_IN
 from hybridlib.config.params import names_of_step
-from hybridlib.files import project_root, read_json, resolve
+from hybridlib.files import content_hash, project_root, read_json, resolve
 from hybridlib.study.folder import NOTEBOOKS, Study, run_name, training_parameters
 from hybridlib.study.modules import code_hash
 
@@ -118,29 +117,6 @@ def _notebook_code(name: str) -> str | None:
         if cell["cell_type"] == "code" and not is_parameters:
             sources.append("".join(cell["source"]))
     return _digest(sources)
-
-
-def content_hash(path: Path) -> str | None:
-    """Return a hash of a file, or of all files in a folder; None where there is nothing."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-    else:
-        files = [path] if path.is_file() else []
-    if not files:
-        return None
-    hashes = []
-    for file in files:
-        status = file.stat()
-        digest = _file_hash(file, status.st_mtime_ns, status.st_size)
-        hashes.append((str(file.relative_to(path)), digest))
-    return _digest(hashes)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _file_hash(file: Path, modified: int, size: int) -> str:
-    """Return the hash of a file's content, read again when time or size have changed."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digest(value: Any) -> str:

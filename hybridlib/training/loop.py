@@ -106,7 +106,7 @@ def train(
 
         # Go on from a checkpoint, or begin with step 0: the validation before training.
         parts = {"model": encoder, "optimizer": optimizer, "loss": loss_function}
-        identity = setup.run_identity(params, pairs)
+        identity = setup.run_identity(params, pairs, encoder)
         checkpoints = Checkpoints(params, folder / "checkpoints", accelerator, parts, identity)
         state = checkpoints.resume()
         log = TrainingLog(folder / "training.jsonl", accelerator, params, state.records)

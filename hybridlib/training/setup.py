@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from hybridlib.batching.pair_table import PairTable
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
-from hybridlib.files import resolve
+from hybridlib.files import content_hash, resolve
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
 
@@ -178,11 +179,27 @@ def dropout_seed(seed: int, step: int, process: int) -> int:
     return int(state[0] >> np.uint64(2))
 
 
-def run_identity(params: Params, pairs: pd.DataFrame) -> dict[str, Any]:
-    """Return what must be the same for a resumed run to be the run that was interrupted."""
+def run_identity(params: Params, pairs: pd.DataFrame, encoder: DualEncoder) -> dict[str, Any]:
+    """Return what must be the same for a resumed run to be the run that was interrupted.
+
+    It is what the run began with: parameters, training pairs, the encoder's weights, word lists and
+    plugins.
+    """
     identity = {name: str(getattr(params, name)) for name in names_of_step("training")}
     data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(pairs).to_numpy())
     identity["training pairs"] = f"{data:016x}"
+    identity["starting weights"] = _hash_of_weights(encoder)
+    if params.lexicon_path is not None:
+        identity["word lists"] = str(content_hash(resolve(params.lexicon_path)))
     for number, content in enumerate(plugins.content(params.strategy, params.plugins)):
         identity[f"plugin {number}"] = content
     return identity
+
+
+def _hash_of_weights(encoder: DualEncoder) -> str:
+    """Return a hash of the names and values of all weights."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

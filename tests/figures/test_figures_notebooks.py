@@ -14,12 +14,11 @@ from hybridlib.retrieval.ranking import Ranking
 def corpus_in(*languages: str) -> RetrievalCorpus:
     """A corpus with a query and a candidate for each language given."""
     rows = range(len(languages))
-    queries = pd.DataFrame({"question_id": [f"q{row}" for row in rows], "lang": languages})
-    candidates = pd.DataFrame({"group": [f"g{row}" for row in rows], "lang": languages})
-    qrels = pd.DataFrame({"query": rows, "candidate": rows})
-    return RetrievalCorpus(
-        "toy", queries.assign(text="q"), candidates.assign(text="c"), qrels.assign(grade=1)
-    )
+    ids = [f"{lang}:{row}" for row, lang in enumerate(languages)]
+    queries = pd.DataFrame({"query_id": ids, "lang": languages, "question_id": ids, "text": "q"})
+    candidates = pd.DataFrame({"candidate_id": ids, "lang": languages, "group": ids, "text": "c"})
+    qrels = pd.DataFrame({"query": rows, "candidate": rows, "grade": 1})
+    return RetrievalCorpus("toy", queries, candidates, qrels)
 
 
 def test_every_name_is_a_function_and_others_are_not():

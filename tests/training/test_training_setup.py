@@ -110,18 +110,37 @@ def test_dropout_seeds_stay_what_they_were():
 # ----------------------------------------------------------------------------------------- identity
 
 
+def identity_of(params, pairs, start=1.0):
+    """The identity of a run whose encoder has a single weight."""
+    encoder = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(encoder.weight, start)
+    return setup.run_identity(params, pairs, encoder)
+
+
 @pytest.mark.usefixtures("strategies_as_before")
 def test_a_runs_identity_is_what_its_weights_depend_on(tmp_path):
     pairs = toy_pairs()
-    identity = setup.run_identity(tiny_params(), pairs)
-    assert setup.run_identity(tiny_params(jobs=2, checkpoint_every=1, top_k=3), pairs) == identity
+    identity = identity_of(tiny_params(), pairs)
+    assert identity_of(tiny_params(jobs=2, checkpoint_every=1, top_k=3), pairs) == identity
     for changes in ({"alpha": 0.4}, {"seed": 1}, {"trained_share": 0.5}, {"dropout": 0.1}):
         (name,) = changes
-        changed = setup.run_identity(tiny_params(**changes), pairs)
+        changed = identity_of(tiny_params(**changes), pairs)
         assert [key for key in identity if identity[key] != changed[key]] == [name]
     other_pairs = pairs.assign(question=pairs["question"] + "?")
-    changed = setup.run_identity(tiny_params(), other_pairs)
+    changed = identity_of(tiny_params(), other_pairs)
     assert [key for key in identity if identity[key] != changed[key]] == ["training pairs"]
+    changed = identity_of(tiny_params(), pairs, start=2.0)
+    assert [key for key in identity if identity[key] != changed[key]] == ["starting weights"]
+
+
+def test_the_content_of_word_lists_is_part_of_a_runs_identity(tmp_path):
+    lists = tmp_path / "en-de.txt"
+    lists.write_text("bee Biene\n")
+    params = tiny_params(strategy="code-switched", lexicon_path=tmp_path)
+    identity = identity_of(params, toy_pairs())
+    lists.write_text("bee Imme\n")
+    changed = identity_of(params, toy_pairs())
+    assert [key for key in identity if identity[key] != changed[key]] == ["word lists"]
 
 
 @pytest.mark.usefixtures("strategies_as_before")
@@ -135,12 +154,12 @@ def test_a_plugin_is_part_of_the_identity_of_its_own_strategies(tmp_path):
     )
     file.write_text(code)
     plugins.load([file])
-    identity = setup.run_identity(tiny_params(strategy="own", plugins=[str(file)]), toy_pairs())
+    identity = identity_of(tiny_params(strategy="own", plugins=[str(file)]), toy_pairs())
     assert len(identity["plugin 0"]) == 64
     file.write_text(code + "# changed\n")
-    changed = setup.run_identity(tiny_params(strategy="own", plugins=[str(file)]), toy_pairs())
+    changed = identity_of(tiny_params(strategy="own", plugins=[str(file)]), toy_pairs())
     assert changed["plugin 0"] != identity["plugin 0"]
-    built_in = setup.run_identity(tiny_params(plugins=[str(file)]), toy_pairs())
+    built_in = identity_of(tiny_params(plugins=[str(file)]), toy_pairs())
     assert "plugin 0" not in built_in
 
 
