@@ -35,6 +35,10 @@ _SHORTEST_IDEOGRAPHIC_TEXT = 10
 _IDEOGRAPHIC = ("ja", "zh")
 _SHORTEST_ID = 8
 
+# A look at so many characters of a text, and at so many letters among them.
+_BEGINNING = 48
+_FIRST_LETTERS = 12
+
 # What case folding does beyond small letters; Turkish has a dotless i, and a capital with a dot.
 _FOLDED = (("ß", "ss"), ("ς", "σ"), ("i\u0307", "i"), ("ı", "i"))
 
@@ -87,31 +91,57 @@ def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
 def _shared_texts(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> np.ndarray:
     """Return whether the evaluation has the text of each pair in the same language."""
     shared = np.zeros(len(pairs), dtype=bool)
-    evaluated = evaluation["lang"].map(primary_language)
-    trained = pairs["lang"].map(primary_language)
+    evaluated = _primary_languages(evaluation)
+    trained = _primary_languages(pairs)
     for lang in set(evaluated) & set(trained):
-        known = _letters(evaluation.loc[evaluated == lang, "text"], lang).drop_null()
-        rows = (trained == lang).to_numpy()
-        texts = _letters(pairs.loc[rows, column], lang)
-        shared[rows] = pc.is_in(texts, value_set=known, skip_nulls=True).to_numpy(False)
+        known, _ = _long_texts(evaluation["text"], evaluated == lang, lang)
+        known_letters = _letters(known)
+        texts, rows = _long_texts(pairs[column], trained == lang, lang)
+        likely = _begin_alike(texts, known_letters)
+        is_known = pc.is_in(_letters(texts.filter(likely)), value_set=known_letters)
+        shared[rows.filter(likely).filter(is_known).to_numpy()] = True
     return shared
 
 
-def _letters(texts: pd.Series, lang: str) -> pa.Array:
-    """Return what is left of texts that copies share; null for one that is too short.
+def _primary_languages(frame: pd.DataFrame) -> pd.Series:
+    """Return the language that each row's is a variant of."""
+    names = {lang: primary_language(lang) for lang in frame["lang"].unique()}
+    return frame["lang"].map(names)
 
-    Case and normal form are made equal; white space, punctuation and invisible characters go. A
-    text of nothing else stays as it is.
-    """
-    stripped = pc.utf8_trim_whitespace(strings(texts))
-    letters = pc.utf8_lower(pc.utf8_normalize(stripped, form="NFKC"))
-    for folded, plain in _FOLDED:
-        letters = pc.replace_substring(letters, folded, plain)
-    letters = pc.replace_substring_regex(letters, r"[\p{Z}\p{P}\p{Cc}\p{Cf}]+", "")
-    letters = pc.if_else(pc.equal(letters, ""), stripped, letters)
+
+def _long_texts(texts: pd.Series, mask: pd.Series, lang: str) -> tuple[pa.Array, pa.Array]:
+    """Return the texts in a language that can not be equal by chance, and their row numbers."""
+    rows = pa.array(np.flatnonzero(mask))
+    stripped = pc.utf8_trim_whitespace(strings(texts[mask]))
     shortest = _SHORTEST_IDEOGRAPHIC_TEXT if lang in _IDEOGRAPHIC else _SHORTEST_TEXT
     is_long = pc.greater_equal(pc.utf8_length(stripped), shortest)
-    return pc.if_else(is_long, letters, pa.scalar(None, pa.large_string()))
+    return stripped.filter(is_long), rows.filter(is_long)
+
+
+def _begin_alike(texts: pa.Array, known_letters: pa.Array) -> pa.Array:
+    """Return which texts may be among those of ``known_letters``: a quick look at their beginning.
+
+    A text of which that says too little may be, too.
+    """
+    beginnings = _only_letters(pc.utf8_slice_codeunits(texts, 0, _BEGINNING))
+    is_short = pc.less_equal(pc.utf8_length(beginnings), _FIRST_LETTERS)
+    first = pc.utf8_slice_codeunits(beginnings, 0, _FIRST_LETTERS)
+    known = pc.utf8_slice_codeunits(known_letters, 0, _FIRST_LETTERS)
+    return pc.or_(is_short, pc.is_in(first, value_set=known))
+
+
+def _letters(texts: pa.Array) -> pa.Array:
+    """Return what is left of texts that copies share; a text of nothing else stays as it is."""
+    letters = _only_letters(texts)
+    return pc.if_else(pc.equal(letters, ""), texts, letters)
+
+
+def _only_letters(texts: pa.Array) -> pa.Array:
+    """Return texts in one normal form and case, without space, punctuation, and the invisible."""
+    letters = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
+    for folded, plain in _FOLDED:
+        letters = pc.replace_substring(letters, folded, plain)
+    return pc.replace_substring_regex(letters, r"[\p{Z}\p{P}\p{Cc}\p{Cf}]+", "")
 
 
 def _count_kinds(pairs: pd.DataFrame, shared: pd.DataFrame, evaluation: RetrievalCorpus) -> str:
@@ -132,8 +162,12 @@ def _count_kinds(pairs: pd.DataFrame, shared: pd.DataFrame, evaluation: Retrieva
 def _differences(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> Counter[str]:
     """Return how many pairs share a text that differs in nothing, normal form, ..."""
     differences: Counter[str] = Counter()
-    left = pairs.assign(lang=pairs["lang"].map(primary_language))
-    evaluation = evaluation.assign(lang=evaluation["lang"].map(primary_language))
+    # Only texts with the same letters can be equal.
+    letters = _letters(strings(pairs[column]))
+    is_near = pc.is_in(_letters(strings(evaluation["text"])), value_set=letters)
+    evaluation = evaluation[is_near.to_numpy(zero_copy_only=False)]
+    left = pairs.assign(lang=_primary_languages(pairs))
+    evaluation = evaluation.assign(lang=_primary_languages(evaluation))
     for difference, normalise in _NORMALISATIONS.items():
         known = set(zip(evaluation["lang"], evaluation["text"].map(normalise)))
         texts = zip(left["lang"], left[column].map(normalise))

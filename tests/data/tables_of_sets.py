@@ -36,8 +36,9 @@ class Table:
         file: its path in the folder of the set, without the ending.
         endings: the formats that it may have.
         records: good ones.
-        columns: of each what it holds: ``text``, ``id``, ``lang`` or ``grade``; a question mark
-            behind means that a missing value has a default.
+        columns: of each what it holds: ``text``, ``body`` (a text that may be blank beside a
+            title), ``id``, ``lang`` or ``grade``; a question mark behind means that a missing
+            value has a default.
         load: reads the set.
         others: the other files of the set, and their records.
     """
@@ -229,9 +230,9 @@ ALL_TABLES = [
             "query": "text",
             "positive_passages.docid": "id?",
             "positive_passages.title": "text?",
-            "positive_passages.text": "text",
+            "positive_passages.text": "body",
             "negative_passages.title": "text?",
-            "negative_passages.text": "text",
+            "negative_passages.text": "body",
         },
         _training("mr-tydi"),
     ),
@@ -251,7 +252,7 @@ ALL_TABLES = [
         {"question": "text", "answer": "text"},
         _training("mfaq"),
     ),
-    _miracl_table("corpus", {"_id": "id", "title": "text?", "text": "text"}),
+    _miracl_table("corpus", {"_id": "id", "title": "text?", "text": "body"}),
     _miracl_table("queries", {"_id": "id", "text": "text"}),
     _miracl_table("qrels", {"query-id": "id", "corpus-id": "id", "score": "grade"}),
 ]
