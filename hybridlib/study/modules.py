@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import hybridlib
 
 _PACKAGE = Path(hybridlib.__file__).parent
 _NOT_COUNTED = ("hybridlib.config", "hybridlib.errors")
+
+# Runs side by side are threads, and Python 3.11 cannot parse in two threads at once: it counts the
+# depth of both trees together.
+_parsing = threading.Lock()
 
 
 def code_hash(modules: Iterable[str]) -> str:
@@ -74,7 +79,7 @@ def _data_files(file: Path) -> list[Path]:
 def _imports(file: Path, modified: int) -> list[str]:
     """Return what a file imports from the package when it runs; names of classes come along."""
     names = []
-    for node in ast.walk(_without_type_checking(ast.parse(file.read_text(encoding="utf-8")))):
+    for node in ast.walk(_without_type_checking(_parse(file))):
         if isinstance(node, ast.ImportFrom) and node.module:
             # `from hybridlib.room import module` names a module by its last part.
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -86,7 +91,7 @@ def _imports(file: Path, modified: int) -> list[str]:
 @functools.lru_cache(maxsize=1000)
 def _hash_of(file: Path, modified: int) -> str:
     """Return a hash of a file's code without comments, docstrings and layout."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = _parse(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node
@@ -103,3 +108,9 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     ]
     return ast.Module(body=body, type_ignores=[])
+
+
+def _parse(file: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    with _parsing:
+        return ast.parse(file.read_text(encoding="utf-8"))

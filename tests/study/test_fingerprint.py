@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nbformat
@@ -225,3 +226,15 @@ def test_the_defaults_in_a_notebooks_first_cell_do_not_count(tmp_path, monkeypat
     cell.source += "\nsteps = 9"
     nbformat.write(notebook, file)
     assert of_steps(Params()) == before
+
+
+def test_one_thread_at_a_time_parses():
+    """Runs side by side are threads; two parsers at once can end in a SystemError."""
+    expected = modules.code_hash(["hybridlib.data.pairs"])
+    modules._imports.cache_clear()
+    modules._hash_of.cache_clear()
+    with ThreadPoolExecutor(1) as other:
+        with modules._parsing:
+            waiting = other.submit(modules.code_hash, ["hybridlib.data.pairs"])
+            assert wait([waiting], timeout=0.2).not_done
+        assert waiting.result(60) == expected
