@@ -28,6 +28,7 @@ from hybridlib.model.loading import (
     choose_prefixes,
     kept_length,
     load_parts,
+    rules_kept,
 )
 from hybridlib.model.probe import check_encodes
 from hybridlib.model.source import Source, locate
@@ -269,7 +270,8 @@ class DualEncoder(nn.Module):
         # What the caller gives comes before what the folder says, and that before the defaults.
         prefixes = choose_prefixes(files.name, layout, query_prefix, passage_prefix)
         length = kept_length(files.name, backbone, tokenizer, layout, max_length)
-        check_prefixes(files.name, tokenizer, prefixes, length)
+        with rules_kept(tokenizer):
+            check_prefixes(files.name, tokenizer, prefixes, length)
         dense = layout.dense or projection_layer(backbone.config.hidden_size, projection, seed)
         encoder = cls(
             backbone,
@@ -286,7 +288,8 @@ class DualEncoder(nn.Module):
             )
         encoder.lower_case = layout.lower_case
         encoder.source = _source(files, config)
-        check_encodes(encoder, files.name)
+        with rules_kept(tokenizer):
+            check_encodes(encoder, files.name)
         return encoder
 
     def save(self, folder: Path) -> None:

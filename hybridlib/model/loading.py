@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -344,3 +346,23 @@ def choose_prefixes(
         else:
             prefixes[side] = layout.prefixes.get(side, PAPER_PREFIXES[side])
     return prefixes
+
+
+@contextmanager
+def rules_kept(tokenizer: Any) -> Iterator[None]:
+    """Give a tokenizer its stored truncation and padding back, which every call changes."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        yield
+        return
+    truncation = backend.truncation
+    padding = backend.padding
+    yield
+    if truncation is None:
+        backend.no_truncation()
+    else:
+        backend.enable_truncation(**truncation)
+    if padding is None:
+        backend.no_padding()
+    else:
+        backend.enable_padding(**padding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
-from tokenizers import processors
+from tokenizers import Tokenizer, processors
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
@@ -242,6 +243,19 @@ def test_the_first_look_leaves_chance_and_mode_as_they_were(tiny_encoder):
     encoder = DualEncoder.load(tiny_encoder)
     assert torch.equal(torch.rand(3), expected)
     assert encoder.training == DualEncoder(encoder.backbone, encoder.tokenizer).training
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_first_look_leaves_the_tokenizer_as_it_was(stored, tiny_encoder, tmp_path):
+    """Published tokenizers may have a truncation and a padding in their file."""
+    folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    rules = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    if stored:
+        rules.enable_truncation(17, stride=1, direction="left")
+        rules.enable_padding(pad_id=1, pad_token="<pad>", length=17)
+    rules.save(str(folder / "tokenizer.json"))
+    encoder = DualEncoder.load(folder)
+    assert encoder.tokenizer.backend_tokenizer.to_str() == rules.to_str()
 
 
 def test_a_text_without_tokens_is_refused(encoder, tiny_encoder):
