@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
+from hybridlib.data.languages import warn_of_spellings
 from hybridlib.data.schema import Field, Schema, Unique, check_frame
 from hybridlib.data.values import KEY, LANGUAGE, TEXT, strings
 from hybridlib.errors import InputError
@@ -228,6 +229,7 @@ class RetrievalCorpus:
         check_frame(CANDIDATES, f"{name}: candidates", candidates)
         _check_grades(f"{name}: relevance", relevance)
         relevance = relevance[relevance["grade"] > 0]
+        warn_of_spellings(name, {*queries["lang"].unique(), *candidates["lang"].unique()})
 
         # From here on a row number names a query or a candidate.
         queries = queries.sort_values(["lang", "query_id"], ignore_index=True)

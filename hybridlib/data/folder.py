@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_judgments
 from hybridlib.data.languages import check_languages
-from hybridlib.data.records import TABLE_ENDINGS, TREC_ENDINGS, read_records
-from hybridlib.data.schema import Field, Records, Schema, Unique
+from hybridlib.data.records import TABLE_ENDINGS, TREC_ENDINGS, read_records, read_table
+from hybridlib.data.schema import Field, Schema, Unique
 from hybridlib.data.values import GRADE, ID, LANGUAGE, TEXT, with_titles
 from hybridlib.errors import InputError
 
@@ -88,9 +88,10 @@ def load_folder(folder: str | Path, languages: Iterable[str] | None = None) -> R
         "passages": _find_file(folder, "passages", TABLE_ENDINGS),
         "qrels": _find_file(folder, "qrels", TABLE_ENDINGS + TREC_ENDINGS),
     }
-    queries = _read(files["queries"], QUERIES).frame
-    passages = _read(files["passages"], PASSAGES).frame
-    judgments = _read(files["qrels"], JUDGMENTS)
+    queries = read_table(files["queries"], QUERIES).frame
+    passages = read_table(files["passages"], PASSAGES).frame
+    is_trec = files["qrels"].suffix in TREC_ENDINGS
+    judgments = (read_records if is_trec else read_table)(files["qrels"], JUDGMENTS)
     judgments.check_known("query_id", queries["query_id"], files["queries"].name)
     judgments.check_known("passage_id", passages["passage_id"], files["passages"].name)
 
@@ -119,10 +120,3 @@ def _find_file(folder: Path, stem: str, endings: Sequence[str]) -> Path:
     if len(files) > 1:
         raise InputError(f"{folder}: both {files[0].name} and {files[1].name}; keep one of them")
     return files[0]
-
-
-def _read(file: Path, schema: Schema) -> Records:
-    """Read the records of a file; a warning names the columns that are not used."""
-    records = read_records(file, schema)
-    records.warn_unused(schema)
-    return records

@@ -164,12 +164,14 @@ def _judged_pairs(lang: str, records: Records) -> pd.DataFrame:
     """
     frame = records.frame
     document_ids = frame["positive_passages.docid"]
+    passages = _passage_texts(records, "positive_passages")
+    records.check_texts("a passage of positive_passages", passages)
     pairs = pd.DataFrame(
         {
             "pair_id": lang + ":" + frame["query_id"],
             "lang": lang,
             "question": frame["query"],
-            "passage": _passage_texts(records, "positive_passages"),
+            "passage": passages,
             "passage_id": lang + ":" + document_ids.where(document_ids != "", frame["query_id"]),
             "negative": _passage_texts(records, "negative_passages").fillna(""),
         }
@@ -180,9 +182,7 @@ def _judged_pairs(lang: str, records: Records) -> pd.DataFrame:
 def _passage_texts(records: Records, column: str) -> pd.Series:
     """Return title, a space, and the text of passages; missing where there is none."""
     frame = records.frame
-    texts = with_titles(frame[f"{column}.text"], frame[f"{column}.title"]).str.strip()
-    records.check_texts(f"a passage of {column}", texts)
-    return texts
+    return with_titles(frame[f"{column}.text"], frame[f"{column}.title"]).str.strip()
 
 
 def _mfaq_pairs(lang: str, records: Records) -> pd.DataFrame:
@@ -266,6 +266,8 @@ def _by_language(tables: Tables) -> Tables:
     # Of several configurations of one language the first by name is taken.
     for configuration, table in sorted(tables.items()):
         lang = language_of(configuration)
-        if lang:
-            by_language.setdefault(lang, table)
+        if lang in by_language:
+            log.warning("configuration %s: not read, another is taken for %s", configuration, lang)
+        elif lang:
+            by_language[lang] = table
     return by_language

@@ -6,6 +6,7 @@ of decides about rules that hold for ``zh`` or ``pt``.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -15,6 +16,8 @@ from babel.core import get_global
 from babel.languages import get_official_languages
 
 from hybridlib.errors import InputError
+
+log = logging.getLogger(__name__)
 
 ENGLISH_NAMES = {
     "ar": "arabic",
@@ -140,6 +143,16 @@ def is_unspaced(lang: str) -> bool:
     """Return whether a language is written without spaces between words."""
     in_latin_letters = "latn" in re.split(r"[-_]", lang.lower())
     return primary_language(lang) in UNSPACED and not in_latin_letters
+
+
+def warn_of_spellings(source: str, languages: Iterable[str]) -> None:
+    """Warn of two languages whose names differ in case or separator alone."""
+    spellings: dict[str, list[str]] = {}
+    for lang in sorted(languages):
+        spellings.setdefault(lang.lower().replace("_", "-"), []).append(lang)
+    for names in spellings.values():
+        if len(names) > 1:
+            log.warning("%s: %s count as different languages", source, " and ".join(names))
 
 
 def check_languages(source: str, wanted: Iterable[str], present: Iterable[str]) -> None:

@@ -193,7 +193,14 @@ def _folder_tables(folder: Path, split: str) -> Tables:
             files[path.name] = whole + sorted(path.glob(f"{split}-*.parquet"))
     if not any(name.endswith("-corpus") and files[name] for name in files):
         files = _files_by_card(folder, split)
-    return {name: partial(_read_files, files[name]) for name in files if files[name]}
+        return {name: partial(read_records, files[name]) for name in files if files[name]}
+    return {name: partial(_read_parts, files[name]) for name in files if files[name]}
+
+
+def _read_parts(files: list[Path], *schemas: Schema) -> Records:
+    """Read the files of one folder, which are the parts of one table."""
+    check_shards(files)
+    return read_records(files, *schemas)
 
 
 def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
@@ -216,9 +223,3 @@ def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
             f"cannot be read as a dataset card ({error})"
         ) from error
     return files
-
-
-def _read_files(files: list[Path], *schemas: Schema) -> Records:
-    """Read the files of one table."""
-    check_shards(files)
-    return read_records(files, *schemas)

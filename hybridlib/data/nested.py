@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hybridlib.data.schema import Field
-from hybridlib.data.values import BadValueError, Kind, Values, is_blank
+from hybridlib.data.values import BadValueError, Kind, Values, is_blank, python_values
 
 
 def first_of_list(parts: Sequence[Field]) -> Kind:
@@ -71,7 +71,8 @@ def _lists(values: Values, rule: str, first: bool = False, gaps: bool = True) ->
     """
     if isinstance(values, pa.Array):
         is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
-        values = (pc.list_slice(values, 0, 1) if first and is_list else values).to_pylist()
+        lists = pc.list_slice(values, 0, 1) if first and is_list else values
+        values = python_values(lists, rule)
     for position, value in enumerate(values):
         if not isinstance(value, list) and not (value is None and gaps):
             raise BadValueError(position, value, rule)

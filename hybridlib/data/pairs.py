@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hybridlib.data.records import read_records
+from hybridlib.data.languages import warn_of_spellings
+from hybridlib.data.records import read_table
 from hybridlib.data.schema import Field, Schema, Unique, check_frame
 from hybridlib.data.text_files import read_aligned_lines
 from hybridlib.data.values import ID, LANGUAGE, TEXT
@@ -48,9 +49,8 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
             stands twice; with file and record.
     """
     file = Path(file)
-    schema = pairs_schema(file.stem)
-    records = read_records(file, schema)
-    records.warn_unused(schema)
+    records = read_table(file, pairs_schema(file.stem))
+    warn_of_spellings(str(file), records.frame["lang"].unique())
     if "negative" in records.present:
         return records.frame
     return records.frame[PAIR_COLUMNS]

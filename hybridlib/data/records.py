@@ -26,6 +26,19 @@ _CHUNK = 2_000  # records that are held as Python objects at a time
 _BATCH = 50_000  # records of a parquet file that are held beside the result
 
 
+def read_table(file: Path, schema: Schema) -> Records:
+    """Read a table of the user by its schema; a warning names the columns that are not used.
+
+    Raises:
+        InputError: an ending other than TABLE_ENDINGS, and as :func:`read_records`.
+    """
+    if file.suffix not in TABLE_ENDINGS:
+        raise InputError(f"{file}: a table ends in {', '.join(TABLE_ENDINGS)}")
+    records = read_records(file, schema)
+    records.warn_unused(schema)
+    return records
+
+
 def read_records(files: Path | Sequence[Path], *schemas: Schema) -> Records:
     """Read a table by its schema; the endings of its files say how.
 
@@ -68,7 +81,8 @@ def _reader(file: Path) -> Callable[[Path, Collection[str]], Iterator[Chunk]]:
         return _read_parquet
     if file.suffix in TREC_ENDINGS:
         return _read_trec
-    raise InputError(f"{file}: a table ends in {', '.join(TABLE_ENDINGS)}")
+    known = (*TABLE_ENDINGS, *PACKED_ENDINGS, *TREC_ENDINGS)
+    raise InputError(f"{file}: a file of records ends in {', '.join(known)}")
 
 
 def _read_jsonl(file: Path, wanted: Collection[str]) -> Iterator[Chunk]:

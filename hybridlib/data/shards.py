@@ -26,7 +26,8 @@ def check_shards(files: Sequence[Path]) -> None:
         if (file.parent, _pattern(file)) != (first.parent, _pattern(first)):
             raise InputError(
                 f"{first.parent}: both {first.name} and {file.relative_to(first.parent.parent)}, "
-                "which are not parts of one table; keep one of them, or records count twice"
+                "which are not parts of one table; keep one of them, or records count twice "
+                "(the names of parts differ in their number alone)"
             )
     counted = [_NUMBER_OF_COUNT.search(file.name) for file in files]
     numbers = sorted(int(match[1]) for match in counted if match)

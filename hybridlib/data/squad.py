@@ -151,10 +151,10 @@ def load_squad(folder: Path, files: dict[str, Path], languages: Iterable[str]) -
 
 def _training_file(folder: Path, lang: str, files: list[Path]) -> Path:
     """Return the file to train on in a language that has at least one."""
-    by_stem = {file.stem: file for file in files}
-    for stem in (f"train-{lang}", f"train_{lang}", lang):
-        if stem in by_stem:
-            return by_stem[stem]
+    for prefix in ("train-", "train_", ""):
+        named = [file for file in files if file.stem == f"{prefix}{lang}"]
+        if named:
+            return named[0]
     if len(files) > 1:
         raise InputError(
             f"{folder}: {', '.join(file.name for file in files)}: which of them to train on? "

@@ -176,11 +176,28 @@ def _arrow_to_strings(array: pa.Array, with_numbers: bool, rule: str) -> pa.Arra
     if with_numbers and pa.types.is_integer(kind):
         return array.cast(_STRINGS)
     # A column of another type says nothing where it has no value at all.
-    empty = array.is_null(nan_is_null=True)
-    if not pc.all(empty, min_count=0).as_py():
-        position = pc.index(empty, False).as_py()
-        raise BadValueError(position, array[position].as_py(), rule)
+    position = pc.index(array.is_null(nan_is_null=True), False).as_py()
+    if position >= 0:
+        raise BadValueError(position, _python_value(array, position), rule)
     return pa.nulls(len(array), _STRINGS)
+
+
+def python_values(array: pa.Array, rule: str) -> list[Any]:
+    """Return an Arrow array as Python values; BadValueError for one that Python can not hold."""
+    try:
+        return array.to_pylist()
+    # What fails depends on the type: UTF-8, times outside of the calendar.
+    except (ValueError, OverflowError, TypeError):
+        _check_encoding(array)
+        raise BadValueError(0, array.type, rule) from None
+
+
+def _python_value(array: pa.Array, position: int) -> Any:
+    """Return a value of an Arrow array, or its type where Python can not hold it."""
+    try:
+        return array[position].as_py()
+    except (ValueError, OverflowError, TypeError):
+        return array.type
 
 
 def _check_encoding(array: pa.Array) -> None:
@@ -188,12 +205,11 @@ def _check_encoding(array: pa.Array) -> None:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        for position, value in enumerate(array):
+        for position in range(len(array)):
             try:
-                value.as_py()
-            except UnicodeDecodeError:
-                content = value.as_buffer().to_pybytes()
-                raise BadValueError(position, content, "a text is UTF-8") from None
+                array[position].as_py()
+            except UnicodeDecodeError as error:
+                raise BadValueError(position, error.object, "a text is UTF-8") from None
 
 
 # ----------------------------------------------------------------------------------------- numbers
@@ -202,7 +218,7 @@ def _check_encoding(array: pa.Array) -> None:
 def _to_grades(values: Values) -> pa.Array:
     """Return grades: whole numbers from 0, also as text."""
     if isinstance(values, pa.Array):
-        values = values.to_pylist()
+        values = python_values(values, GRADE_RULE)
     grades = []
     for position, value in enumerate(values):
         grade = _grade(value)

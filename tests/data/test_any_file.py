@@ -46,7 +46,7 @@ def for_any(examples: int, check: Callable[[Draw, Path], None]) -> None:
 
 def few_or_many(few: int) -> pytest.MarkDecorator:
     """Run a test on a few examples, and on many among the slow tests."""
-    many = pytest.param(few * 20, marks=pytest.mark.slow)
+    many = pytest.param(few * 50, marks=pytest.mark.slow)
     return pytest.mark.parametrize("examples", [few, many])
 
 
@@ -92,7 +92,7 @@ def refused(read: Callable[[], Any], *parts: str) -> None:
 # Tables of records.
 
 
-@few_or_many(40)
+@few_or_many(20)
 def test_any_texts_are_read_as_they_stand_in_every_format(examples):
     def check(draw: Draw, folder: Path) -> None:
         table: Table = draw(st.sampled_from(ALL_TABLES))
@@ -124,7 +124,7 @@ def test_any_texts_are_read_as_they_stand_in_every_format(examples):
     for_any(examples, check)
 
 
-@few_or_many(40)
+@few_or_many(12)
 def test_any_ids_are_one_id_in_every_format(examples):
     """Whole numbers and texts, in the three tables of a folder."""
     tables = {table.name: table for table in ALL_TABLES}
@@ -155,7 +155,7 @@ def test_any_ids_are_one_id_in_every_format(examples):
     for_any(examples, check)
 
 
-@few_or_many(150)
+@few_or_many(100)
 def test_any_wrong_value_is_named_with_its_record(examples):
     tables = [table for table in ALL_TABLES if ".jsonl" in table.endings]
 
@@ -199,7 +199,7 @@ def test_any_missing_value_is_named_or_has_its_default(examples):
     for_any(examples, check)
 
 
-@few_or_many(80)
+@few_or_many(30)
 def test_a_text_file_that_is_written_otherwise_is_the_same_table(examples):
     """A byte-order mark, CRLF, blank lines at any place, no line end at the end."""
 
@@ -223,7 +223,7 @@ def test_a_text_file_that_is_written_otherwise_is_the_same_table(examples):
     for_any(examples, check)
 
 
-@few_or_many(150)
+@few_or_many(100)
 def test_a_file_that_is_broken_in_one_place_is_refused(examples):
     """A record with one key twice, or without one; a field too many; bytes that are no UTF-8."""
 
@@ -356,7 +356,7 @@ def write_paragraph(folder: Path, paragraph: dict[str, Any]) -> Path:
     return folder / "en.json"
 
 
-@few_or_many(60)
+@few_or_many(25)
 def test_any_answer_that_stands_at_its_offset(examples):
     def check(draw: Draw, folder: Path) -> None:
         paragraph, sentences = draw_paragraph(draw)
@@ -447,7 +447,7 @@ LINES = st.text(
 ).filter(lambda line: not line.endswith("\r"))
 
 
-@few_or_many(60)
+@few_or_many(30)
 def test_any_aligned_lines(examples):
     def check(draw: Draw, folder: Path) -> None:
         count = draw(st.integers(2, 5))

@@ -6,10 +6,12 @@ import json
 
 import pytest
 from set_files import squad_file, write_table
+from toys import pair_table
 
 from hybridlib.batching.code_switching import lexicon_from_pairs
 from hybridlib.config.params import Params
 from hybridlib.data import training_sets
+from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.data.languages import (
     is_language,
     is_unspaced,
@@ -17,6 +19,7 @@ from hybridlib.data.languages import (
     language_of,
     primary_language,
 )
+from hybridlib.data.pairs import load_pairs
 from hybridlib.data.prepare import prepare
 from hybridlib.errors import InputError
 
@@ -128,6 +131,16 @@ def test_languages_of_pairs_name_files(tmp_path):
     params = Params(train_corpus="pairs", train_corpus_path=tmp_path / "mine.jsonl")
     with pytest.raises(InputError, match="line 1: lang is 'zh/Hans'; it cannot be a language"):
         prepare(params)
+
+
+def test_two_spellings_of_a_language_are_named(tmp_path, caplog):
+    """They may be meant; but a question in en has no answer in EN in its own language."""
+    file = write_table(pair_table(2, ["en", "EN", "pt_BR", "pt-BR", "de"]), tmp_path / "mine.csv")
+    corpus_from_pairs("mine", load_pairs(file))
+    for source in (str(file), "mine"):
+        assert f"{source}: EN and en count as different languages" in caplog.text
+        assert f"{source}: pt-BR and pt_BR count as different languages" in caplog.text
+    assert "de " not in caplog.text
 
 
 def test_variants_without_spaces_are_not_aligned(word_pairs, caplog):

@@ -97,9 +97,10 @@ def test_files_of_pairs_that_cannot_be_read(ending, content, message, tmp_path):
 
 
 def test_other_kinds_of_files_are_refused(tmp_path):
-    (tmp_path / "pairs.xlsx").touch()
-    with pytest.raises(InputError, match=r"a table ends in .jsonl, .csv, .parquet"):
-        load_pairs(tmp_path / "pairs.xlsx")
+    for name in ("pairs.xlsx", "pairs.tsv", "pairs.jsonl.gz", "pairs"):
+        (tmp_path / name).touch()
+        with pytest.raises(InputError, match=r"a table ends in .jsonl, .csv, .parquet"):
+            load_pairs(tmp_path / name)
 
 
 def test_parallel_passages_can_be_cut_to_the_first_ones(tmp_path):

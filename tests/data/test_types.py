@@ -208,6 +208,13 @@ def test_a_passage_may_be_a_title_alone(tmp_path):
     write_records(tmp_path / "en" / "train.parquet", records)
     pairs = training_sets.find("mr-tydi", tmp_path).load(["en"])
     assert pairs["passage"].tolist() == ["T Yes 0.", "T", "T Yes 2."]
+    # A negative passage without words is one that is not known.
+    records = changed(
+        changed(records, 1, "negative_passages.text", ""), 1, "negative_passages.title", ""
+    )
+    write_records(tmp_path / "en" / "train.parquet", records)
+    pairs = training_sets.find("mr-tydi", tmp_path).load(["en"])
+    assert pairs["negative"].tolist() == ["T No 0.", "", "T No 2."]
     records = changed(records, 1, "positive_passages.title", "\u200b")
     write_records(tmp_path / "en" / "train.parquet", records)
     with pytest.raises(InputError, match="record 2: a passage of positive_passages is empty"):
@@ -275,3 +282,54 @@ def test_texts_that_are_encoded_by_a_dictionary_or_not_at_all(tmp_path):
     pq.write_table(table.set_column(2, "question", broken), tmp_path / "mine.parquet")
     with pytest.raises(InputError, match=r"record 2: question .* a text is UTF-8"):
         load_pairs(tmp_path / "mine.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "array", "message"),
+    [
+        ("question", pa.array([2**52, 1, 1], pa.timestamp("s")), "record 1: question of pair_id"),
+        ("passage_id", pa.array([2**31 - 1] * 3, pa.date32()), "record 1: passage_id is "),
+        ("question", pa.array([None, None, b"x"]), "record 3: question of pair_id 'b' is b'x'"),
+        ("question", pa.array([["One?"]] * 3), "record 1: question of pair_id 'a' is ['One?']"),
+        ("negative", pa.array([None, 1.5, None]), "record 2: negative of pair_id 'b' is 1.5"),
+        ("lang", pa.array([1, 2, 3]), "record 1: lang is 1; the name of a language"),
+    ],
+)
+def test_types_that_python_may_not_hold(column, array, message, tmp_path):
+    table = pa.Table.from_pylist(PAIRS)
+    number = table.column_names.index(column)
+    pq.write_table(table.set_column(number, column, array), tmp_path / "mine.parquet")
+    with pytest.raises(InputError) as error:
+        load_pairs(tmp_path / "mine.parquet")
+    assert f"{tmp_path / 'mine.parquet'}: {message}" in str(error.value)
+
+
+def test_what_a_list_holds_is_checked_too(tmp_path):
+    """Bytes that are no UTF-8 within a passage, and times as grades."""
+    text = pa.array([b"Yes.", b"\xff", b"No."]).view(pa.string())
+    passages = pa.StructArray.from_arrays([text], ["text"])
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), passages)
+    judged = {"query_id": ["1", "2", "3"], "query": ["a", "b", "c"], "positive_passages": lists}
+    (tmp_path / "en").mkdir()
+    pq.write_table(pa.table(judged), tmp_path / "en" / "train.parquet")
+    with pytest.raises(InputError, match=r"record 2: positive_passages is b'\\xff'; a text is UTF"):
+        training_sets.find("mr-tydi", tmp_path).load(["en"])
+
+    for name, records in (("queries", QUERIES), ("passages", PASSAGES)):
+        write_records(tmp_path / f"{name}.jsonl", records)
+    times = pa.array([2**52], pa.timestamp("s"))
+    judgments = pa.table({"query_id": ["q1"], "passage_id": ["p1"], "grade": times})
+    pq.write_table(judgments, tmp_path / "qrels.parquet")
+    with pytest.raises(InputError, match=r"qrels.parquet: record 1: grade is "):
+        load_folder(tmp_path)
+
+
+def test_a_column_of_nothing_is_one_that_is_missing(tmp_path):
+    table = pa.Table.from_pylist(without(without(PAIRS, "negative"), "passage_id"))
+    expected = load_pairs(write_records(tmp_path / "mine.jsonl", without(PAIRS, "passage_id")))
+    for nothing in (pa.nulls(3), pa.nulls(3, pa.float64()), pa.array([float("nan")] * 3)):
+        columns = table.append_column("negative", nothing).append_column("passage_id", nothing)
+        pq.write_table(columns, tmp_path / "mine.parquet")
+        pairs = load_pairs(tmp_path / "mine.parquet")
+        assert pairs.assign(negative="No.").equals(expected)
+        assert set(pairs["negative"]) == {""}
