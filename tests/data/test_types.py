@@ -333,3 +333,11 @@ def test_a_column_of_nothing_is_one_that_is_missing(tmp_path):
         pairs = load_pairs(tmp_path / "mine.parquet")
         assert pairs.assign(negative="No.").equals(expected)
         assert set(pairs["negative"]) == {""}
+
+
+def test_a_column_that_stands_twice_in_parquet(tmp_path):
+    table = pa.Table.from_pylist(PAIRS)
+    twice = table.append_column("passage", table["question"])
+    pq.write_table(twice, tmp_path / "mine.parquet")
+    with pytest.raises(InputError, match=r"mine.parquet: has the column 'passage' twice"):
+        load_pairs(tmp_path / "mine.parquet")
