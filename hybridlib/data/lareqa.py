@@ -26,11 +26,12 @@ LAREQA_LANGUAGES = {
 
 
 class _Sentence(NamedTuple):
-    """A sentence of a paragraph: its candidate id, and its [start, end) in the paragraph."""
+    """A sentence of a paragraph: its candidate id, its [start, end) in the paragraph, its text."""
 
     candidate_id: str
     start: int
     end: int
+    text: str
 
 
 def load_lareqa(
@@ -157,7 +158,7 @@ def _read_file(folder: Path, lang: str, candidate_text: str) -> tuple[list[tuple
         context = paragraph.context
         sentences = _sentences(paragraph, lang)
         for sentence in sentences:
-            text = context[sentence.start : sentence.end]
+            text = sentence.text
             if candidate_text != "sentence":
                 text = f"{text} {context}"
             candidates.append((sentence.candidate_id, lang, text))
@@ -173,20 +174,21 @@ def _sentences(paragraph: Paragraph, lang: str) -> list[_Sentence]:
     """Return the sentences of a paragraph, none of which is empty."""
     breaks = get_field(paragraph.record, "sentence_breaks", list, paragraph.source)
     for limits in breaks:
-        is_pair = isinstance(limits, list) and [type(limit) for limit in limits] == [int, int]
-        if not is_pair:
+        is_pair = isinstance(limits, list) and len(limits) == 2
+        if not is_pair or type(limits[0]) is not int or type(limits[1]) is not int:
             raise InputError(
                 f"{paragraph.source}: 'sentence_breaks' is not a list of [start, end) offsets"
             )
     check_sentences(breaks, paragraph.context, paragraph.source)
     sentences = []
+    first_id = f"{lang}-{paragraph.number:05d}"
     for position, (start, end) in enumerate(breaks):
-        if not has_words(paragraph.context[start:end]):
+        text = paragraph.context[start:end]
+        if not has_words(text):
             raise InputError(
                 f"{paragraph.source}: sentence [{start}, {end}) is empty; mend its sentence_breaks"
             )
-        candidate_id = f"{lang}-{paragraph.number:05d}-{position:03d}"
-        sentences.append(_Sentence(candidate_id, start, end))
+        sentences.append(_Sentence(f"{first_id}-{position:03d}", start, end, text))
     return sentences
 
 
