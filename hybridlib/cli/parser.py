@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridlib import __version__
+from hybridlib.config.yaml_files import add_overrides
 
 EXAMPLES = """examples:
   hybridlib run params/quickstart.yaml
@@ -47,18 +48,6 @@ def _add_command(
     return parser
 
 
-def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add ``-p NAME VALUE``."""
-    parser.add_argument(
-        "-p",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set one parameter, read as YAML",
-    )
-
-
 def _add_run(commands: Any) -> None:
     """Add ``hybridlib run``."""
     run = _add_command(
@@ -69,7 +58,7 @@ def _add_run(commands: Any) -> None:
         " params/quickstart.yaml -p alpha 0.3 -p study my-study",
     )
     run.add_argument("params", type=Path, help="the study's parameter file")
-    _add_overrides(run)
+    add_overrides(run)
     run.add_argument(
         "--dry-run",
         action="store_true",
@@ -100,7 +89,7 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument(
         "params", type=Path, help="the study's parameter file, or the folder of an exported study"
     )
-    _add_overrides(compare)
+    add_overrides(compare)
 
 
 def _add_export(commands: Any) -> None:
@@ -119,7 +108,7 @@ def _add_export(commands: Any) -> None:
         default=Path("outputs/reference"),
         help="where to, in a folder of the study's name (default outputs/reference)",
     )
-    _add_overrides(export)
+    add_overrides(export)
 
 
 def _add_evaluate(commands: Any) -> None:

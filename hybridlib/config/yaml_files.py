@@ -6,6 +6,7 @@ versions read them otherwise. A key that stands twice is refused.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ def read_yaml(file: Path) -> dict[str, Any]:
                 f"{file}: the key {key!r} is no text; a key is the name of a parameter"
             )
     return values
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add ``-p NAME VALUE`` to a command line; :func:`parse_overrides` reads what it was given."""
+    parser.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set one parameter, read as YAML",
+    )
 
 
 def parse_overrides(given: Iterable[Sequence[str]]) -> dict[str, Any]:

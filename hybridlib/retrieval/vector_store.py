@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
 from hybridlib.distributed import barrier, connect
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
+from hybridlib.model.weights import add_weights
 from hybridlib.retrieval.exact import check_encoded
 
 if TYPE_CHECKING:
@@ -204,9 +204,7 @@ def _hash_texts(texts: Iterable[str]) -> tuple[int, str]:
 def _hash_encoder(encoder: DualEncoder) -> str:
     """Return a hash of weights and tokenizer."""
     digest = hashlib.sha256(_tokenizer_rules(encoder.tokenizer).encode())
-    for name, weights in sorted(encoder.backbone.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    add_weights(digest, encoder.backbone)
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from hybridlib.config.params import Params
-from hybridlib.config.yaml_files import parse_overrides
+from hybridlib.config.yaml_files import add_overrides, parse_overrides
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.study.encoders import starting_encoder
@@ -72,14 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLE,
     )
     parser.add_argument("--params", type=Path, required=True, help="the study's parameter file")
-    parser.add_argument(
-        "-p",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set one parameter, read as YAML",
-    )
+    add_overrides(parser)
     return parser
 
 

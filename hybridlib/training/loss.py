@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from hybridlib.distributed import rank_and_world
 
 # The content id of a passage that fills a place and is never a negative.
 IGNORE = -1
@@ -101,7 +102,8 @@ class ContrastiveLoss(nn.Module):
             negative_contents: content ids of the whole batch's explicit negatives.
         """
         # Which rows of the batch are this process's.
-        first = (dist.get_rank() if _is_distributed() else 0) * len(queries)
+        process, _ = rank_and_world()
+        first = process * len(queries)
         positives = torch.arange(first, first + len(queries), device=queries.device)
         rows = slice(first, first + len(queries))
 
@@ -136,12 +138,9 @@ def gather_with_gradient(values: Tensor) -> Tensor:
     of the local rows. DDP then averages over processes, so a local loss that is a mean over local
     queries yields the gradient of the global mean.
     """
-    if not _is_distributed():
+    _, world = rank_and_world()
+    if world == 1:
         return values
     from torch.distributed.nn.functional import all_gather  # takes long to import
 
     return torch.cat(all_gather(values))
-
-
-def _is_distributed() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

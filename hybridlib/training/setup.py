@@ -25,6 +25,7 @@ from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.files import content_hash, resolve
 from hybridlib.model.encoder import DualEncoder
+from hybridlib.model.weights import add_weights
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
 
 logger = logging.getLogger(__name__)
@@ -188,18 +189,11 @@ def run_identity(params: Params, pairs: pd.DataFrame, encoder: DualEncoder) -> d
     identity = {name: str(getattr(params, name)) for name in names_of_step("training")}
     data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(pairs).to_numpy())
     identity["training pairs"] = f"{data:016x}"
-    identity["starting weights"] = _hash_of_weights(encoder)
+    weights = hashlib.sha256()
+    add_weights(weights, encoder)
+    identity["starting weights"] = weights.hexdigest()[:16]
     if params.lexicon_path is not None:
         identity["word lists"] = str(content_hash(resolve(params.lexicon_path)))
     for number, content in enumerate(plugins.content(params.strategy, params.plugins)):
         identity[f"plugin {number}"] = content
     return identity
-
-
-def _hash_of_weights(encoder: DualEncoder) -> str:
-    """Return a hash of the names and values of all weights."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
