@@ -73,7 +73,8 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--only",
         metavar="RUN",
-        help="only this run of the grid, <encoder>-<strategy>-s<seed>, without the comparison",
+        help="only this run of the grid, without the comparison: <encoder>-<strategy>-s<seed>, or "
+        "its number in the plan; or `data`: only 01 and the encoders of the hub, which need no GPU",
     )
 
 
@@ -83,7 +84,7 @@ def _add_compare(commands: Any) -> None:
         commands,
         "compare",
         "make a study's tables and figures again",
-        "Run 05_comparison on the runs of a study that are finished.",
+        "Run 05_comparison on the runs of a study that are finished, and on those of also_evaluate.",
         " outputs/reference/quickstart",
     )
     compare.add_argument(

@@ -73,17 +73,22 @@ def show_tables(folder: Path) -> None:
 
 
 def compare_study(options: argparse.Namespace) -> int:
-    """Make the tables and figures of a study again."""
+    """Make the tables and figures of a study again, and of each of its ``also_evaluate``."""
     file = export.grid_of(options.params)
     values = parse_overrides(options.p)
     if file != resolve(options.params):
         # The folder of an exported study may lie anywhere.
         values = {"output_dir": str(file.parent.parent), "study": file.parent.name, **values}
-    study = Study.open_to_compare(Params.load(file, values))
-    folder = export.compare(study)
-    show_tables(folder)
-    count = len(finished_runs(study))
-    print(f"Tables and figures of {count} of {len(study.runs())} runs: {folder}")
+    params = Params.load(file, values)
+    for part in (params, *params.further()):
+        study = Study.open_to_compare(part)
+        count = len(finished_runs(study))
+        if count == 0 and part is not params:
+            print(f"{study.folder}: no run is finished yet")
+            continue
+        folder = export.compare(study)
+        show_tables(folder)
+        print(f"Tables and figures of {count} of {len(study.runs())} runs: {folder}")
     return 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridlib.config.names import BUILT_IN
 from hybridlib.config.params import Params
 from hybridlib.files import resolve
+from hybridlib.model.source import locate
 from hybridlib.study.folder import Study
 
 if TYPE_CHECKING:
@@ -31,6 +33,17 @@ def starting_encoder(study: Study, make: bool = True) -> DualEncoder:
     elif resolve(source).is_dir():
         source = str(resolve(source))
     return load_encoder(params, source)
+
+
+def fetch_encoders(sources: Iterable[str]) -> None:
+    """Bring the encoders of the hub into its cache, for machines without a network.
+
+    Raises:
+        InputError: one of them is neither a folder nor to be had from the hub.
+    """
+    for source in sources:
+        if source != BUILT_IN and not resolve(source).is_dir():
+            locate(source)
 
 
 def load_encoder(params: Params, source: str) -> DualEncoder:

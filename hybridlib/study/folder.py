@@ -153,6 +153,23 @@ class Study:
                 )
         return runs
 
+    def run_called(self, name: str) -> Study:
+        """Return a run of the grid by its name, or by its number from 1 in the order of the grid.
+
+        Raises:
+            InputError: the grid has no such run.
+        """
+        runs = self.runs()
+        names = [run_name(run.params) for run in runs]
+        if name in names:
+            return runs[names.index(name)]
+        if re.fullmatch("[0-9]+", name) and 1 <= int(name) <= len(runs):
+            return runs[int(name) - 1]
+        raise InputError(
+            f"no run of {self.params.study} is called {name!r}; there are {', '.join(names)}, or "
+            f"numbers from 1 to {len(runs)}"
+        )
+
     def _cells(self, strategy: str) -> list[dict[str, Any]]:
         """Return the values of the grid's parameters for one strategy."""
         values = []

@@ -17,6 +17,7 @@ from hybridlib.config.yaml_files import add_overrides, parse_overrides
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.study.encoders import starting_encoder
+from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import Study
 from hybridlib.study.runner import begin, finish
 from hybridlib.training.loop import train
@@ -33,7 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("papermill").propagate = False
     try:
-        train_run(Params.load(options.params, parse_overrides(options.p)))
+        params = Params.load(options.params, parse_overrides(options.p))
+        if options.only:
+            params = Study.open(params).run_called(options.only).params
+        train_run(params)
     except InputError as error:
         sys.stderr.write(f"hybridlib: {error}\n")
         return 2
@@ -41,13 +45,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_run(params: Params) -> None:
-    """Train the run of ``params``; 03 to 05 then find it finished.
+    """Train the run of ``params``, unless that is done; 03 to 05 then find it finished.
 
     Raises:
         InputError: a parameter, file or encoder cannot be used.
     """
     is_main = processes().is_main_process
     study = Study.open(params)
+
+    # All processes look before one of them begins, so that all do the same.
+    trained = is_done(study, "training")
+    processes().wait_for_everyone()
+    if trained:
+        return
 
     # Say what is frozen and where an interrupted run goes on, once.
     logging.getLogger("hybridlib.training").setLevel(logging.INFO if is_main else logging.WARNING)
@@ -72,6 +82,12 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLE,
     )
     parser.add_argument("--params", type=Path, required=True, help="the study's parameter file")
+    parser.add_argument(
+        "--only",
+        metavar="RUN",
+        help="the run of the grid, by its name or number, instead of the one that encoder, "
+        "strategy and seed name",
+    )
     add_overrides(parser)
     return parser
 

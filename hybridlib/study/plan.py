@@ -256,8 +256,9 @@ def describe(plans: list[Plan], device: str) -> str:
         f"about {hours} on one {device}, {limits}",
         f"about {disk} of disk for the models, and up to {peak} for a run while it trains",
         "",
-        "One command for each run, for any scheduler; `hybridlib compare` then compares what has "
-        "landed.",
+        "`--only data` prepares the data, without a GPU. Then one command for each run, for any "
+        "scheduler",
+        "(`--only 1` is the first of them). `hybridlib compare` compares what has landed.",
     ]
     return "\n".join([*lines, *(f"{part.command}  # {_cost(part)}" for part in plans)])
 

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, write_json
+from hybridlib.study.encoders import fetch_encoders
 from hybridlib.study.fingerprint import fingerprint, finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
 from hybridlib.study.manifest import write_manifest
@@ -77,16 +78,19 @@ def run_study(
         params: the study.
         report: called with each outcome as it is known.
         progress: show a bar over the grid.
-        only: the name of one run of the grid: that run alone, and no comparison.
+        only: the name or number of one run of the grid: that run alone, and no comparison. Or
+            ``data``: what needs no GPU and perhaps a network, 01 and the encoders of the hub.
 
     Returns:
         One outcome per step, in order.
 
     Raises:
         InputError: the grid or the output folder cannot be used, papermill or the notebooks are
-            missing, or the grid has no run called ``only``.
+            missing, the grid has no run called ``only``, or an encoder cannot be fetched.
     """
     _check_notebooks()
+    if only == "data":
+        fetch_encoders(params.encoders)
     outcomes: list[Outcome] = []
     for part in (params, *params.further()):
         outcomes += _run_one_study(Study.open(part), report, progress, only)
@@ -96,7 +100,7 @@ def run_study(
 def _run_one_study(
     study: Study, report: Callable[[Outcome], None], progress: bool, only: str | None
 ) -> list[Outcome]:
-    """Run 01, then 02 to 04 of every run or of one, then 05."""
+    """Run 01, then 02 to 04 of every run, of one or of none, then 05."""
     runs = _runs_to_do(study, only)
     check_writable(study.folder)
     total = 1 + (only is None) + len(runs) * len(RUN_STEPS)
@@ -123,15 +127,10 @@ def _run_one_study(
 
 
 def _runs_to_do(study: Study, only: str | None) -> list[Study]:
-    """Return the runs of the grid, or the one called ``only``."""
-    runs = study.runs()
+    """Return the runs of the grid, the one called ``only``, or none for ``data``."""
     if only is None:
-        return runs
-    chosen = [run for run in runs if run_name(run.params) == only]
-    if not chosen:
-        names = ", ".join(run_name(run.params) for run in runs)
-        raise InputError(f"no run of {study.params.study} is called {only!r}; there are {names}")
-    return chosen
+        return study.runs()
+    return [] if only == "data" else [study.run_called(only)]
 
 
 def _run_steps(run: Study, data: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:

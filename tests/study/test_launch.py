@@ -76,6 +76,16 @@ def test_one_process_trains_in_the_same_way(study):
     check_trained(study, values, 1)
 
 
+def test_a_run_is_named_by_its_number_and_trained_once(study, monkeypatch):
+    arguments = ["--params", str(study), "--only", "1"]
+    assert launch.main(arguments) == 0
+    run = Study.open(Params.load(study)).run_called("1")
+    assert run.params.strategy == "untrained"
+    assert is_done(run, "training")
+    monkeypatch.setattr(launch, "train", None)
+    assert launch.main(arguments) == 0
+
+
 def test_bad_parameters_are_one_line(tmp_path, capsys):
     assert launch.main(["--params", str(tmp_path / "none.yaml")]) == 2
     error = capsys.readouterr().err

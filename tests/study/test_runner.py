@@ -16,7 +16,7 @@ from studies import miniature
 from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.study import runner
+from hybridlib.study import encoders, runner
 from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import RUN_STEPS, Study
 
@@ -76,6 +76,55 @@ def test_one_run_alone_is_not_compared(notebooks, tmp_path):
     assert notebooks.executed == [("smoke", "data"), *steps_of(HYBRID)]
     with pytest.raises(InputError, match="no run of smoke is called 'x-y'; there are built-in-un"):
         run(miniature(tmp_path), only="x-y")
+
+
+def test_a_run_has_a_number_too(notebooks, tmp_path):
+    run(miniature(tmp_path), only="2")
+    assert notebooks.executed == [("smoke", "data"), *steps_of(HYBRID)]
+    for number in ("0", "3"):
+        with pytest.raises(InputError, match=f"is called '{number}'; .*numbers from 1 to 2"):
+            run(miniature(tmp_path), only=number)
+
+
+def test_data_alone_are_those_of_all_evaluations_and_the_encoders_of_the_hub(
+    notebooks, tmp_path, monkeypatch
+):
+    fetched = []
+    monkeypatch.setattr(encoders, "locate", fetched.append)
+    (tmp_path / "here").mkdir()
+    sources = ["built-in", str(tmp_path / "here"), "owner/name@main"]
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"]}]
+    params = miniature(tmp_path, encoders=sources, also_evaluate=also)
+    outcomes = run(params, only="data")
+    assert notebooks.executed == [("smoke", "data"), ("smoke-facts", "data")]
+    assert {outcome.state for outcome in outcomes} == {"done"}
+    assert fetched == ["owner/name@main"]
+
+
+def test_compare_covers_the_further_evaluations(notebooks, tmp_path, capsys):
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"]}]
+    params = miniature(tmp_path / "out", also_evaluate=also)
+    file = tmp_path / "grid.yaml"
+    params.save(file)
+    further = Study(*params.further())
+
+    # Of the further evaluation nothing is there yet.
+    run(params.but(also_evaluate=[]))
+    notebooks.executed.clear()
+    assert main(["compare", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert f"Tables and figures of 2 of 2 runs: {tmp_path}/out/smoke/comparison" in printed
+    assert printed.endswith(f"{further.folder}: no run is finished yet\n")
+    assert notebooks.executed == [("smoke", "comparison")]
+
+    # Then one of its runs.
+    run(params, only=HYBRID)
+    notebooks.executed.clear()
+    assert main(["compare", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert f"Tables and figures of 1 of 2 runs: {further.comparison}" in printed
+    assert printed.count("the table results") == 2
+    assert notebooks.executed == [("smoke", "comparison"), ("smoke-facts", "comparison")]
 
 
 def test_a_further_evaluation_takes_the_trained_models(notebooks, tmp_path):
