@@ -15,13 +15,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from hybridlib.data.languages import is_unspaced
+from hybridlib.data.languages import escaped, is_unspaced
 from hybridlib.data.text_files import filled_lines
 from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
@@ -74,23 +75,26 @@ def switch(text: str, lexicon: Lexicon, rng: np.random.Generator, probability: f
 def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
     """Read word lists in MUSE's format.
 
-    A file is ``<source>-<target>.txt`` with one word and one translation a line: two fields by a
+    A file is ``<source>-<target>.txt``, a hyphen within a language written ``%2D`` (or as it is,
+    where the name is that of no other two of the languages), with one word and one translation a line: two fields by a
     tab, or two by one space. A word with several translations has several lines, and a blank line
     says nothing. Languages without a list are left out.
 
     Raises:
-        InputError: no such folder, none of the files, or another line; with its number.
+        InputError: no such folder, none of the files, one that may be of other languages, or
+            another line; with its number.
     """
     lexicon: Lexicon = {}
-    files = {lang: folder / f"{source}-{lang}.txt" for lang in sorted(targets)}
-    if not any(file.is_file() for file in files.values()):
-        names = ", ".join(file.name for file in files.values())
+    languages = sorted({source, *targets})
+    files = {lang: _find_list(folder, source, lang, languages) for lang in sorted(targets)}
+    if not any(files.values()):
+        names = ", ".join(f"{escaped(source)}-{escaped(lang)}.txt" for lang in files)
         raise InputError(
             f"lexicon_path: {folder} has none of the word lists {names}; a list has one "
             "`word translation` a line"
         )
     for lang, file in files.items():
-        if not file.is_file():
+        if file is None:
             continue
         for number, line in filled_lines(file):
             separator = "\t" if "\t" in line else " "
@@ -102,6 +106,22 @@ def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
                 )
             lexicon.setdefault(fields[0].lower(), {}).setdefault(lang, []).append(fields[1])
     return lexicon
+
+
+def _find_list(folder: Path, source: str, target: str, languages: Sequence[str]) -> Path | None:
+    """Return the word list of two languages, if there is one."""
+    names = [f"{escaped(source)}-{escaped(target)}.txt", f"{source}-{target}.txt"]
+    files = [folder / name for name in dict.fromkeys(names) if (folder / name).is_file()]
+    if not files or files[0].name == names[0]:
+        return files[0] if files else None
+    # A name as it is may be that of other languages, too.
+    for one, other in permutations(languages, 2):
+        if (one, other) != (source, target) and f"{one}-{other}" == f"{source}-{target}":
+            raise InputError(
+                f"{files[0]}: from {source} to {target}, or from {one} to {other}? Write a hyphen "
+                f"within a language as %2D: {names[0]}"
+            )
+    return files[0]
 
 
 # --------------------------------------------------------------------------------- word alignment

@@ -249,8 +249,8 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
     """Make a corpus of training pairs.
 
     Every question is a query. Every passage in every language, once, is a candidate; of two
-    different texts with one passage_id both are, and the id of the second ends in ``~2``. Relevant
-    to a question is every candidate with its passage_id, in any language.
+    different texts with one passage_id both are, and the id of the second ends in ``~2`` (in
+    ``~~2`` where a passage_id ends so itself). Relevant to a question is every candidate with its passage_id, in any language.
 
     Args:
         name: the name of the corpus.
@@ -270,7 +270,11 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
     content = ["lang", "passage_id"] if one_text else ["lang", "passage_id", "passage"]
     passages = pairs.drop_duplicates(content)
     texts_before = passages.groupby(["lang", "passage_id"]).cumcount()
-    endings = ("~" + (texts_before + 1).astype(str)).where(texts_before > 0, "")
+    # Of a passage_id that ends in ~2 itself, no other may become one.
+    mark = "~"
+    while passages["passage_id"].str.contains(rf"{mark}\d+$").any():
+        mark += "~"
+    endings = (mark + (texts_before + 1).astype(str)).where(texts_before > 0, "")
     candidates = pd.DataFrame(
         {
             "candidate_id": passages["lang"] + ":" + passages["passage_id"] + endings,

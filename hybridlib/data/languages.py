@@ -145,6 +145,15 @@ def is_unspaced(lang: str) -> bool:
     return primary_language(lang) in UNSPACED and not in_latin_letters
 
 
+def escaped(lang: str) -> str:
+    """Return a name without hyphens, still different from all others, for names of files.
+
+    A hyphen is written ``%2D``, as in web addresses. So ``hi`` and ``en-hi`` joined by a hyphen
+    differ from ``hi-en`` and ``hi``: ``hi-en%2Dhi`` and ``hi%2Den-hi``.
+    """
+    return lang.replace("%", "%25").replace("-", "%2D")
+
+
 def warn_of_spellings(source: str, languages: Iterable[str]) -> None:
     """Warn of two languages whose names differ in case or separator alone."""
     spellings: dict[str, list[str]] = {}

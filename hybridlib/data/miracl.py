@@ -19,7 +19,7 @@ from hybridlib.data.languages import check_languages
 from hybridlib.data.records import read_records
 from hybridlib.data.schema import Field, Records, Schema, Unique
 from hybridlib.data.shards import check_shards
-from hybridlib.data.values import GRADE, ID, TEXT, strings, with_titles
+from hybridlib.data.values import GRADE, ID, TEXT, with_titles
 from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -116,8 +116,6 @@ def _load_language(
     passages = passage_table.frame
     questions = _read_table(source, lang, "queries", tables).frame
     judgments = _read_table(source, lang, "qrels", tables)
-    judgments.check_decimals("query-id", strings(questions["_id"]))
-    judgments.check_decimals("corpus-id", strings(passages["_id"]))
 
     candidate_ids = lang + ":" + passages["_id"]
     # As mteb does: title, a space, and the text.

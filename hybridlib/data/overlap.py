@@ -41,6 +41,7 @@ _FIRST_LETTERS = 12
 
 # What case folding does beyond small letters; Turkish has a dotless i, and a capital with a dot.
 _FOLDED = (("ß", "ss"), ("ς", "σ"), ("i\u0307", "i"), ("ı", "i"))
+_ANY_FOLDED = "|".join(folded for folded, _ in _FOLDED)
 
 
 def drop_overlap(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
@@ -91,34 +92,35 @@ def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
 def _shared_texts(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> np.ndarray:
     """Return whether the evaluation has the text of each pair in the same language."""
     shared = np.zeros(len(pairs), dtype=bool)
+    all_texts = strings(pairs[column])
     evaluated = _primary_languages(evaluation)
     trained = _primary_languages(pairs)
     for lang in set(evaluated) & set(trained):
-        known, _ = _long_texts(evaluation["text"], evaluated == lang, lang)
-        known_letters = _letters(known)
-        texts, rows = _long_texts(pairs[column], trained == lang, lang)
-        likely = _begin_alike(texts, known_letters)
-        is_known = pc.is_in(_letters(texts.filter(likely)), value_set=known_letters)
-        shared[rows.filter(likely).filter(is_known).to_numpy()] = True
+        known = strings(evaluation["text"][evaluated == lang])
+        known_letters = _letters(known.filter(_is_long(known, lang)))
+        # Most texts drop out by a look at their beginning.
+        rows = pa.array(np.flatnonzero(trained == lang))
+        rows = rows.filter(_begin_alike(all_texts.take(rows), known_letters))
+        texts = all_texts.take(rows)
+        is_known = pc.is_in(_letters(texts), value_set=known_letters)
+        rows = rows.filter(pc.and_(is_known, _is_long(texts, lang)))
+        shared[rows.to_numpy()] = True
     return shared
 
 
-def _primary_languages(frame: pd.DataFrame) -> pd.Series:
+def _primary_languages(frame: pd.DataFrame) -> np.ndarray:
     """Return the language that each row's is a variant of."""
-    names = {lang: primary_language(lang) for lang in frame["lang"].unique()}
-    return frame["lang"].map(names)
+    codes, names = pd.factorize(frame["lang"])
+    return np.array([primary_language(name) for name in names], dtype=str)[codes]
 
 
-def _long_texts(texts: pd.Series, mask: pd.Series, lang: str) -> tuple[pa.Array, pa.Array]:
-    """Return the texts in a language that can not be equal by chance, and their row numbers."""
-    rows = pa.array(np.flatnonzero(mask))
-    stripped = pc.utf8_trim_whitespace(strings(texts[mask]))
+def _is_long(texts: pa.Array, lang: str) -> pa.BooleanArray:
+    """Return which texts can not be equal by chance."""
     shortest = _SHORTEST_IDEOGRAPHIC_TEXT if lang in _IDEOGRAPHIC else _SHORTEST_TEXT
-    is_long = pc.greater_equal(pc.utf8_length(stripped), shortest)
-    return stripped.filter(is_long), rows.filter(is_long)
+    return pc.greater_equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), shortest)
 
 
-def _begin_alike(texts: pa.Array, known_letters: pa.Array) -> pa.Array:
+def _begin_alike(texts: pa.Array, known_letters: pa.Array) -> pa.BooleanArray:
     """Return which texts may be among those of ``known_letters``: a quick look at their beginning.
 
     A text of which that says too little may be, too.
@@ -139,8 +141,9 @@ def _letters(texts: pa.Array) -> pa.Array:
 def _only_letters(texts: pa.Array) -> pa.Array:
     """Return texts in one normal form and case, without space, punctuation, and the invisible."""
     letters = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
-    for folded, plain in _FOLDED:
-        letters = pc.replace_substring(letters, folded, plain)
+    if pc.any(pc.match_substring_regex(letters, _ANY_FOLDED)).as_py():
+        for folded, plain in _FOLDED:
+            letters = pc.replace_substring(letters, folded, plain)
     return pc.replace_substring_regex(letters, r"[\p{Z}\p{P}\p{Cc}\p{Cf}]+", "")
 
 

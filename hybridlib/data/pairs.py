@@ -16,8 +16,9 @@ from hybridlib.data.languages import warn_of_spellings
 from hybridlib.data.records import read_table
 from hybridlib.data.schema import Field, Schema, Unique, check_frame
 from hybridlib.data.text_files import read_aligned_lines
-from hybridlib.data.values import ID, LANGUAGE, TEXT
+from hybridlib.data.values import ID, LANGUAGE, NAME, TEXT
 from hybridlib.data.words import has_words
+from hybridlib.errors import InputError
 
 PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
 
@@ -26,7 +27,7 @@ def pairs_schema(dataset: str) -> Schema:
     """Return the schema of training pairs; ``dataset`` names those that do not say theirs."""
     fields = (
         Field("pair_id", ID),
-        Field("dataset", ID, default=dataset),
+        Field("dataset", NAME, default=dataset),
         Field("lang", LANGUAGE),
         Field("question", TEXT),
         Field("passage", TEXT),
@@ -90,18 +91,31 @@ def load_parallel(
         Columns lang, group, text.
 
     Raises:
-        InputError: a file that cannot be read, or files of different lengths; with the file.
+        InputError: a file that cannot be read, files of different lengths, or a passage_id with
+            two texts in one language; with the file.
     """
     path = Path(path)
     if path.is_dir():
         table = aligned_table(read_aligned_lines(path, languages))
     else:
-        pairs = load_pairs(path).drop_duplicates(["lang", "passage_id"])
+        pairs = load_pairs(path)
         pairs = pairs[pairs["lang"].isin(list(languages))]
         columns = {"lang": "lang", "passage_id": "group", "passage": "text"}
-        table = pairs[list(columns)].rename(columns=columns)
+        table = pairs[list(columns)].rename(columns=columns).drop_duplicates()
+        _check_one_text(path, table)
     first_groups = table["group"].unique()[:passages]
     return table[table["group"].isin(first_groups)].reset_index(drop=True)
+
+
+def _check_one_text(path: Path, table: pd.DataFrame) -> None:
+    """Check that no passage has two texts in one language, of which one would be a guess."""
+    repeated = table[table.duplicated(["lang", "group"])]
+    if len(repeated):
+        lang, group = repeated.iloc[0][["lang", "group"]]
+        raise InputError(
+            f"{path}: passage_id {group!r} has several texts in {lang!r}; a parallel passage has "
+            "one in each language: give each text a passage_id of its own"
+        )
 
 
 def aligned_table(lines: Mapping[str, Sequence[str]]) -> pd.DataFrame:

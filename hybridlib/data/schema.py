@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hybridlib.data.values import ID, TEXT, BadValueError, Kind, Values, strings
+from hybridlib.data.values import TEXT, BadValueError, Kind, Values, strings
 from hybridlib.data.words import have_words
 from hybridlib.errors import InputError
 
@@ -133,9 +133,6 @@ class Schema:
             parts = columns.pop(name)
             arrays[name] = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
         records = Records(pa.table(arrays), origins, tuple(present))
-        for field in self.fields:
-            if field.kind is ID:
-                records.check_decimals(field.name, arrays[field.name])
         for unique in self.unique:
             _check_unique(unique, records)
         return records
@@ -199,28 +196,6 @@ class Records:
         number = bisect_right(ends.tolist(), row)
         before = int(ends[number - 1]) if number else 0
         return self.chunks[number].name(row - before)
-
-    def check_decimals(self, column: str, known: pa.Array) -> None:
-        """Check that no id ``1.0`` stands beside ``1``, as where gaps made decimals of numbers.
-
-        Args:
-            column: the ids.
-            known: the ids that they stand beside: themselves, or those that they refer to.
-
-        Raises:
-            InputError: one does; with its record.
-        """
-        ids = self.table[column].combine_chunks()
-        is_decimal = pc.match_substring_regex(ids, r"^-?[0-9]+\.0+$")
-        if not pc.any(is_decimal).as_py():
-            return
-        whole = pc.replace_substring_regex(ids, r"\.0+$", "")
-        row = pc.index(pc.and_(is_decimal, pc.is_in(whole, value_set=known)), True).as_py()
-        if row >= 0:
-            raise InputError(
-                f"{self.name(row)}: {column} {ids[row].as_py()!r} stands beside "
-                f"{whole[row].as_py()!r}; write one id in one way"
-            )
 
     def check_texts(self, column: str, texts: pd.Series) -> None:
         """Check that texts made of these records have words.

@@ -1,11 +1,13 @@
 """SQuAD JSON files (arXiv 1606.05250, 1806.03822), and training pairs of a folder of them.
 
 Every text is checked as it is read, and every answer must stand at its offset. A question that is
-marked ``is_impossible``, which has no answer, is skipped.
+marked ``is_impossible``, which has no answer, is skipped. An answer without text says nothing that
+could be compared: its offset lies inside the context, and a warning counts such answers.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +20,11 @@ from hybridlib.data.offsets import check_answer
 from hybridlib.data.pairs import make_pairs
 from hybridlib.data.strict_json import parse_json
 from hybridlib.data.text_files import read_text
-from hybridlib.data.values import SURROGATE_RULE, in_words, is_whole
+from hybridlib.data.values import DECIMAL_RULE, SURROGATE_RULE, in_words, is_decimal, is_whole
 from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 class Question(NamedTuple):
@@ -31,12 +35,14 @@ class Question(NamedTuple):
         question_id: its id.
         text: the question.
         starts: where its answers begin in the context; None where the file does not say.
+        unchecked: how many of the answers have no text.
     """
 
     source: str
     question_id: str
     text: str
     starts: list[int] | None
+    unchecked: int
 
 
 class Paragraph(NamedTuple):
@@ -67,6 +73,7 @@ def read_paragraphs(file: Path) -> Iterator[Paragraph]:
             id that stands twice, an answer that does not stand at its offset; with the record.
     """
     question_ids: set[str] = set()
+    unchecked = 0
     for number, (article, title, record) in enumerate(_records(file)):
         source = f"{file}: paragraph {number} ({title!r})"
         context = get_text(record, "context", source)
@@ -81,8 +88,13 @@ def read_paragraphs(file: Path) -> Iterator[Paragraph]:
                     "ids must be unique within a language"
                 )
             question_ids.add(question.question_id)
+            unchecked += question.unchecked
             questions.append(question)
         yield Paragraph(source, number, article, context, questions, record)
+    if unchecked:
+        log.warning(
+            "%s: %d answers without text, so their offsets are not checked", file, unchecked
+        )
 
 
 def get_field(record: Any, key: str, kind: type, source: str) -> Any:
@@ -195,16 +207,22 @@ def _read_question(record: Any, context: str, source: str) -> Question | None:
             f"{source}: 'is_impossible' is {in_words(is_impossible)}, neither true nor false"
         )
     starts = None
+    unchecked = 0
     if record.get("answers") is not None:
-        answers = get_field(record, "answers", list, source)
-        starts = [_answer_start(answer, context, source) for answer in answers]
+        starts = []
+        for answer in get_field(record, "answers", list, source):
+            start, has_text = _read_answer(answer, context, source)
+            starts.append(start)
+            unchecked += not has_text
     if is_impossible and starts:
         raise InputError(f"{source}: is_impossible, but has an answer; mend one of the two")
     if starts == [] and not is_impossible:
         raise InputError(
             f"{source}: has no answer; every question needs one, or is_impossible: true"
         )
-    return None if is_impossible else Question(source, question_id, text, starts)
+    if is_impossible:
+        return None
+    return Question(source, question_id, text, starts, unchecked)
 
 
 def _question_id(record: Any, source: str) -> str:
@@ -212,15 +230,19 @@ def _question_id(record: Any, source: str) -> str:
     value = record.get("id") if isinstance(record, dict) else None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return get_text(record, "id", source)
+    question_id = get_text(record, "id", source)
+    if is_decimal(question_id):
+        raise InputError(f"{source}: 'id' is {question_id!r}; {DECIMAL_RULE}")
+    return question_id
 
 
-def _answer_start(answer: Any, context: str, source: str) -> int:
-    """Return where an answer begins, whose text stands there (if the file has its text)."""
+def _read_answer(answer: Any, context: str, source: str) -> tuple[int, bool]:
+    """Return where an answer begins, whose text stands there, and whether it has a text."""
     start = get_field(answer, "answer_start", int, source)
     text = "" if answer.get("text") is None else get_field(answer, "text", str, source)
-    check_answer(text, start, context, source)
-    return start
+    has_text = has_words(text)
+    check_answer(text if has_text else "", start, context, source)
+    return start, has_text
 
 
 def _squad_rows(file: Path, lang: str) -> Iterator[tuple[str, ...]]:

@@ -22,6 +22,7 @@ Values: TypeAlias = Sequence[Any] | pa.Array
 
 _STRINGS = pa.large_string()
 _LANGUAGE = re.compile(r"[\w.-]+")
+_DECIMAL = re.compile(r"-?[0-9]+\.0+")
 _WHOLE_NUMBER = re.compile(r"\s*\+?[0-9]+(\.0*)?\s*")
 _LARGEST_GRADE = 2**31 - 1
 _LONGEST_SHOWN = 80
@@ -114,7 +115,21 @@ def _to_texts(values: Values) -> pa.Array:
 
 def _to_ids(values: Values) -> pa.Array:
     """Return ids as strings: strings as they stand, whole numbers by their digits."""
-    return _to_strings(values, (str, Integral), "an id is a string or a whole number")
+    ids = _to_strings(values, (str, Integral), "an id is a string or a whole number")
+    position = pc.index(pc.match_substring_regex(ids, f"^{_DECIMAL.pattern}$"), True).as_py()
+    if position >= 0:
+        raise BadValueError(position, ids[position].as_py(), DECIMAL_RULE)
+    return ids
+
+
+def is_decimal(text: str) -> bool:
+    """Return whether a text is a whole number as a decimal, such as ``7.0``."""
+    return _DECIMAL.fullmatch(text) is not None
+
+
+def _to_names(values: Values) -> pa.Array:
+    """Return names as strings, which may be whole numbers."""
+    return _to_strings(values, (str, Integral), "a name is a string or a whole number")
 
 
 def _to_keys(values: Values) -> pa.Array:
@@ -241,6 +256,10 @@ LANGUAGE_RULE = (
     "it cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), "
     "and not 'all', which means all languages pooled"
 )
+DECIMAL_RULE = (
+    "an id that is a whole number is written without a decimal point (programs write 7.0 for 7 "
+    "where a column has gaps)"
+)
 SURROGATE_RULE = "it holds half of a character (a lone surrogate); write the character whole"
 GRADE_RULE = (
     "a grade is a whole number, 0 (judged not relevant) or more; "
@@ -249,6 +268,7 @@ GRADE_RULE = (
 
 TEXT = Kind(_to_texts, "every text needs words")
 ID = Kind(_to_ids, "every record needs one, a string or a whole number")
+NAME = Kind(_to_names, "every record needs one, a string or a whole number")
 KEY = Kind(_to_keys, "every row needs one")
 LANGUAGE = Kind(_to_languages, "every record needs the name of its language")
 GRADE = Kind(_to_grades, GRADE_RULE)

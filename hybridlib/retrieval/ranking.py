@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridlib.data.languages import escaped
+
 POOL = "all"  # what results call the candidates of all languages together
 
 Cell = tuple[str, str]  # query language, candidate language or POOL
@@ -16,19 +18,14 @@ Cell = tuple[str, str]  # query language, candidate language or POOL
 def cell_name(query_lang: str, target: str) -> str:
     """Return the name of a cell in files: ``<query language>-<target>``.
 
-    A hyphen within a language's name is written ``%2D``, as in web addresses. So ``hi`` to
-    ``en-hi`` and ``hi-en`` to ``hi`` have two names: ``hi-en%2Dhi`` and ``hi%2Den-hi``.
+    A hyphen within a language's name is written ``%2D`` (:func:`escaped`), so that no two cells
+    have one name.
 
     Args:
         query_lang: language of the queries.
         target: language of the candidates, or ``all``.
     """
-    return f"{_escaped(query_lang)}-{_escaped(target)}"
-
-
-def _escaped(name: str) -> str:
-    """Return a name without hyphens, still different from all others."""
-    return name.replace("%", "%25").replace("-", "%2D")
+    return f"{escaped(query_lang)}-{escaped(target)}"
 
 
 @dataclass(frozen=True)

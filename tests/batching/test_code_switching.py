@@ -282,3 +282,18 @@ def test_a_run_depends_on_the_content_of_its_word_lists(word_lists):
 def test_only_strategies_that_draw_a_language_depend_on_how():
     assert training_inputs("x-y", language_draw="size") == training_inputs("x-y")
     assert training_inputs("hybrid", language_draw="size") != training_inputs("hybrid")
+
+
+def test_word_lists_of_languages_with_a_hyphen(tmp_path):
+    """Joined by a hyphen, en to hi-en is en-hi to en."""
+    (tmp_path / "en-hi-en.txt").write_text("moon chaand\n", encoding="utf-8")
+    assert load_lexicon(tmp_path, "en", ["hi-en"]) == {"moon": {"hi-en": ["chaand"]}}
+    for source, target in (("en", "hi-en"), ("en-hi", "en")):
+        with pytest.raises(InputError, match=r"en-hi-en.txt: from .* Write a hyphen .* as %2D"):
+            load_lexicon(tmp_path, source, [target, "hi-en", "en-hi"])
+    (tmp_path / "en-hi%2Den.txt").write_text("moon chand\n", encoding="utf-8")
+    (tmp_path / "en%2Dhi-en.txt").write_text("chand moon\n", encoding="utf-8")
+    languages = ["hi", "hi-en", "en-hi"]
+    assert load_lexicon(tmp_path, "en", languages) == {"moon": {"hi-en": ["chand"]}}
+    languages = ["hi", "en", "hi-en"]
+    assert load_lexicon(tmp_path, "en-hi", languages) == {"chand": {"en": ["moon"]}}

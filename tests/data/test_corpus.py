@@ -209,3 +209,15 @@ def test_a_prepared_corpus_that_is_broken(tmp_path):
     (folder / "corpus.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read as a prepared corpus"):
         RetrievalCorpus.load(folder)
+
+
+def test_a_passage_id_that_ends_like_a_second_text():
+    pairs = pair_table(3, ["en"]).assign(passage_id=["a", "a", "a~2"])
+    corpus = corpus_from_pairs("mine", pairs)
+    texts = dict(zip(corpus.candidates["candidate_id"], corpus.candidates["text"]))
+    assert texts == {
+        "en:a": "passage 0 in en",
+        "en:a~~2": "passage 1 in en",
+        "en:a~2": "passage 2 in en",
+    }
+    assert corpus.qrels.groupby("query").size().tolist() == [2, 2, 1]

@@ -120,6 +120,19 @@ def test_parallel_passages_of_a_table_of_pairs(tmp_path):
     assert table["text"][0] == "passage 0 in de"
 
 
+def test_a_parallel_passage_has_one_text_in_a_language(tmp_path):
+    """Two questions may share it, but of two texts one would be a guess."""
+    pairs = pair_table(3).assign(passage_id="p0")
+    pairs["passage"] = "the passage in " + pairs["lang"]
+    file = write_table(pairs, tmp_path / "pairs.csv")
+    assert load_parallel(file, ["de", "en"])["text"].str[-2:].tolist() == ["de", "en"]
+    pairs.loc[(pairs["lang"] == "en") & (pairs["pair_id"] == "p002"), "passage"] = "Another."
+    file = write_table(pairs, tmp_path / "pairs.csv")
+    with pytest.raises(InputError, match=r"pairs.csv: passage_id 'p0' has several texts in 'en'"):
+        load_parallel(file, ["de", "en"])
+    assert len(load_parallel(file, ["de"])) == 1
+
+
 def test_parallel_files_that_are_not_aligned(tmp_path):
     (tmp_path / "de.txt").write_text("eins\nzwei\n", encoding="utf-8")
     (tmp_path / "en.txt").write_text("one\n", encoding="utf-8")

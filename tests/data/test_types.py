@@ -226,29 +226,34 @@ def test_a_passage_may_be_a_title_alone(tmp_path):
 
 @pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
 def test_a_whole_number_and_its_digits_are_one_id(ending, tmp_path):
-    """And 1.0 beside 1 is an error in every format, as text or as a number."""
     numbers = [{**pair, "pair_id": number} for pair, number in zip(PAIRS, (7, 8, 8))]
     digits = [{**pair, "pair_id": number} for pair, number in zip(PAIRS, ("7", "8", "8"))]
     one = load_pairs(write_records(tmp_path / f"one{ending}", numbers))
     other = load_pairs(write_records(tmp_path / f"other{ending}", digits))
     assert one["pair_id"].tolist() == other["pair_id"].tolist() == ["7", "8", "8"]
 
-    decimals = changed(digits, 2, "pair_id", "8.0")
-    file = write_records(tmp_path / f"mine{ending}", decimals)
-    with pytest.raises(InputError, match=r"(line|record) 3: pair_id '8.0' stands beside '8'"):
+
+@pytest.mark.parametrize("column", ["pair_id", "passage_id"])
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+@pytest.mark.parametrize("value", [8.0, "8.0", "-8.00"])
+def test_a_whole_number_as_a_decimal_is_no_id(value, ending, column, tmp_path):
+    """Whether a program wrote it for 8, or 8 stands beside it, nothing shows."""
+    records = [{**pair, column: value if ending == ".parquet" else "8"} for pair in PAIRS]
+    records[2][column] = value
+    file = write_records(tmp_path / f"mine{ending}", records)
+    number = 1 if ending == ".parquet" else 3
+    message = rf"(line|record) {number}: {column} is '?{float(value)}0?'?; an id .* whole number"
+    with pytest.raises(InputError, match=message):
         load_pairs(file)
-    # By itself it may be the name of something, such as a section.
-    sections = [{**pair, "pair_id": name} for pair, name in zip(PAIRS, ("8.0", "8.1", "8.1"))]
-    pairs = load_pairs(write_records(tmp_path / f"sections{ending}", sections))
-    assert pairs["pair_id"].tolist() == ["8.0", "8.1", "8.1"]
 
 
-def test_decimals_that_a_default_puts_beside_a_number(tmp_path):
-    records = changed(changed(PAIRS, 0, "pair_id", 1), 0, "passage_id", None)
-    records = changed(records, 1, "passage_id", "1.0")
-    file = write_records(tmp_path / "mine.jsonl", records)
-    with pytest.raises(InputError, match=r"line 2: passage_id '1.0' stands beside '1'"):
-        load_pairs(file)
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_names_with_points_are_ids_and_any_name_is_one_of_a_set(ending, tmp_path):
+    records = [{**pair, "pair_id": name} for pair, name in zip(PAIRS, ("8.1", "8.10", "v8.0"))]
+    records = [{**record, "dataset": "1.0"} for record in records]
+    pairs = load_pairs(write_records(tmp_path / f"sections{ending}", records))
+    assert pairs["pair_id"].tolist() == ["8.1", "8.10", "v8.0"]
+    assert pairs["dataset"].tolist() == ["1.0"] * 3
 
 
 def test_judgments_that_name_decimals(tmp_path):
@@ -260,7 +265,7 @@ def test_judgments_that_name_decimals(tmp_path):
     }
     for name, records in tables.items():
         write_records(tmp_path / f"en-{name}" / "dev.parquet", records)
-    with pytest.raises(InputError, match=r"record 1: corpus-id '1.0' stands beside '1'"):
+    with pytest.raises(InputError, match=r"record 1: corpus-id is '1.0'; an id that is a whole"):
         load_miracl(tmp_path)
 
 
