@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hybridlib.cli.parser import make_parser
 from hybridlib.errors import InputError
+from hybridlib.study.stop import GO_ON, ended_by_signals
 
 # The module and the function of each command.
 _COMMANDS = {
@@ -27,12 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0 all well, 1 a run failed, 2 bad input.
+        The exit status: 0 all well, 1 a run failed, 2 bad input. A signal ends the process: 130
+        after Ctrl-C, 143 after SIGTERM.
     """
     options = make_parser().parse_args(arguments)
     _set_up_logging()
     try:
-        return command_of(options)(options)
+        with ended_by_signals(GO_ON if options.command == "run" else ""):
+            return command_of(options)(options)
     except InputError as error:
         print(f"hybridlib: {error}", file=sys.stderr)
         return 2

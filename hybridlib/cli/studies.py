@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tqdm import tqdm
@@ -39,22 +40,39 @@ def run_study(options: argparse.Namespace) -> int:
     outcomes = runner.run_study(params, _report, only=options.only)
     for part in (params, *params.further()):
         _show_study(Study(part))
-    bad = [outcome for outcome in outcomes if not outcome.good]
-    for outcome in bad:
-        notebook = f" (see {outcome.notebook})" if outcome.notebook else ""
-        step = NOTEBOOKS[outcome.step]
-        print(f"{outcome.state}: {outcome.name} {step}: {outcome.reason}{notebook}")
-    return 1 if bad else 0
+    _show_failures(outcomes)
+    return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
 def _report(outcome: Outcome) -> None:
-    """Print how a step ended, above the progress bar."""
+    """Print how a step ended, above the progress bar; what was skipped is said once, at the end."""
+    if outcome.state == "skipped":
+        return
     line = f"{outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}"
     if outcome.seconds:
         line += f" in {outcome.seconds:.0f} s"
     if outcome.reason:
-        line += f": {outcome.reason}"
+        line += f", see {outcome.notebook}"
     tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def _show_failures(outcomes: list[Outcome]) -> None:
+    """Print what was skipped, a line for each step that failed, and then each reason once."""
+    skipped = Counter(_step_of(outcome.needs) for outcome in outcomes if outcome.needs)
+    for step, count in skipped.items():
+        print(f"skipped: {count} {'step' if count == 1 else 'steps'} that need {step}")
+    failed: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            failed.setdefault(outcome.reason, []).append(_step_of(outcome))
+    for reason, steps in failed.items():
+        print(f"failed: {', '.join(steps)}: {reason}")
+
+
+def _step_of(outcome: Outcome) -> str:
+    """Return a step and whose it is."""
+    return f"{NOTEBOOKS[outcome.step]} of {outcome.name}"
 
 
 def _show_study(study: Study) -> None:

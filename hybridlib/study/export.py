@@ -21,16 +21,17 @@ from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import GRID_FILE, NOTEBOOKS, Study
 from hybridlib.study.runner import run_step
 
-_COPIED = ("params.yaml", "run.json")
+_ASIDE = ".export.part"
 _COLUMNS = ["question_id", "query_lang", "target", "setting", "relevant", "ap", "rank_distance"]
 
 
 def export(study: Study, folder: Path) -> list[Study]:
     """Copy what a comparison needs of every finished run to ``folder/<study>``.
 
-    Beside the runs, ``study.yaml`` holds the grid, and ``README.md`` says what was run, on what
-    and for how long. Of the corrections only the multilingual setting is kept query by query; their
-    other figures are in metrics.json.
+    An earlier export is replaced as a whole, with the comparison made of it. Beside the runs,
+    ``study.yaml`` holds the grid, and ``README.md`` says what was run, on what and for how long. Of
+    the corrections only the multilingual setting is kept query by query; their other figures are in
+    metrics.json.
 
     Args:
         study: the study to export.
@@ -40,7 +41,8 @@ def export(study: Study, folder: Path) -> list[Study]:
         The exported runs, as runs of the new folder.
 
     Raises:
-        InputError: no run of the study is finished, or the folder cannot be written to.
+        InputError: no run of the study is finished, or the folder cannot be written to or is one
+            that a study was run in.
     """
     runs = finished_runs(study)
     if not runs:
@@ -52,41 +54,91 @@ def export(study: Study, folder: Path) -> list[Study]:
     if folder.is_relative_to(project_root()):
         folder = folder.relative_to(project_root())
     copy = Study(study.params.but(output_dir=folder, also_evaluate=[], trained_in=None))
-    check_writable(copy.folder)
+    _check_target(study, copy)
     exported = [Study(run.params.but(output_dir=folder, trained_in=None)) for run in runs]
-    for run, copied in zip(runs, exported, strict=True):
-        _export_run(run, copied)
-    copy.params.save(copy.folder / GRID_FILE)
-    write_text(copy.folder / "README.md", _readme(copy, exported))
+
+    # Write everything aside; an error then leaves an earlier export as it was.
+    aside = copy.folder / _ASIDE
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        for run, copied in zip(runs, exported, strict=True):
+            _export_run(run, copied, aside / copied.run.name)
+        copy.params.save(aside / GRID_FILE)
+        write_text(aside / "README.md", _readme(copy, [aside / run.run.name for run in exported]))
+        _put_in_place(aside, copy)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return exported
 
 
-def _export_run(run: Study, copy: Study) -> None:
-    """Write the files of one run; the marker comes last."""
-    copy.run.mkdir(parents=True, exist_ok=True)
-    for name in _COPIED:
-        shutil.copyfile(run.run / name, copy.run / name)
-    _shorten_log(run.folder_of("training") / "training.jsonl", copy.run / "training.jsonl")
-    metrics = json.dumps(_shortened(run.metrics()), ensure_ascii=False)
-    write_text(copy.run / "metrics.json", metrics + "\n")
+def _check_target(study: Study, copy: Study) -> None:
+    """Refuse a folder that cannot be written to, or that holds more than an export.
+
+    Raises:
+        InputError: the folder is one of these.
+    """
+    check_writable(copy.folder)
+    trained = list(copy.folder.glob(f"*/{NOTEBOOKS['training']}.*"))
+    if copy.folder.samefile(study.folder) or copy.data.exists() or trained:
+        raise InputError(
+            f"{copy.folder}: a study was run in this folder, and an export would replace its "
+            "results; export to another folder with --out"
+        )
+
+
+def _put_in_place(aside: Path, copy: Study) -> None:
+    """Replace an earlier export: its runs are gone before the first new one is there."""
+    # Without its marker no run counts as finished.
+    copy.unmark("comparison")
+    copy.remove_drawn("comparison")
+    earlier = list(copy.folder.glob(f"*/{copy.marker('bias').name}"))
+    for marker in earlier:
+        marker.unlink()
+    for marker in earlier:
+        shutil.rmtree(marker.parent)
+    for name in (GRID_FILE, "README.md"):
+        (aside / name).replace(copy.folder / name)
+    for run in sorted(aside.iterdir()):
+        # A kill may have left a folder without its marker.
+        target = copy.folder / run.name
+        shutil.rmtree(target, ignore_errors=True)
+        run.replace(target)
+
+
+def _export_run(run: Study, copy: Study, folder: Path) -> None:
+    """Write the files of one run into a new folder.
+
+    Args:
+        run: the run.
+        copy: the same run in the exported study.
+        folder: where to.
+    """
+    folder.mkdir(parents=True)
+    for name in ("params.yaml", "run.json"):
+        shutil.copyfile(run.run / name, folder / name)
+    _shorten_log(run.folder_of("training") / "training.jsonl", folder / "training.jsonl")
+    metrics = run.metrics()
+    shortened = json.dumps(_shortened(metrics), ensure_ascii=False)
+    write_text(folder / "metrics.json", shortened + "\n")
 
     # What each query got: of the encoder as it is all of it, of the corrections the pool alone.
     plain = pd.read_parquet(run.run / "per_query.parquet", columns=_COLUMNS)
-    _write_small(plain, copy.run / "per_query.parquet")
-    corrected = run.run / "corrected.parquet"
-    if corrected.exists():
+    _write_small(plain, folder / "per_query.parquet")
+    if metrics.get("corrections"):
         pooled = pd.read_parquet(
-            corrected,
+            run.run / "corrected.parquet",
             columns=[*_COLUMNS, "correction"],
             filters=[("setting", "==", "multilingual")],
         )
-        _write_small(pooled, copy.run / "corrected.parquet")
-    write_json(copy.marker("bias"), {**read_json(run.marker("bias")), "exported": True})
+        _write_small(pooled, folder / "corrected.parquet")
+
+    marker = {**read_json(run.marker("bias")), "exported": True}
+    write_json(folder / copy.marker("bias").name, marker)
 
 
-def _readme(study: Study, runs: list[Study]) -> str:
+def _readme(study: Study, runs: list[Path]) -> str:
     """Return five lines: which runs, their command, hardware, software and durations."""
-    manifests = [read_json(run.run / "run.json") for run in runs]
+    manifests = [read_json(run / "run.json") for run in runs]
     folder = (study.params.output_dir / study.params.study).as_posix()
     hardware = _different([_hardware(manifest) for manifest in manifests])
     software = _different([_software(manifest) for manifest in manifests])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,11 +121,42 @@ class Study:
         """Return the file that a step writes last."""
         return self.folder_of(step) / f"{NOTEBOOKS[step]}.done.json"
 
+    def unmark(self, step: str) -> None:
+        """Take back that a step is finished, and with it every step that reads its results.
+
+        These are the later steps of the run, the comparison, and what ``also_evaluate`` makes of
+        the same model. 01 gives the same data again, so the runs that were made from them stay.
+        """
+        later = RUN_STEPS[RUN_STEPS.index(step) :] if step in RUN_STEPS else [step]
+        studies = [self]
+        if step == "training":
+            studies = [self.trained, *self._evaluated_elsewhere(), self]
+        for study in studies:
+            for each in [*later, "comparison"]:
+                study.marker(each).unlink(missing_ok=True)
+
+    def remove_drawn(self, step: str) -> None:
+        """Remove a step's figures, and the tables of 05: the next need not have the same names."""
+        shutil.rmtree(self._figures(step), ignore_errors=True)
+        if step == "comparison":
+            for kind in ("csv", "md", "tex"):
+                for table in self.comparison.glob(f"*.{kind}"):
+                    table.unlink()
+
+    def _evaluated_elsewhere(self) -> list[Study]:
+        """Return the same run in each study of ``also_evaluate``."""
+        return [Study(params) for params in self.trained.params.further()]
+
     def figures(self, step: str) -> Path:
         """Return the folder of a step's figures, made if need be."""
-        folder = self.folder_of(step) / "figures"
+        folder = self._figures(step)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def _figures(self, step: str) -> Path:
+        """Return the folder of a step's figures; the steps of a run have one each."""
+        folder = self.folder_of(step) / "figures"
+        return folder / NOTEBOOKS[step] if step in RUN_STEPS else folder
 
     # ---------------------------------------------------------------------------------------- runs
 

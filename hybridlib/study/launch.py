@@ -20,6 +20,7 @@ from hybridlib.study.encoders import starting_encoder
 from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import Study
 from hybridlib.study.runner import begin, finish
+from hybridlib.study.stop import GO_ON, ended_by_signals
 from hybridlib.training.loop import train
 
 _EXAMPLE = (
@@ -29,15 +30,19 @@ _EXAMPLE = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit status is 2 after an input error."""
+    """Run the command line; the exit status is 2 after an input error.
+
+    A signal ends the process, as it ends ``hybridlib run``.
+    """
     options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("papermill").propagate = False
     try:
-        params = Params.load(options.params, parse_overrides(options.p))
-        if options.only:
-            params = Study.open(params).run_called(options.only).params
-        train_run(params)
+        with ended_by_signals(GO_ON):
+            params = Params.load(options.params, parse_overrides(options.p))
+            if options.only:
+                params = Study.open(params).run_called(options.only).params
+            train_run(params)
     except InputError as error:
         sys.stderr.write(f"hybridlib: {error}\n")
         return 2

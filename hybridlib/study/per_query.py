@@ -87,6 +87,8 @@ def has_results(run: Study, measure: str, correction: str) -> bool:
     """Return whether a run was evaluated with a correction, and its queries' results were kept."""
     if correction == PLAIN:
         return True
+    if correction not in run.metrics().get("corrections", {}):
+        return False
     setting = "multilingual" if measure == RANK_DISTANCE else measure
     file = _file(run, correction)
     return file.exists() and not _read(file, setting, correction).empty

@@ -40,7 +40,8 @@ class Outcome:
         state: ``done``, ``kept`` (finished before), ``failed`` or ``skipped``.
         seconds: how long it took.
         notebook: the executed notebook.
-        reason: one line for a step that failed or was skipped.
+        reason: one line for a step that failed.
+        needs: the failed step that a skipped one needs.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Outcome:
     seconds: float = 0.0
     notebook: Path | None = None
     reason: str = ""
+    needs: Outcome | None = None
 
     @property
     def good(self) -> bool:
@@ -91,19 +93,33 @@ def run_study(
     _check_notebooks()
     if only == "data":
         fetch_encoders(params.encoders)
+    # Whatever cannot be used is found before anything runs.
+    studies = [Study.open(part) for part in (params, *params.further())]
+    grids = [_runs_to_do(study, only) for study in studies]
+    for study in studies:
+        check_writable(study.folder)
+
     outcomes: list[Outcome] = []
-    for part in (params, *params.further()):
-        outcomes += _run_one_study(Study.open(part), report, progress, only)
+    for study, runs in zip(studies, grids, strict=True):
+        untrained = [each for each in outcomes if each.step == "training" and not each.good]
+        outcomes += _run_one_study(study, runs, untrained, only is None, report, progress)
     return outcomes
 
 
 def _run_one_study(
-    study: Study, report: Callable[[Outcome], None], progress: bool, only: str | None
+    study: Study,
+    runs: list[Study],
+    untrained: list[Outcome],
+    compare: bool,
+    report: Callable[[Outcome], None],
+    progress: bool,
 ) -> list[Outcome]:
-    """Run 01, then 02 to 04 of every run, of one or of none, then 05."""
-    runs = _runs_to_do(study, only)
-    check_writable(study.folder)
-    total = 1 + (only is None) + len(runs) * len(RUN_STEPS)
+    """Run 01, then 02 to 04 of some runs, then 05 if asked.
+
+    Those of which ``untrained`` says that an earlier study could not train them are skipped.
+    """
+    failed = {each.name: each.needs or each for each in untrained}
+    total = 1 + compare + len(runs) * len(RUN_STEPS)
     bar = tqdm(total=total, desc=study.params.study, unit="step", disable=not progress)
 
     def note(outcome: Outcome) -> Outcome:
@@ -113,7 +129,7 @@ def _run_one_study(
         return outcome
 
     def run_one(run: Study) -> list[Outcome]:
-        return _run_steps(run, data, note)
+        return _run_steps(run, failed.get(run_name(run.params)) or data, note)
 
     with bar, _log_to(study.folder / "study.log"):
         data = note(run_step(study, "data"))
@@ -121,7 +137,7 @@ def _run_one_study(
         with _share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
             for of_run in workers.map(run_one, runs):
                 outcomes += of_run
-        if only is None:
+        if compare:
             outcomes.append(note(_compare(study, outcomes)))
     return outcomes
 
@@ -133,10 +149,10 @@ def _runs_to_do(study: Study, only: str | None) -> list[Study]:
     return [] if only == "data" else [study.run_called(only)]
 
 
-def _run_steps(run: Study, data: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:
-    """Run 02, 03 and 04 of one run, until one of them fails."""
+def _run_steps(run: Study, before: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:
+    """Run 02, 03 and 04 of one run, until one of them fails, if the step before them has not."""
     outcomes = []
-    failed = None if data.good else data
+    failed = None if before.good else before
     for step in RUN_STEPS:
         outcome = _skip(run, step, failed) if failed else run_step(run, step)
         if failed is None and not outcome.good:
@@ -149,14 +165,13 @@ def _compare(study: Study, outcomes: list[Outcome]) -> Outcome:
     """Run 05, unless there is nothing to compare."""
     if any(outcome.good and outcome.step == "bias" for outcome in outcomes):
         return run_step(study, "comparison")
-    failed = next(outcome for outcome in outcomes if not outcome.good)
+    failed = next(outcome.needs or outcome for outcome in outcomes if not outcome.good)
     return _skip(study, "comparison", failed)
 
 
 def _skip(study: Study, step: str, failed: Outcome) -> Outcome:
     """Return the outcome of a step that cannot run."""
-    reason = f"needs {NOTEBOOKS[failed.step]} of {failed.name}"
-    return Outcome(_title(study, step), step, "skipped", reason=reason)
+    return Outcome(_title(study, step), step, "skipped", needs=failed)
 
 
 # -------------------------------------------------------------------------------------- one step
@@ -169,6 +184,7 @@ def run_step(study: Study, step: str) -> Outcome:
     to exit) has failed. Several processes, on one machine or on several that share the folder, run
     a step once: the others wait for it.
     """
+    evaluated = study
     if step == "training":
         study = study.trained
     name = _title(study, step)
@@ -179,6 +195,7 @@ def run_step(study: Study, step: str) -> Outcome:
     with _locked(out.with_suffix(".lock"), name):
         if is_done(study, step):
             return Outcome(name, step, "kept", notebook=out)
+        evaluated.unmark(step)
         started = time.monotonic()
         reason = _execute(study, step, out)
         seconds = time.monotonic() - started
@@ -226,7 +243,8 @@ def _locked(file: Path, name: str) -> Iterator[None]:
 def begin(params: Params, step: str) -> Study:
     """Open a study in a notebook: call it first.
 
-    It runs what the step needs and is missing, removes the step's old marker and notes the time.
+    It runs what the step needs and is missing, and notes the time. The markers of the step and of
+    all that reads its results are removed first, and then the step's figures.
 
     Raises:
         InputError: a strategy or plugin is not known, the output folder cannot be written to, or a
@@ -235,7 +253,8 @@ def begin(params: Params, step: str) -> Study:
     study = Study.open_to_compare(params) if step == "comparison" else Study.open(params)
     check_writable(study.folder_of(step))
     run_missing(study, step)
-    study.marker(step).unlink(missing_ok=True)
+    study.unmark(step)
+    study.remove_drawn(step)
     if step in RUN_STEPS:
         params.save(study.run / "params.yaml")
     _started[step, study.folder_of(step)] = time.monotonic()

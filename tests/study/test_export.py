@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from studies import copied
 
 from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
+from hybridlib.files import write_json
 from hybridlib.study import comparison
+from hybridlib.study import export as export_module
 from hybridlib.study.export import compare, export, grid_of
 from hybridlib.study.fingerprint import finished_runs, is_done, missing_runs
 from hybridlib.study.folder import Study
@@ -97,3 +101,97 @@ def test_the_command_exports_what_is_finished(study, tmp_path, capsys):
     run = Study(Params.load(grid_of(tmp_path / "kept" / "made-up"))).runs()[0]
     assert is_done(run, "bias")
     assert Path(run.run / "per_query.parquet").exists()
+
+
+# ----------------------------------------------------------------------- over an earlier export
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def refuses(error: BaseException) -> Callable[..., None]:
+    def refuse(*_: object) -> None:
+        raise error
+
+    return refuse
+
+
+def marked(study: Study, folder: Path, mark: str) -> Study:
+    """Return a copy of a study whose metrics and results of each query say whose they are."""
+    copy = copied(study, folder)
+    for run in finished_runs(copy):
+        write_json(run.run / "metrics.json", {**run.metrics(), "mark": mark})
+        table = pd.read_parquet(run.run / "per_query.parquet")
+        table.assign(ap=float(mark)).to_parquet(run.run / "per_query.parquet", index=False)
+    return copy
+
+
+def marks(run: Study) -> set[float]:
+    table = pd.read_parquet(run.run / "per_query.parquet")
+    return {float(run.metrics()["mark"]), *table["ap"].unique()}
+
+
+@pytest.fixture
+def old_and_new(study: Study, tmp_path: Path) -> tuple[Study, Study]:
+    """An export, and a study that is to be exported over it."""
+    export(marked(study, tmp_path / "old", "0"), tmp_path / "kept")
+    kept = Study(study.params.but(output_dir=tmp_path / "kept"))
+    return kept, marked(study, tmp_path / "new", "1")
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2, 5])
+def test_a_kill_while_an_export_is_put_in_place_mixes_nothing(old_and_new, monkeypatch, moves):
+    """It dies after some of the moves (grid, README, runs): no old run is left, none is half."""
+    kept, new = old_and_new
+    kept.comparison.mkdir()
+    (kept.comparison / "results.md").touch()
+    replace = Path.replace
+    left = iter([True] * moves)
+
+    def replace_some(file: Path, target: Path) -> Path:
+        if target.parent == kept.folder and not next(left, False):
+            raise Killed
+        return replace(file, target)
+
+    monkeypatch.setattr(Path, "replace", replace_some)
+    with pytest.raises(Killed):
+        export(new, kept.params.output_dir)
+    assert [marks(run) for run in finished_runs(kept)] == [{1.0}] * max(0, moves - 2)
+    assert not (kept.comparison / "results.md").exists()
+    monkeypatch.undo()
+    export(new, kept.params.output_dir)
+    assert [marks(run) for run in finished_runs(kept)] == [{1.0}] * 9
+
+
+@pytest.mark.parametrize("name", ["_shorten_log", "_write_small", "write_json", "_readme"])
+def test_an_export_that_fails_leaves_the_earlier_one(old_and_new, monkeypatch, name):
+    kept, new = old_and_new
+    monkeypatch.setattr(export_module, name, refuses(OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        export(new, kept.params.output_dir)
+    assert [marks(run) for run in finished_runs(kept)] == [{0.0}] * 9
+    assert not list(kept.folder.glob(".*"))
+
+
+def test_runs_and_results_that_are_gone_are_gone_from_the_export(old_and_new):
+    kept, new = old_and_new
+    first, second, *_ = finished_runs(new)
+    first.marker("bias").unlink()
+    write_json(second.run / "metrics.json", {**second.metrics(), "corrections": {}})
+    export(new, kept.params.output_dir)
+    assert len(finished_runs(kept)) == 8
+    assert not (kept.folder / first.run.name).exists()
+    assert (second.run / "corrected.parquet").exists(), "of an earlier evaluation"
+    assert not (kept.folder / second.run.name / "corrected.parquet").exists()
+
+
+def test_a_study_is_not_exported_over_results(study, tmp_path):
+    message = "a study was run in this folder, and an export would replace its results"
+    copy = copied(study, tmp_path / "here")
+    with pytest.raises(InputError, match=message):
+        export(copy, tmp_path / "here")
+    (tmp_path / "there" / "made-up" / "data").mkdir(parents=True)
+    with pytest.raises(InputError, match=message):
+        export(copy, tmp_path / "there")
+    assert len(finished_runs(copy)) == 9

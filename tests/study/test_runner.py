@@ -17,8 +17,8 @@ from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.study import encoders, runner
-from hybridlib.study.fingerprint import is_done
-from hybridlib.study.folder import RUN_STEPS, Study
+from hybridlib.study.fingerprint import finished_runs, is_done
+from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study
 
 HYBRID = "built-in-hybrid-alpha-0.25-s0"
 UNTRAINED = "built-in-untrained-s0"
@@ -153,9 +153,11 @@ def test_a_failed_run_does_not_stop_the_others(notebooks, tmp_path, capsys):
     words = [word for name, value in overrides.items() for word in ("-p", name, value)]
     assert main(["run", str(ROOT / "params" / "smoke.yaml"), *words]) == 1
     printed = capsys.readouterr().out
-    assert "failed: nowhere-untrained-s0 02_hybrid_training: InputError: ./nowhere: no" in printed
-    reason = "needs 02_hybrid_training of nowhere-untrained-s0"
-    assert f"skipped: nowhere-untrained-s0 03_evaluation: {reason}" in printed
+    assert printed.count("no such folder") == 1
+    assert printed.splitlines()[-2:] == [
+        "skipped: 2 steps that need 02_hybrid_training of nowhere-untrained-s0",
+        "failed: 02_hybrid_training of nowhere-untrained-s0: InputError: ./nowhere: no such folder",
+    ]
     assert "the table results" in printed
     assert str(tmp_path / "smoke") in printed
     assert notebooks.executed[1:4] == steps_of(UNTRAINED)
@@ -166,7 +168,33 @@ def test_nothing_is_compared_where_every_run_failed(notebooks, tmp_path):
     outcomes = run(miniature(tmp_path))
     assert [outcome.state for outcome in outcomes] == ["failed"] + ["skipped"] * 7
     assert outcomes[0].reason == "ValueError: of the corpus"
-    assert outcomes[-1].reason == "needs 01_data_prep of smoke"
+    assert {outcome.needs for outcome in outcomes[1:]} == {outcomes[0]}
+
+
+def test_a_failure_of_many_runs_is_said_once(notebooks, tmp_path, capsys):
+    for name in (UNTRAINED, HYBRID):
+        notebooks.errors[name, "training"] = ValueError("a nan")
+    file = tmp_path / "study.yaml"
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"]}]
+    miniature(tmp_path, also_evaluate=also).save(file)
+    assert main(["run", str(file)]) == 1
+    # 03 and 04 of a run, and of the further evaluation 02 to 04; of the first run 05 of both, too.
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        f"skipped: 7 steps that need 02_hybrid_training of {UNTRAINED}",
+        f"skipped: 5 steps that need 02_hybrid_training of {HYBRID}",
+        f"failed: 02_hybrid_training of {UNTRAINED}, 02_hybrid_training of {HYBRID}: "
+        "ValueError: a nan",
+    ]
+    trainings = [name for name, step in notebooks.executed if step == "training"]
+    assert trainings == [UNTRAINED, HYBRID], "none is tried again for a further evaluation"
+
+
+def test_a_further_study_that_cannot_be_is_found_before_anything_runs(notebooks, tmp_path):
+    (tmp_path / "smoke-facts").write_text("a file where a folder must be")
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"]}]
+    with pytest.raises(InputError, match="smoke-facts: cannot be written to"):
+        run(miniature(tmp_path, also_evaluate=also))
+    assert notebooks.executed == []
 
 
 @pytest.mark.parametrize("ending", ["import os; os._exit(0)", "import sys; sys.exit(0)"])
@@ -233,6 +261,49 @@ def test_a_step_that_is_begun_again_is_not_finished(notebooks, tmp_path):
     record = runner.finish(study, "training", steps=3)
     assert record["steps"] == 3
     assert record["seconds"] >= 0
+
+
+def test_a_step_that_is_begun_takes_back_all_that_reads_its_results(notebooks, tmp_path):
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"], "corrections": []}]
+    params = miniature(tmp_path, also_evaluate=also)
+    run(params)
+    studies = [Study(part) for part in (params, *params.further())]
+    everything = {file for study in studies for file in study.folder.rglob("*.done.json")}
+    smoke = tmp_path / "smoke"
+
+    runner.begin(params, "evaluation")
+    gone = {smoke / HYBRID / f"{NOTEBOOKS[step]}.done.json" for step in RUN_STEPS[1:]}
+    gone.add(studies[0].marker("comparison"))
+    assert gone == {file for file in everything if not file.exists()}
+
+    runner.begin(params, "training")
+    gone.add(smoke / HYBRID / "02_hybrid_training.done.json")
+    gone |= {studies[1].marker(step) for step in ("evaluation", "bias", "comparison")}
+    assert gone == {file for file in everything if not file.exists()}
+
+
+def test_a_step_that_fails_leaves_no_later_step_finished(notebooks, tmp_path):
+    """04 keeps its marker no longer than 03: a comparison would take new metrics with old ranks."""
+    params = miniature(tmp_path)
+    run(params)
+    Study(params).marker("evaluation").unlink()
+    notebooks.errors[HYBRID, "evaluation"] = ValueError("killed")
+    assert runner.run_step(Study(params), "evaluation").state == "failed"
+    assert [each.params.strategy for each in finished_runs(Study(params))] == ["untrained"]
+
+
+def test_figures_and_tables_of_an_earlier_run_do_not_stay(notebooks, tmp_path):
+    params = miniature(tmp_path)
+    run(params)
+    study = Study(params)
+    for step in ("training", "bias", "comparison"):
+        (study.figures(step) / "old.png").touch()
+    (study.comparison / "old.csv").touch()
+    runner.begin(params, "bias")
+    assert [file.parent.name for file in study.run.rglob("old.png")] == ["02_hybrid_training"]
+    runner.begin(params, "comparison")
+    left = {file.name for file in study.comparison.iterdir()}
+    assert left == {"05_comparison.ipynb", "05_comparison.lock", "run.json"}
 
 
 # ------------------------------------------------------------------------------------ two at once

@@ -1,0 +1,15 @@
+"""``hybridlib run`` with a stand-in for notebook 02: ``waiting_study.py NOTEBOOK ARGUMENTS``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hybridlib.cli import main
+from hybridlib.study import runner
+
+if __name__ == "__main__":
+    real = runner._notebook
+    waiting = Path(sys.argv[1])
+    runner._notebook = lambda step: waiting if step == "training" else real(step)
+    sys.exit(main(sys.argv[2:]))
