@@ -13,7 +13,7 @@ from clones import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _PROGRAMS = (
-    r"(?:\.venv/bin/\S+|make|hybridlib|papermill|torchrun|accelerate|conda|pip|hf|apt-get|sbatch)"
+    r"(?:\.venv/bin/\S+|make|hybridlib|papermill|torchrun|accelerate|conda|pip|hf|apt-get|sacct)"
 )
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 # Names of commands in a sentence.
@@ -77,6 +77,8 @@ def commands(page: Path) -> list[str]:
 
 _ENCODER = (("ENCODER", "path/to/encoder"),)
 _HUB = How(why_not="downloads from a hub")
+_PAPER_DATA = "tools/paper_data.py"
+_SMALL = How(why_not="test_paper_data.py runs it on small files")
 _XQUAD = "--corpus xquad-r --corpus-path path/to/xquad-r --out results"
 _LAUNCH = (
     "-m hybridlib.study.launch --params my-study.yaml -p encoder path/to/encoder -p strategy "
@@ -134,25 +136,32 @@ _STUDY = {
     ),
     ".venv/bin/papermill notebooks/02_hybrid_training.ipynb out.ipynb -f params/quickstart.yaml "
     "-p strategy hybrid": How(leaves=("out.ipynb",)),
-    "mkdir -p executed; for strategy in x-y hybrid; do .venv/bin/papermill "
-    "notebooks/04_bias_analysis.ipynb executed/$strategy.ipynb -f my-study.yaml -p encoder "
-    "path/to/encoder -p strategy $strategy -p seed 0; done": How(
-        leaves=("executed/x-y.ipynb", "executed/hybrid.ipynb"),
-        leaves_not=("outputs/my-study/built-in-hybrid-s0",),
+    "srun --cpus-per-task=4 --mem=32G --time=01:00:00 .venv/bin/hybridlib run my-study.yaml --only "
+    "data": How(
+        instead=(("srun --cpus-per-task=4 --mem=32G --time=01:00:00 ", ""),),
+        prints="my-study: 01_data_prep kept",
     ),
-    '.venv/bin/hybridlib run my-study.yaml -p strategies "[x-y, hybrid]" -p seeds "[0]"': How(
-        prints="05_comparison", leaves=("outputs/my-study/comparison/results.md",)
-    ),
-    ".venv/bin/hybridlib run my-study.yaml --dry-run | sed -n 's/.*--only \\([^ ]*\\).*/\\1/p' > "
-    "runs.txt": How(leaves=("runs.txt",)),
-    "sbatch --wait --array=1-$(wc -l < runs.txt) grid.sh": How(
-        instead=(
-            (
-                "sbatch --wait --array=1-$(wc -l < runs.txt)",
-                "test $(wc -l < runs.txt) = 2; env SLURM_ARRAY_TASK_ID=2 bash",
-            ),
-        ),
+    "mkdir -p logs && sbatch --wait --array=1-10%4 grid.sh": How(
+        instead=(("sbatch --wait --array=1-10%4", "SLURM_ARRAY_TASK_ID=2 bash"),),
         prints="encoder-hybrid-s0: 04_bias_analysis kept",
+        leaves=("logs",),
+    ),
+    "sacct --format=JobID,Elapsed,MaxRSS": How(why_not="needs SLURM"),
+    ".venv/bin/accelerate launch --multi_gpu --num_processes 4 -m hybridlib.study.launch --params "
+    'my-study.yaml --only "$SLURM_ARRAY_TASK_ID"': How(
+        instead=(
+            ("accelerate launch --multi_gpu --num_processes 4", "torchrun --nproc-per-node 2"),
+        ),
+        environment=(("ACCELERATE_USE_CPU", "true"), ("SLURM_ARRAY_TASK_ID", "1")),
+        leaves=("outputs/my-study/encoder-x-y-s0/model/model.safetensors",),
+    ),
+    ".venv/bin/hybridlib run my-study.yaml --only data": How(prints="01_data_prep kept"),
+    "seq 10 | OMP_NUM_THREADS=4 xargs -P 4 -I{} --process-slot-var=CUDA_VISIBLE_DEVICES "
+    ".venv/bin/hybridlib run my-study.yaml --only {}": How(
+        instead=(
+            ("seq 10 | OMP_NUM_THREADS=4 xargs -P 4", "seq 2 | OMP_NUM_THREADS=1 xargs -P 2"),
+        ),
+        prints="encoder-x-y-s0: 04_bias_analysis kept",
     ),
     ".venv/bin/hybridlib compare my-study.yaml": How(prints="| hybrid "),
     ".venv/bin/hybridlib run my-study.yaml --dry-run --device a100": How(
@@ -161,8 +170,8 @@ _STUDY = {
     ".venv/bin/hybridlib run params/paper/grid.yaml --dry-run": How(
         prints="40 runs, 0 of them done"
     ),
-    "hybridlib run my-study.yaml --only RUN": How(
-        instead=(("RUN", "encoder-x-y-s0"),), prints="encoder-x-y-s0: 04_bias_analysis kept"
+    "hybridlib run my-study.yaml --only 3": How(
+        instead=(("--only 3", "--only 1"),), prints="encoder-x-y-s0: 04_bias_analysis kept"
     ),
     f"accelerate launch --multi_gpu --num_processes 4 {_LAUNCH}": How(
         why_not="needs GPUs; test_launch.py starts accelerate on the CPU"
@@ -188,10 +197,22 @@ _CORPORA = {
     ),
     "hybridlib evaluate ENCODER --corpus miracl --corpus-path mteb/MIRACLRetrievalHardNegatives "
     "--languages sw yo --out results": _HUB,
-    "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' 'yo-*' "
-    "--local-dir miracl": _HUB,
-    "hf download --repo-type dataset castorini/mr-tydi --local-dir data/mr-tydi": _HUB,
-    "hf download --repo-type dataset clips/mfaq --local-dir data/mfaq": _HUB,
+    "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' --include "
+    "'yo-*' --local-dir miracl": _HUB,
+    ".venv/bin/hf download --repo-type dataset unicamp-dl/mmarco --local-dir data/hub/mmarco "
+    "--include={'data/triples*','data/google/*/'{arabic,chinese,english,german,hindi,russian,"
+    "spanish}'_*'}": _HUB,
+    ".venv/bin/hf download --repo-type dataset clips/mfaq --local-dir data/hub/mfaq "
+    "--include='data/en/*'": _HUB,
+    ".venv/bin/hf download --repo-type dataset castorini/mr-tydi --local-dir data/mr-tydi "
+    "--include='mrtydi-v1.1-english/train*'": _HUB,
+    ".venv/bin/hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --local-dir "
+    "data/miracl": _HUB,
+    "git clone https://github.com/google-research-datasets/lareqa data/lareqa": _HUB,
+    "git -C data/lareqa checkout 354d67d1cd066854cdfbf5ad0e6105528976141d": _HUB,
+    f".venv/bin/python {_PAPER_DATA} mmarco data/hub/mmarco data/mmarco --languages ar zh en de es "
+    "ru hi": _SMALL,
+    f".venv/bin/python {_PAPER_DATA} mfaq data/hub/mfaq data/mfaq --every 100": _SMALL,
     "hf download --repo-type dataset NAME --revision refs/convert/parquet --local-dir FOLDER": _HUB,
 }
 

@@ -12,12 +12,15 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from clones import ROOT, ask, fresh_clone, jupyter_lab, user_environment
+from huggingface_hub.cli.hf import app as hf
+from huggingface_hub.utils import filter_repo_objects
 from page_commands import COMMANDS, PAGES, blocks, commands
 from papermill.cli import papermill
 
@@ -86,6 +89,53 @@ def test_the_options_of_papermill_parse(command):
 def test_the_options_of_the_launcher_parse(command):
     (arguments,) = calls(command, "hybridlib.study.launch")
     assert launch.make_parser().parse_args(arguments).params == Path("my-study.yaml")
+
+
+@pytest.fixture
+def fetch(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, object]]:
+    """What `hf download` asks the hub for, after the shell's expansions."""
+    asked: list[dict[str, object]] = []
+
+    def snapshot_download(**options: object) -> str:
+        asked.append(options)
+        return ""
+
+    monkeypatch.setattr("huggingface_hub.cli.download.snapshot_download", snapshot_download)
+    # A pattern that stands alone would be taken for the name of one file.
+    monkeypatch.setattr("huggingface_hub.cli.download.hf_hub_download", None)
+
+    def fetch(command: str) -> dict[str, object]:
+        words = command.partition("hf ")[2]
+        line = ["bash", "-c", f"printf '%s\\n' {words}"]
+        expanded = subprocess.run(line, capture_output=True, text=True, check=True)
+        hf.main(expanded.stdout.splitlines(), standalone_mode=False)
+        return asked[-1]
+
+    return fetch
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "hf download " in command])
+def test_the_options_of_hf_parse(command, fetch):
+    asked = fetch(command)
+    assert asked["repo_type"] == "dataset"
+    assert asked["local_dir"]
+
+
+def test_what_is_fetched_of_mmarco_is_what_is_read(fetch):
+    (command,) = [command for command in COMMANDS if "unicamp-dl/mmarco" in command]
+    names = ["arabic", "chinese", "english", "german", "hindi", "russian", "spanish"]
+    needed = ["data/triples.train.ids.small.tsv"]
+    others = ["README.md", "mmarco.py", "data/qrels.dev.tsv"]
+    for name in [*names, "french"]:
+        google = [
+            f"data/google/collections/{name}_collection.tsv",
+            f"data/google/queries/train/{name}_queries.train.tsv",
+        ]
+        (needed if name in names else others).extend(google)
+        others.append(f"data/google/runs/run.bm25_{name}-msmarco.txt")
+        others.append(f"data/helsinki/collections/{name}_collection.tsv")
+    patterns = fetch(command)["allow_patterns"]
+    assert set(filter_repo_objects(needed + others, allow_patterns=patterns)) == set(needed)
 
 
 def test_the_targets_of_make_exist():

@@ -84,7 +84,7 @@ def _add_compare(commands: Any) -> None:
         commands,
         "compare",
         "make a study's tables and figures again",
-        "Run 05_comparison on the runs of a study that are finished, and on those of also_evaluate.",
+        "Run 05_comparison on the finished runs of a study, and on those of its also_evaluate.",
         " outputs/reference/quickstart",
     )
     compare.add_argument(

@@ -35,7 +35,7 @@ def test_the_papers_settings(file):
     assert params.alpha == 0.5
     assert params.dataset_tau == 1.0
     assert params.strategies == ["untrained", "x-x-mono", "x-y", "hybrid"]
-    assert params.study == ("paper" if file.stem == "grid" else f"paper-{file.stem}")
+    assert params.study == "paper"
     assert not {"el", "vi"} & set(params.languages)
     assert not any("@" in encoder for encoder in params.encoders)
 
