@@ -6,6 +6,9 @@ import functools
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,36 @@ def write_json(file: Path, value: Any) -> None:
 def read_json(file: Path) -> Any:
     """Return the value in a JSON file."""
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def written_aside(
+    folder: Path, marker: str | None = None, earlier: Iterable[Path] = ()
+) -> Iterator[Path]:
+    """Give an empty folder for results, and put them in place together when all are written.
+
+    An error leaves the earlier results as they were. A kill while files are moved leaves no marker.
+
+    Args:
+        folder: where the results are to be; made if need be.
+        marker: the file that says that they are complete: the first to go, the last to come.
+        earlier: files of earlier results that the new ones need not replace.
+    """
+    aside = folder / ".results.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if marker:
+            (folder / marker).unlink(missing_ok=True)
+        for file in earlier:
+            file.unlink(missing_ok=True)
+        names = [file.relative_to(aside) for file in aside.rglob("*") if file.is_file()]
+        for name in sorted(names, key=lambda name: str(name) == marker):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (aside / name).replace(folder / name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def content_hash(path: Path) -> str | None:

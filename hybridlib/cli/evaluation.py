@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from hybridlib.config.params import Params
 from hybridlib.data.lareqa import LAREQA_LANGUAGES
@@ -16,8 +17,8 @@ from hybridlib.evaluation.evaluate import (
     evaluate,
     evaluation_options,
 )
-from hybridlib.files import check_writable
-from hybridlib.retrieval.trec import check_depth, write_trec
+from hybridlib.files import check_writable, written_aside
+from hybridlib.retrieval.trec import check_depth, files_of_cells, write_trec
 from hybridlib.study.encoders import load_encoder
 
 # Options that are parameters of the same name.
@@ -56,19 +57,28 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
         "prefixes": encoder.prefixes,
         "max_length": encoder.max_length,
     }
-    result.save(options.out, about)
-    if options.trec:
-        write_trec(
-            options.out / "trec",
-            corpus,
-            result.query_vectors,
-            result.candidate_vectors,
-            _trec_depth(options),
-            params.score_block,
-        )
+    _save(result, about, options, params.score_block)
     _print_results(result)
     print(f"wrote {options.out / 'metrics.json'}")
     return 0
+
+
+def _save(
+    result: Evaluation, about: dict[str, Any], options: argparse.Namespace, score_block: int
+) -> None:
+    """Replace the results of an earlier evaluation in the folder, its TREC files among them."""
+    earlier = [options.out / "corrected.parquet", *files_of_cells(options.out / "trec")]
+    with written_aside(options.out, "metrics.json", earlier) as aside:
+        result.save(aside, about)
+        if options.trec:
+            write_trec(
+                aside / "trec",
+                result.corpus,
+                result.query_vectors,
+                result.candidate_vectors,
+                _trec_depth(options),
+                score_block,
+            )
 
 
 def _check_options(options: argparse.Namespace, params: Params) -> None:
@@ -131,7 +141,10 @@ def _from_current_folder(path: str | None) -> Path | None:
 
 
 def _print_results(result: Evaluation) -> None:
-    """Print the corpus, the main figures, and which figures the corpus cannot give."""
+    """Print the corpus, the main figures, and which figures the corpus cannot give.
+
+    What is said of a correction without figures is a warning of :func:`evaluate`.
+    """
     corpus = result.corpus
     print(
         f"{corpus.name}: {len(corpus.queries):,} queries, {len(corpus.candidates):,} candidates "
@@ -143,5 +156,3 @@ def _print_results(result: Evaluation) -> None:
         figures.setdefault(reason, []).append(figure)
     for reason, names in figures.items():
         print(f"left out: {', '.join(names)} ({reason})")
-    for reason in result.metrics.get("corrections_left_out", {}).values():
-        print(f"left out: {reason}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -17,7 +16,7 @@ from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.pairs import load_parallel
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import headline, per_query, summarise
-from hybridlib.files import resolve, write_json
+from hybridlib.files import resolve, write_json, written_aside
 from hybridlib.retrieval.corrections import CORRECTIONS, Correction, CorrectionError, fit
 from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
@@ -60,18 +59,8 @@ class Evaluation:
             folder: where to; made if need be.
             about: what metrics.json begins with, such as the name of the encoder.
         """
-        aside = folder / ".results.part"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        try:
+        with written_aside(folder, "metrics.json", [folder / "corrected.parquet"]) as aside:
             self._write(aside, about or {})
-            for name in ("metrics.json", "corrected.parquet"):
-                (folder / name).unlink(missing_ok=True)
-            # The name of metrics.json is the last one that appears.
-            for file in sorted(aside.iterdir(), key=_is_metrics):
-                file.replace(folder / file.name)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _write(self, folder: Path, about: dict[str, Any]) -> None:
         """Write all files into an empty folder."""
@@ -98,11 +87,6 @@ class Evaluation:
         question_ids = self.corpus.queries["question_id"].to_numpy()
         table.insert(1, "question_id", question_ids[table["query"]])
         return table
-
-
-def _is_metrics(file: Path) -> bool:
-    """Return whether a file marks an evaluation as complete."""
-    return file.name == "metrics.json"
 
 
 def evaluate(

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
+from hybridlib.files import written_aside
 from hybridlib.retrieval.exact import columns_of, scores_of, top_of
 from hybridlib.retrieval.ranking import POOL, Cell, cell_name
 
@@ -58,10 +59,12 @@ def write_trec(
 ) -> list[Path]:
     """Write ``<query language>-<target>.run`` and ``.qrels`` for every cell of every setting.
 
-    Hyphens within a language's name are written ``%2D``, see :func:`cell_name`.
+    Hyphens within a language's name are written ``%2D``, see :func:`cell_name`. The files are
+    written aside, and then replace those of an earlier run.
 
     Args:
-        folder: where to; made if need be.
+        folder: where to; made if need be. It must not hold files of other cells: those of two runs
+            would lie side by side.
         corpus: has the ids and what is relevant.
         query_vectors: ``[queries, d]`` in the corpus's order.
         candidate_vectors: ``[candidates, d]``, likewise; held in memory as float32.
@@ -74,23 +77,23 @@ def write_trec(
         The run files.
 
     Raises:
-        InputError: depth is below 1.
+        InputError: depth is below 1, or the folder holds files of other cells.
     """
     check_depth(depth)
-    folder.mkdir(parents=True, exist_ok=True)
+    cells = targets(corpus)
+    _check_folder(folder, cells)
     tag = tag or f"hybridlib-{corpus.candidate_text}"
     query_ids = _plain_ids(corpus.queries["query_id"])
     candidate_ids = _plain_ids(corpus.candidates["candidate_id"])
-    cells = targets(corpus)
-    _write_qrels(folder, corpus, cells, query_ids, candidate_ids)
 
     # The candidates of each target, and the queries of each cell.
     columns = {target: _columns(corpus, target) for _, target in cells}
     queries = {cell: _queries(corpus, cell) for cell in cells}
-    paths = [_path(folder, cell, "run") for cell in cells]
-    with ExitStack() as stack:
+    with written_aside(folder) as aside, ExitStack() as stack:
+        _write_qrels(aside, corpus, cells, query_ids, candidate_ids)
         files = {}
-        for cell, path in zip(cells, paths):
+        for cell in cells:
+            path = _path(aside, cell, "run")
             files[cell] = stack.enter_context(path.open("w", encoding="utf-8"))
         for start, scores in _score_blocks(query_vectors, candidate_vectors, block):
             for cell in cells:
@@ -102,7 +105,27 @@ def write_trec(
                     best, _ = top_of(cell_scores, min(depth or len(target), len(target)))
                     ids = candidate_ids[target[best.numpy()]]
                     files[cell].writelines(_run_lines(query_ids[rows], ids, tag))
-    return paths
+    return [_path(folder, cell, "run") for cell in cells]
+
+
+def files_of_cells(folder: Path) -> list[Path]:
+    """Return the files in a folder whose names are those that :func:`write_trec` gives."""
+    return sorted([*folder.glob("*-*.run"), *folder.glob("*-*.qrels")])
+
+
+def _check_folder(folder: Path, cells: list[Cell]) -> None:
+    """Refuse a folder that holds files of other cells.
+
+    Raises:
+        InputError: one of them.
+    """
+    names = {cell_name(*cell) for cell in cells}
+    for file in files_of_cells(folder):
+        if file.stem not in names:
+            raise InputError(
+                f"{file}: a TREC file of another run, with a pair of languages that this one does "
+                "not have; remove it, or write to another folder"
+            )
 
 
 def _score_blocks(

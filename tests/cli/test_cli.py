@@ -128,6 +128,50 @@ def test_evaluate_writes_what_the_notebook_writes(finished_study, tmp_path, caps
     assert f"wrote {out / 'metrics.json'}" in printed
 
 
+def test_an_evaluation_replaces_an_earlier_one_with_its_trec_files(
+    tiny_encoder, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    options = ["--corpus", "facts", "--trec", "--trec-depth", "2", "--out", str(out)]
+    command = ["evaluate", str(tiny_encoder), *options, "--languages"]
+    assert main([*command, "de", "en", "--corrections", "centering"]) == 0
+    (out / "trec" / "bm25.run").touch()
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+
+    # What cannot be written leaves the earlier evaluation as it was.
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr("hybridlib.cli.evaluation.write_trec", no_space)
+        main([*command, "en", "th"])
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+    assert main([*command, "en", "th"]) == 0
+    cells = {"en-en", "th-th", "en-th", "th-en", "en-all", "th-all"}
+    names = {f"{cell}.{kind}" for cell in cells for kind in ("run", "qrels")}
+    assert {file.name for file in (out / "trec").iterdir()} == {*names, "bm25.run"}
+    assert not (out / "corrected.parquet").exists()
+
+    # Without new ones, those of an earlier encoder go too.
+    options.remove("--trec")
+    assert main(["evaluate", str(tiny_encoder), "--corpus", "facts", "--out", str(out)]) == 0
+    assert {file.name for file in (out / "trec").iterdir()} == {"bm25.run"}
+
+
+def no_space(*_: object) -> None:
+    raise OSError("no space left")
+
+
+def test_a_correction_without_figures_is_said_once(tiny_encoder, tmp_path, capsys, caplog):
+    rows = [("1", "de", "Wo?", "Hier."), ("1", "en", "Where?", "Here."), ("2", "en", "Who?", "I.")]
+    columns = ["pair_id", "lang", "question", "passage"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "pairs.csv", index=False)
+    options = ["--corpus", "pairs", "--corpus-path", str(tmp_path / "pairs.csv")]
+    options += ["--corrections", "centering", "--out", str(tmp_path / "out")]
+    assert main(["evaluate", str(tiny_encoder), *options]) == 0
+    reason = "centering: nothing would be left"
+    printed = capsys.readouterr().out
+    assert printed.count(reason) + caplog.text.count(reason) == 1
+
+
 def test_paths_of_the_command_line_start_at_the_current_folder(
     finished_study, tmp_path, monkeypatch, capsys
 ):

@@ -202,6 +202,26 @@ def test_an_evaluation_that_cannot_be_written_leaves_the_earlier_one(
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("moves", range(4))
+def test_a_kill_while_results_are_put_in_place_leaves_no_metrics(
+    result, encoder, corpus, tmp_path, monkeypatch, moves
+):
+    result.save(tmp_path)
+    replace = Path.replace
+    left = iter([True] * moves)
+
+    def replace_some(file: Path, target: Path) -> Path:
+        if target.parent == tmp_path and not next(left, False):
+            raise KeyboardInterrupt
+        return replace(file, target)
+
+    monkeypatch.setattr(Path, "replace", replace_some)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(encoder, corpus, progress=False).save(tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+    assert not (tmp_path / "corrected.parquet").exists()
+
+
 # ------------------------------------------------------------------------------------ nothing left
 
 

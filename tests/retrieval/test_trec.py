@@ -125,3 +125,23 @@ def test_ids_with_white_space_keep_their_columns(tmp_path):
     run, qrels = read(file)
     ours = per_query(rank(queries, candidates, corpus))["ap"].iloc[0]
     assert ir_measures.calc_aggregate([AP], qrels, run)[AP] == pytest.approx(ours)
+
+
+def test_files_of_two_runs_do_not_lie_side_by_side(scene, tmp_path, monkeypatch):
+    first = trec.write_trec(tmp_path, *scene, depth=3)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    # A run that ends in the middle leaves the files as they were.
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trec, "_run_lines", killed)
+        trec.write_trec(tmp_path, *scene, depth=2)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+    assert trec.write_trec(tmp_path, *scene, depth=2) == first
+    assert first[0].read_bytes() != before[first[0].name]
+    (tmp_path / "sv-all.run").touch()
+    with pytest.raises(InputError, match=r"sv-all\.run: a TREC file of another run"):
+        trec.write_trec(tmp_path, *scene)
