@@ -123,6 +123,35 @@ _STUDY = {
     ".venv/bin/hybridlib params": How(prints="alpha: 0.5"),
     "hybridlib params": How(prints="alpha: 0.5"),
     ".venv/bin/hybridlib strategies": How(prints="x-x-mono"),
+    # The recipe for a cluster, from the data on.
+    "srun --cpus-per-task=4 --mem=32G --time=01:00:00 .venv/bin/hybridlib run my-study.yaml --only "
+    "data": How(
+        instead=(("srun --cpus-per-task=4 --mem=32G --time=01:00:00 ", ""),),
+        prints="my-study: 01_data_prep done",
+    ),
+    ".venv/bin/hybridlib run my-study.yaml --only data": How(prints="01_data_prep kept"),
+    ".venv/bin/accelerate launch --multi_gpu --num_processes 4 -m hybridlib.study.launch --params "
+    'my-study.yaml --only "$SLURM_ARRAY_TASK_ID"': How(
+        instead=(
+            ("accelerate launch --multi_gpu --num_processes 4", "torchrun --nproc-per-node 2"),
+        ),
+        environment=(("ACCELERATE_USE_CPU", "true"), ("SLURM_ARRAY_TASK_ID", "1")),
+        leaves=("outputs/my-study/encoder-x-y-s0/model/model.safetensors",),
+    ),
+    "mkdir -p logs && sbatch --wait --array=1-10%4 grid.sh": How(
+        instead=(("sbatch --wait --array=1-10%4", "SLURM_ARRAY_TASK_ID=2 bash"),),
+        prints="encoder-hybrid-s0: 04_bias_analysis done",
+        leaves=("logs",),
+    ),
+    "sacct --format=JobID,Elapsed,MaxRSS": How(why_not="needs SLURM"),
+    "seq 10 | OMP_NUM_THREADS=4 xargs -P 4 -I{} --process-slot-var=CUDA_VISIBLE_DEVICES "
+    ".venv/bin/hybridlib run my-study.yaml --only {}": How(
+        instead=(
+            ("seq 10 | OMP_NUM_THREADS=4 xargs -P 4", "seq 2 | OMP_NUM_THREADS=1 xargs -P 2"),
+        ),
+        prints="encoder-x-y-s0: 04_bias_analysis done",
+    ),
+    ".venv/bin/hybridlib compare my-study.yaml": How(prints="2 of 2 runs"),
     ".venv/bin/hybridlib run my-study.yaml": How(
         prints="| hybrid ", leaves=("outputs/my-study/comparison/results.md",)
     ),
@@ -136,34 +165,6 @@ _STUDY = {
     ),
     ".venv/bin/papermill notebooks/02_hybrid_training.ipynb out.ipynb -f params/quickstart.yaml "
     "-p strategy hybrid": How(leaves=("out.ipynb",)),
-    "srun --cpus-per-task=4 --mem=32G --time=01:00:00 .venv/bin/hybridlib run my-study.yaml --only "
-    "data": How(
-        instead=(("srun --cpus-per-task=4 --mem=32G --time=01:00:00 ", ""),),
-        prints="my-study: 01_data_prep kept",
-    ),
-    "mkdir -p logs && sbatch --wait --array=1-10%4 grid.sh": How(
-        instead=(("sbatch --wait --array=1-10%4", "SLURM_ARRAY_TASK_ID=2 bash"),),
-        prints="encoder-hybrid-s0: 04_bias_analysis kept",
-        leaves=("logs",),
-    ),
-    "sacct --format=JobID,Elapsed,MaxRSS": How(why_not="needs SLURM"),
-    ".venv/bin/accelerate launch --multi_gpu --num_processes 4 -m hybridlib.study.launch --params "
-    'my-study.yaml --only "$SLURM_ARRAY_TASK_ID"': How(
-        instead=(
-            ("accelerate launch --multi_gpu --num_processes 4", "torchrun --nproc-per-node 2"),
-        ),
-        environment=(("ACCELERATE_USE_CPU", "true"), ("SLURM_ARRAY_TASK_ID", "1")),
-        leaves=("outputs/my-study/encoder-x-y-s0/model/model.safetensors",),
-    ),
-    ".venv/bin/hybridlib run my-study.yaml --only data": How(prints="01_data_prep kept"),
-    "seq 10 | OMP_NUM_THREADS=4 xargs -P 4 -I{} --process-slot-var=CUDA_VISIBLE_DEVICES "
-    ".venv/bin/hybridlib run my-study.yaml --only {}": How(
-        instead=(
-            ("seq 10 | OMP_NUM_THREADS=4 xargs -P 4", "seq 2 | OMP_NUM_THREADS=1 xargs -P 2"),
-        ),
-        prints="encoder-x-y-s0: 04_bias_analysis kept",
-    ),
-    ".venv/bin/hybridlib compare my-study.yaml": How(prints="| hybrid "),
     ".venv/bin/hybridlib run my-study.yaml --dry-run --device a100": How(
         prints="--only encoder-hybrid-s0"
     ),
