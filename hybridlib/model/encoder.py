@@ -21,6 +21,7 @@ from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
 from hybridlib.model.batches import micro_batches, unique_rows
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
+from hybridlib.model.directions import check_directions
 from hybridlib.model.layers import output_width, projection_layer
 from hybridlib.model.loading import (
     check_causal,
@@ -144,6 +145,9 @@ class DualEncoder(nn.Module):
             token_ids: what :meth:`tokenize` returns.
             token_budget: tokens of a micro-batch at most, padding included.
             seed: the dropout of micro-batch n is that of ``seed + n``, whatever was drawn before.
+
+        Raises:
+            InputError: a text has no direction: its vector is zero or not finite.
         """
         batches = self.micro_batches(token_ids, token_budget)
         vectors = []
@@ -152,7 +156,9 @@ class DualEncoder(nn.Module):
                 torch.manual_seed(seed + number)
             vectors.append(self.embed(**self.pad([token_ids[row] for row in rows])))
         original_order = np.argsort(np.concatenate(batches))
-        return torch.cat(vectors)[torch.from_numpy(original_order).to(self.device)]
+        ordered = torch.cat(vectors)[torch.from_numpy(original_order).to(self.device)]
+        check_directions(ordered, token_ids, self.tokenizer)
+        return ordered
 
     def micro_batches(
         self, token_ids: Sequence[Sequence[int]], token_budget: int
@@ -199,6 +205,9 @@ class DualEncoder(nn.Module):
             progress: show a progress bar.
             shared: several processes share the work, and each has all vectors in the end; all must
                 ask for the same texts. If false, each process encodes its own texts.
+
+        Raises:
+            InputError: a text has no tokens, or its vector is zero or not finite.
         """
         was_training = self.training
         self.eval()
@@ -222,7 +231,7 @@ class DualEncoder(nn.Module):
         if shared:
             vectors = all_sum(vectors)
         self.train(was_training)
-        _refuse_zero_vectors(vectors, side)
+        check_directions(torch.from_numpy(vectors), unique, self.tokenizer, side)
         return vectors[number]
 
     @classmethod
@@ -369,13 +378,6 @@ def check_precision(encoder: DualEncoder, precision: str) -> None:
             f"precision: {model_type} was trained in bfloat16 and overflows to NaN in fp16; "
             "use bf16 or fp32"
         )
-
-
-def _refuse_zero_vectors(vectors: np.ndarray, side: Side) -> None:
-    """Refuse vectors without a direction, whose cosines would mean nothing."""
-    zero = np.einsum("ij,ij->i", vectors, vectors) < 0.5
-    if zero.any():
-        raise InputError(f"the vectors of {zero.sum()} texts (side {side}) are zero")
 
 
 def _source(files: Source, config: PreTrainedConfig) -> dict[str, str | None]:

@@ -25,6 +25,10 @@ class Truncate(nn.Module):
         super().__init__()
         self.size = size
 
+    def extra_repr(self) -> str:
+        """Return what its printed form shows."""
+        return str(self.size)
+
     def forward(self, vectors: Tensor) -> Tensor:
         """Return ``[texts, size]``."""
         return vectors[:, : self.size]

@@ -66,21 +66,36 @@ def load_parts(
     name = source.name
     folder = source.folder / layout.subfolder
     _check_folder(source, layout.subfolder)
-    try:
+    with _one_error(name, "config.json"):
         config = _load_config(name, folder, {**layout.config_changes, **changes})
-        if dropout is not None:
-            _set_dropout(name, config, dropout)
+    if dropout is not None:
+        _set_dropout(name, config, dropout)
+    with _one_error(name, "the tokenizer"):
         tokenizer = _load_tokenizer(name, folder, layout.lower_case)
+    with _one_error(name, "config.json and the weights"):
         backbone = load_backbone(name, folder, config)
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # transformers raises errors of any kind for a malformed folder
-        raise InputError(
-            f"{name}: cannot be loaded as a transformers encoder: {one_line(error)}"
-        ) from error
+    # A model that cannot be written would be trained, and then lost.
+    with _one_error(name, "config.json"):
+        validate = getattr(backbone.config, "validate", None)  # as saving it does
+        if validate is not None:
+            validate()
     _check_width(name, backbone, layout)
     _check_vocabulary(name, tokenizer, backbone)
     return config, backbone, tokenizer
+
+
+@contextmanager
+def _one_error(name: str, part: str) -> Iterator[None]:
+    """Turn an error of any kind, as transformers raises for a malformed file, into one line."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{name}: cannot be loaded as a transformers encoder: {part}: "
+            f"{type(error).__name__}: {one_line(error)}"
+        ) from error
 
 
 def _check_folder(source: Source, subfolder: str) -> None:
@@ -267,10 +282,9 @@ def _check_sparse_attention(name: str, config: PreTrainedConfig, length: int) ->
 
 
 def _tokenizer_length(tokenizer: Any, layout: Layout) -> int:
-    """Return the length in the tokenizer's files, where sentence-transformers would use it."""
-    if not layout.complete:
-        return DEFAULT_LENGTH
-    return min(tokenizer.model_max_length, _UNLIMITED)
+    """Return the length in the tokenizer's files; of a plain folder never more than the default."""
+    limit = _UNLIMITED if layout.complete else DEFAULT_LENGTH
+    return min(tokenizer.model_max_length, limit)
 
 
 def _positions(backbone: PreTrainedModel) -> int:

@@ -79,14 +79,31 @@ def locate(name: str) -> Source:
         name: a folder, or ``name`` or ``name@revision`` of the hub.
 
     Raises:
-        InputError: there is no such folder, or the hub cannot be reached.
+        InputError: there is no such folder, the name is none of the hub, or the hub cannot be
+            reached.
     """
-    folder = Path(name)
-    if folder.is_dir():
-        return Source(name, folder)
-    if name.startswith((".", "/", "~")) or folder.is_file() or name.count("/") > 1:
-        raise InputError(f"{name}: no such folder; give a transformers folder or a hub id")
-    hub_id, _, revision = name.partition("@")
+    # The hub's library takes a second to import.
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    folder = Path(name).expanduser()
+    try:
+        if name and folder.is_dir():
+            return Source(name, folder)
+        is_file = folder.is_file()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise InputError(f"{one_line(name)}: cannot be read ({error.strerror})") from None
+    hub_id, at, revision = name.partition("@")
+    try:
+        validate_repo_id(hub_id)
+        is_hub_id = not is_file and bool(revision) == bool(at)
+    except HFValidationError:
+        is_hub_id = False
+    if not is_hub_id:
+        raise InputError(
+            f"{one_line(name)!r}: no such folder; give a transformers folder or a hub id "
+            "(`name` or `name@revision`)"
+        )
     return _snapshot(hub_id, revision or None)
 
 
@@ -108,7 +125,7 @@ def _snapshot(hub_id: str, revision: str | None) -> Source:
             )
         )
     except Exception as error:  # of several libraries, without a common class
-        raise InputError(_unreachable(hub_id, error)) from error
+        raise InputError(_unreachable(hub_id, revision, error)) from error
     try:
         get_cached_repo_tree(hub_id, revision=folder.name)
         complete = True
@@ -117,13 +134,15 @@ def _snapshot(hub_id: str, revision: str | None) -> Source:
     return Source(hub_id, folder, revision, folder.name, complete)
 
 
-def _unreachable(hub_id: str, error: Exception) -> str:
+def _unreachable(hub_id: str, revision: str | None, error: Exception) -> str:
     """Return the message for a repository that is neither in the cache nor to be fetched."""
     reason = f"{type(error).__name__}: {one_line(error)}"
+    name = f"{hub_id}@{revision}" if revision else hub_id
+    option = f" --revision {revision}" if revision else ""
     return (
-        f"{hub_id}: neither a folder here nor to be had from the hub ({reason}). Offline? "
+        f"{name}: neither a folder here nor to be had from the hub ({reason}). Offline? "
         "Fetch it on a machine with a network "
-        f"(`hf download {hub_id} --local-dir FOLDER`), copy FOLDER here, "
+        f"(`hf download {hub_id}{option} --local-dir FOLDER`), copy FOLDER here, "
         "and give its path instead of the id."
     )
 

@@ -42,7 +42,7 @@ class ModuleEntry(Strict):
     """An entry of modules.json; ``idx`` is not used, the order of the list counts."""
 
     idx: int | None = None
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^.]+$")]  # of a module of torch
     path: str
     type: str
     kwargs: Annotated[list[str], Field(max_length=0)] = []
@@ -63,6 +63,16 @@ class TokenizerArguments(Strict):
     """What the tokenizer is loaded with."""
 
     model_max_length: Positive | None = None
+    trust_remote_code: bool | None = None  # is never followed
+
+
+class ConfigArguments(BaseModel):
+    """Entries of the config that are changed; which there are depends on the family."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    torch_dtype: Literal["auto", "float32"] | None = None
+    dtype: Literal["auto", "float32"] | None = None
     trust_remote_code: bool | None = None  # is never followed
 
 
@@ -100,8 +110,8 @@ class TransformerConfig(Strict):
     model_args: ModelArguments = ModelArguments()
     processor_kwargs: TokenizerArguments = TokenizerArguments()
     tokenizer_args: TokenizerArguments = TokenizerArguments()
-    config_kwargs: dict[str, Any] = {}
-    config_args: dict[str, Any] = {}
+    config_kwargs: ConfigArguments = ConfigArguments()
+    config_args: ConfigArguments = ConfigArguments()
 
 
 class PoolingConfig(Strict):
@@ -109,7 +119,7 @@ class PoolingConfig(Strict):
 
     embedding_dimension: Positive | None = None
     word_embedding_dimension: Positive | None = None
-    pooling_mode: str | list[str] | None = None
+    pooling_mode: str | list[str] = []
     pooling_mode_cls_token: bool = False
     pooling_mode_max_tokens: bool = False
     pooling_mode_mean_tokens: bool = False

@@ -31,6 +31,8 @@ from hybridlib.model.st_config import (
 )
 from hybridlib.model.weights import refuse_empty_weights
 
+_USE = "config_sentence_transformers.json"
+
 # Every name under which sentence-transformers 6 knows a module. A class of another package may
 # end in the same word.
 _MODULES = {
@@ -140,8 +142,11 @@ def read(source: Source) -> Layout:
 
 def _refuse_parts(source: Source) -> None:
     """Refuse files of the layout without the modules.json that says how they belong together."""
-    for path in ("config_sentence_transformers.json", "1_Pooling/config.json", *TRANSFORMER_FILES):
-        if (source.folder / path).exists():
+    named = [source.folder / path for path in (_USE, *TRANSFORMER_FILES)]
+    modules = sorted(source.folder.glob("[0-9]_*/config.json"))
+    for file in (named[0], *modules, *named[1:]):
+        if file.exists():
+            path = file.relative_to(source.folder).as_posix()
             raise InputError(
                 f"{source.name}: has a {path} but no modules.json, so it is a part of a "
                 "sentence-transformers folder; fetch the whole, or delete this file to use it as "
@@ -199,8 +204,8 @@ def _read_transformer(source: Source, path: str, layout: Layout) -> None:
     ):
         if {older, newer} <= config.model_fields_set:
             raise InputError(f"{where} has both {older} and {newer}, its newer name; keep one")
-    changes = {**config.config_args, **config.config_kwargs}
-    changes.pop("trust_remote_code", None)
+    # What is not read of these stands for nothing else than what is done anyway.
+    changes = {**(config.config_args.model_extra or {}), **(config.config_kwargs.model_extra or {})}
     length = config.processor_kwargs.model_max_length or config.tokenizer_args.model_max_length
 
     layout.subfolder = path
@@ -218,7 +223,7 @@ def _read_pooling(source: Source, path: str, layout: Layout) -> None:
             f"{source.name}: {file} is missing or has no embedding_dimension; fetch it again"
         )
     # The newer layout has one mode or a list of them, the older one a boolean for each mode.
-    if config.pooling_mode is None:
+    if "pooling_mode" not in config.model_fields_set:
         modes = [mode for key, mode in _POOLING_KEYS.items() if getattr(config, key)] or ["mean"]
     elif isinstance(config.pooling_mode, str):
         modes = [config.pooling_mode]
@@ -301,14 +306,13 @@ def _read_use(source: Source, normalized: bool, layout: Layout) -> int | None:
         normalized: the last module gives vectors unit length.
         layout: gets the prompts.
     """
-    file = "config_sentence_transformers.json"
-    config = read_config(source, file, EncoderConfig) or EncoderConfig()
+    config = read_config(source, _USE, EncoderConfig) or EncoderConfig()
     similarity = config.similarity_fn_name or "cosine"
     # Of unit vectors, the dot product is the cosine.
     is_cosine = similarity == "dot" and normalized and not config.truncate_dim
     if similarity != "cosine" and not is_cosine:
         raise InputError(
-            f"{source.name}: {file} scores by {similarity!r}; supported are cosine, and dot "
+            f"{source.name}: {_USE} scores by {similarity!r}; supported are cosine, and dot "
             "behind a Normalize module. Set similarity_fn_name to 'cosine' to use it with cosines"
         )
     _check_requirements(source, config.requirements or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from hybridlib.errors import InputError
-from hybridlib.model.source import one_line
+from hybridlib.model.source import one_line, refuse_pointer
+from hybridlib.model.st_config import read_object
 
 # transformers takes about a second to import, so the functions that need it import it.
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ T5_FAMILY = ("t5", "mt5", "umt5")
 
 # A head over the first token, which no vector here depends on.
 _POOLER = re.compile(r"(^|\.)pooler\.")
+
+# So many weights more than there are files for may be made, to name what is missing.
+_SMALL = 10_000_000
 
 # RoBERTa and its kin have one type of token, whose embedding is zero; biases start at zero.
 _MAY_BE_ZERO = re.compile(r"token_type|bias$")
@@ -43,8 +48,9 @@ def load_backbone(name: str, folder: Path, config: PreTrainedConfig) -> PreTrain
         InputError: a weight file is damaged, tensors are missing, superfluous or of another
             shape, a weight is not a number, or a matrix is zero.
     """
-    _check_files(name, folder)
+    stored = _check_files(name, folder)
     kind, options = _model_class(name, config)
+    _check_size(name, kind, config, options, stored)
     backbone, info = kind.from_pretrained(
         folder,
         config=config,
@@ -60,23 +66,95 @@ def load_backbone(name: str, folder: Path, config: PreTrainedConfig) -> PreTrain
     return backbone
 
 
-def _check_files(name: str, folder: Path) -> None:
-    """Refuse a folder without weights, with damaged ones, or with an adapter over them."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise InputError(
-            f"{name}: no weights (*.safetensors); save the model there with save_pretrained"
-        )
-    for file in files:
-        try:
-            with safe_open(file, "pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{file}: damaged ({one_line(error)}); fetch it again") from None
+def _check_files(name: str, folder: Path) -> dict[str, list[int]]:
+    """Refuse a folder without weights, with damaged or doubled ones, or with an adapter over them.
+
+    Returns:
+        The shape of each tensor by its name.
+    """
     if (folder / "adapter_config.json").exists():
         raise InputError(
             f"{name}: has an adapter (adapter_config.json), which is not supported; merge it into "
             "the weights (merge_and_unload of peft) and save the result"
+        )
+    shapes = {}
+    whole = []  # numbers that are no fractions
+    for file in _weight_files(name, folder):
+        refuse_pointer(file)
+        try:
+            with safe_open(file, "pt") as tensors:
+                for key in tensors.keys():  # noqa: SIM118 (it is no dictionary)
+                    tensor = tensors.get_slice(key)
+                    shapes[key] = tensor.get_shape()
+                    if key.endswith(("weight", "bias")) and "F" not in tensor.get_dtype():
+                        whole.append(key)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{file}: damaged ({one_line(error)}); fetch it again") from None
+    if whole:
+        raise InputError(
+            f"{name}: weights that are not floating-point numbers, as of a quantised model: "
+            f"{_some(whole)}; give the encoder that they were made from"
+        )
+    return shapes
+
+
+def _weight_files(name: str, folder: Path) -> list[Path]:
+    """Return the files that transformers reads: one, or those that an index names."""
+    single = folder / "model.safetensors"
+    if single.exists():
+        return [single]
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        others = sorted(file.name for file in folder.glob("*.safetensors"))
+        found = f" (there are {_some(others)})" if others else ""
+        raise InputError(
+            f"{name}: no weights (model.safetensors, or shards and {index.name}){found}; save the "
+            "model there with save_pretrained"
+        )
+    content = read_object(index)
+    shards = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(shards, dict) or not shards:
+        raise InputError(f"{index}: has no weight_map that names the shards; fetch it again")
+    files = []
+    for shard in sorted(set(map(str, shards.values()))):
+        file = folder / shard
+        if file.parent != folder or not file.is_file():
+            raise InputError(f"{index}: names the file {shard!r}, which is not beside it")
+        files.append(file)
+    return files
+
+
+def _check_size(
+    name: str,
+    kind: Any,
+    config: PreTrainedConfig,
+    options: dict[str, Any],
+    stored: dict[str, list[int]],
+) -> None:
+    """Refuse a config of a model far larger than its weights, before memory is taken for it."""
+    # Albert has one layer's tensors for all of its layers, but never as few tensors as layers.
+    layers = getattr(config, "num_hidden_layers", None)
+    if isinstance(layers, int) and layers > len(stored):
+        raise InputError(
+            f"{name}: config.json says {layers} layers, and the weights are {len(stored)} tensors; "
+            "they do not belong together"
+        )
+    # On the meta device a model has names and shapes, and no memory.
+    with torch.device("meta"):
+        model = kind.from_config(copy.deepcopy(config), **options)
+    described = sum(weight.numel() for weight in model.parameters())
+    numbers = sum(math.prod(shape) for shape in stored.values())
+    if described > 2 * numbers + _SMALL:
+        raise InputError(
+            f"{name}: config.json describes a model of {described:,} weights, and the files have "
+            f"{numbers:,}; they do not belong together"
+        )
+    prefix = f"{model.base_model_prefix}."
+    doubled = [key for key in model.state_dict() if {key, prefix + key} <= stored.keys()]
+    if doubled:
+        raise InputError(
+            f"{name}: weights that stand twice, with and without {prefix!r} "
+            f"before their names: {_some(doubled)}"
         )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import barrier, connect
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
-from hybridlib.model.weights import add_weights
+from hybridlib.model.identity import describe
 from hybridlib.retrieval.exact import check_encoded
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ class VectorStore:
     Attributes:
         folder: holds the files.
         vectors: ``[texts, d]`` float16, read-only, memory-mapped: only rows in use are read.
-        about: what the vectors are of: side, prefix, pooling, max_length, hashes of encoder and
-            texts.
+        about: what the vectors are of: side, prefix, pooling, max_length, layers behind the
+            pooling, hashes of the encoder and of the texts.
     """
 
     folder: Path
@@ -63,7 +62,8 @@ class VectorStore:
 
         Args:
             folder: made if need be.
-            encoder: the same weights, tokenizer, prefix, pooling and max_length at every resume.
+            encoder: the same at every resume: weights, dense layers, tokenizer, config, prefix,
+                pooling and max_length.
             texts: a list, a column of a ``datasets.Dataset``, or any object that can be iterated
                 over twice; no generator. One block is held in memory.
             side: whose prefix the texts get.
@@ -172,9 +172,7 @@ def _describe_encoder(encoder: DualEncoder, side: Side) -> dict[str, Any]:
     return {
         "side": side,
         "prefix": encoder.prefixes[side],
-        "pooling": encoder.pooling,
-        "max_length": encoder.max_length,
-        "encoder_hash": _hash_encoder(encoder),
+        **describe(encoder),
     }
 
 
@@ -199,21 +197,6 @@ def _hash_texts(texts: Iterable[str]) -> tuple[int, str]:
     if not count:
         raise InputError("texts is empty; there is nothing to encode")
     return count, digest.hexdigest()
-
-
-def _hash_encoder(encoder: DualEncoder) -> str:
-    """Return a hash of weights and tokenizer."""
-    digest = hashlib.sha256(_tokenizer_rules(encoder.tokenizer).encode())
-    add_weights(digest, encoder.backbone)
-    return digest.hexdigest()
-
-
-def _tokenizer_rules(tokenizer: Any) -> str:
-    """Return the tokenizer as text, without the truncation and padding of its last call."""
-    if not hasattr(tokenizer, "backend_tokenizer"):
-        return json.dumps(tokenizer.get_vocab(), sort_keys=True)
-    rules = json.loads(tokenizer.backend_tokenizer.to_str())
-    return json.dumps({**rules, "truncation": None, "padding": None}, sort_keys=True)
 
 
 def _check_same(folder: Path, about: dict[str, Any]) -> None:

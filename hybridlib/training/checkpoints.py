@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from accelerate import Accelerator
 
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
+from hybridlib.model.source import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +90,8 @@ class Checkpoints:
         state = TrainingState()
         if newest is not None:
             file, saved = newest
-            self._check_identity(file, saved["identity"])
-            for name, part in self.parts.items():
-                part.load_state_dict(saved[name])
-            state = TrainingState(**saved["state"])
+            self._check_identity(file, saved.get("identity", {}))
+            state = self._restore(file, saved)
             if self.params.keep_best and not self._has_best(state.step):
                 state.best = -math.inf
             logger.info("going on from %s", file)
@@ -139,6 +139,18 @@ class Checkpoints:
                 f"{file}: is of a run with other {', '.join(changed)}; set resume to `changed` to "
                 "go on from it all the same, or to `never` to begin anew"
             )
+
+    def _restore(self, file: Path, saved: dict[str, Any]) -> TrainingState:
+        """Give every part what a checkpoint has for it, and return where the run stands."""
+        try:
+            for name, part in self.parts.items():
+                part.load_state_dict(saved[name])
+            return TrainingState(**saved["state"])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{file}: does not fit this run's model and optimizer ({one_line(error)}); set "
+                "resume to `never` to begin anew"
+            ) from error
 
     def _has_best(self, step: int) -> bool:
         """Return whether the best weights are there, whole, and of a step up to this one."""
@@ -190,7 +202,10 @@ def load(file: Path) -> dict[str, Any]:
         raise ValueError(str(error)) from None
     if torn:
         raise ValueError(f"{torn} is damaged")
-    return torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError) as error:  # an archive of another kind
+        raise ValueError(one_line(error)) from None
 
 
 def latest(folder: Path) -> tuple[Path, dict[str, Any]] | None:

@@ -25,7 +25,9 @@ from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder, check_precision
+from hybridlib.model.identity import describe
 from hybridlib.training import setup
 from hybridlib.training.averaging import WeightAverage
 from hybridlib.training.checkpoints import Checkpoints, TrainingState
@@ -67,8 +69,8 @@ def train(
 
     Raises:
         InputError: the pairs cannot fill a batch, the processes cannot share one evenly, or a
-            checkpoint is of other parameters or data.
-        FloatingPointError: the loss became infinite or not a number.
+            checkpoint is of other parameters or data; or a vector or the loss became infinite or
+            not a number.
 
     Example:
         >>> import tempfile
@@ -106,7 +108,8 @@ def train(
 
         # Go on from a checkpoint, or begin with step 0: the validation before training.
         parts = {"model": encoder, "optimizer": optimizer, "loss": loss_function}
-        identity = setup.run_identity(params, pairs, encoder)
+        about = {"prefixes": encoder.prefixes, **describe(encoder)}
+        identity = setup.run_identity(params, pairs, validation, about, accelerator.num_processes)
         checkpoints = Checkpoints(params, folder / "checkpoints", accelerator, parts, identity)
         state = checkpoints.resume()
         log = TrainingLog(folder / "training.jsonl", accelerator, params, state.records)
@@ -257,13 +260,13 @@ def _measure(
     """Return the loss of the whole batch, and the speed of the step.
 
     Raises:
-        FloatingPointError: the loss is infinite or not a number.
+        InputError: the loss is infinite or not a number.
     """
     count = torch.tensor(float(tokens), device=loss.device)
     means = accelerator.reduce(torch.stack([loss.detach(), count]), "mean")
     value, tokens_per_process = means.tolist()
     if not math.isfinite(value):
-        raise FloatingPointError(
+        raise InputError(
             f"the loss became {value}: lower learning_rate ({params.learning_rate}) or raise "
             f"temperature ({params.temperature})"
         )

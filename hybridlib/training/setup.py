@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from hybridlib.batching import plugins
 from hybridlib.batching.code_switching import Switching
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.config.params import Params, names_of_step
+from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.files import content_hash, resolve
 from hybridlib.model.encoder import DualEncoder
-from hybridlib.model.weights import add_weights
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
 
 logger = logging.getLogger(__name__)
@@ -180,18 +179,31 @@ def dropout_seed(seed: int, step: int, process: int) -> int:
     return int(state[0] >> np.uint64(2))
 
 
-def run_identity(params: Params, pairs: pd.DataFrame, encoder: DualEncoder) -> dict[str, Any]:
+def run_identity(
+    params: Params,
+    pairs: pd.DataFrame,
+    validation: RetrievalCorpus,
+    encoder: dict[str, Any],
+    processes: int,
+) -> dict[str, str]:
     """Return what must be the same for a resumed run to be the run that was interrupted.
 
-    It is what the run began with: parameters, training pairs, the encoder's weights, word lists and
-    plugins.
+    It is what the run began with: parameters, training pairs, validation data, the encoder, word
+    lists, plugins, and in how many processes, as each has a dropout of its own.
+
+    Args:
+        params: of the run.
+        pairs: that it is trained on.
+        validation: that its best weights are chosen on.
+        encoder: what :func:`describe` says of it before the first step.
+        processes: that share the run.
     """
     identity = {name: str(getattr(params, name)) for name in names_of_step("training")}
     data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(pairs).to_numpy())
     identity["training pairs"] = f"{data:016x}"
-    weights = hashlib.sha256()
-    add_weights(weights, encoder)
-    identity["starting weights"] = weights.hexdigest()[:16]
+    identity["validation data"] = validation.hash
+    identity |= {f"starting {name}": str(value) for name, value in encoder.items()}
+    identity["processes"] = str(processes)
     if params.lexicon_path is not None:
         identity["word lists"] = str(content_hash(resolve(params.lexicon_path)))
     for number, content in enumerate(plugins.content(params.strategy, params.plugins)):

@@ -122,6 +122,33 @@ BROKEN = {
         sets("config.json", intermediate_size=80),
         r"of another shape are encoder.* \[64, 32\] \(the config has \[80, 32\]\)",
     ),
+    "layers without number in the config": (
+        sets("config.json", num_hidden_layers=10**9),
+        "says 1000000000 layers, and the weights are 39 tensors",
+    ),
+    "a model in the config that no memory holds": (
+        sets("config.json", intermediate_size=10**9),
+        "describes a model of .* weights, and the files have",
+    ),
+    "whole numbers for weights": (
+        weights(lambda tensors: tensors.update({QUERY: (100 * tensors[QUERY]).to(torch.int8)})),
+        f"not floating-point numbers.*: {QUERY}; ",
+    ),
+    "two tensors for one weight": (
+        weights(lambda tensors: tensors.update({f"bert.{QUERY}": tensors[QUERY] + 1})),
+        f"stand twice, with and without 'bert.' before their names: {QUERY}$",
+    ),
+    "a shard in another folder": (
+        both(
+            lambda folder: sharded(folder, lost=False),
+            replaces(INDEX, {"weight_map": {QUERY: "../model-00001-of-00002.safetensors"}}),
+        ),
+        "names the file '../model-00001-of-00002.safetensors', which is not beside it",
+    ),
+    "a model that could not be saved": (
+        sets("config.json", output_attentions=True),
+        "config.json: .*output_attentions",
+    ),
     "another vocabulary in the config": (sets("config.json", vocab_size=600), WORDS),
     "fewer positions in the config": (
         sets("config.json", max_position_embeddings=64),
@@ -170,7 +197,7 @@ BROKEN = {
             TRANSFORMER,
         )
     },
-    "a shard is lost": (lambda folder: sharded(folder, lost=True), "cannot be loaded"),
+    "a shard is lost": (lambda folder: sharded(folder, lost=True), "names the file .*00002"),
     "a tensor that no shard has": (
         both(
             lambda folder: sharded(folder, lost=False),
@@ -190,7 +217,7 @@ BROKEN = {
     ),
     "an index that is no index": (
         both(lambda folder: sharded(folder, lost=False), replaces(INDEX, [])),
-        "cannot be loaded",
+        "has no weight_map",
     ),
     "a link to nothing": (
         both(

@@ -56,6 +56,20 @@ def test_vectors_have_unit_length(encoder, texts):
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+def test_a_vector_without_a_direction_names_its_text(tiny_encoder):
+    """Zero or not finite, when texts are encoded and in training."""
+    encoder = DualEncoder.load(tiny_encoder, projection=8)
+    texts = ["a", "Bern is a city"]
+    ids = encoder.tokenize(texts, "passage")
+    for value in (0.0, float("nan"), float("inf"), 1e38):
+        with torch.no_grad():
+            encoder.dense[0].weight.fill_(value)
+        with pytest.raises(InputError, match=r"2 of 2 vectors are zero or not finite.*'.*a'"):
+            encoder(ids)
+        with pytest.raises(InputError, match=r"2 of 2 vectors .*\(side passage\)"):
+            encoder.encode(texts, "passage")
+
+
 def test_forward_gives_the_vectors_of_encode_and_a_gradient(encoder, texts):
     ids = encoder.tokenize(texts, "query")
     encoder.eval()

@@ -33,7 +33,7 @@ def change_json(file: Path, **changes: object) -> None:
     ("file", "message"),
     [
         ("config.json", "no config.json: not a transformers folder"),
-        ("model.safetensors", r"no weights \(\*.safetensors\)"),
+        ("model.safetensors", r"no weights \(model.safetensors"),
     ],
 )
 def test_a_folder_that_lacks_a_file(file, message, broken):
@@ -98,6 +98,31 @@ def test_a_file_is_no_folder(tiny_encoder):
 
 
 @pytest.mark.parametrize(
+    "name", ["", " ", "a\nb", "@main", "some-owner/some-encoder@", "C:\\models\\e5", "a" * 5000]
+)
+def test_a_name_that_is_neither_a_folder_nor_of_the_hub(name):
+    with pytest.raises(InputError, match=r"no such folder|cannot be read") as error:
+        DualEncoder.load(name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_home_folder_is_read(tiny_encoder, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_encoder.parent))
+    assert DualEncoder.load(f"~/{tiny_encoder.name}").source["encoder"] == tiny_encoder.name
+
+
+def test_a_plain_folder_keeps_no_more_tokens_than_its_tokenizer_says(tiny_encoder, tmp_path):
+    folder = shutil.copytree(tiny_encoder, tmp_path / "plain")
+    for file in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+        (folder / file).unlink(missing_ok=True)
+    for module in folder.glob("[0-9]_*"):
+        shutil.rmtree(module)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"model_max_length": 60}))
+    assert DualEncoder.load(folder).max_length == 60
+
+
+@pytest.mark.parametrize(
     "name", ["some-owner/some-encoder-v1.5", "some-owner/some-encoder@v1.0", "some-encoder"]
 )
 def test_a_hub_id_without_a_network_says_what_to_do(name, monkeypatch, tmp_path):
@@ -107,8 +132,9 @@ def test_a_hub_id_without_a_network_says_what_to_do(name, monkeypatch, tmp_path)
         DualEncoder.load(name)
     message = str(error.value)
     hub_id = name.partition("@")[0]
-    assert message.startswith(f"{hub_id}: neither a folder here nor to be had from the hub")
-    assert f"hf download {hub_id} --local-dir FOLDER" in message
+    assert message.startswith(f"{name}: neither a folder here nor to be had from the hub")
+    option = " --revision v1.0" if "@" in name else ""
+    assert f"hf download {hub_id}{option} --local-dir FOLDER" in message
     assert "give its path instead" in message
 
 

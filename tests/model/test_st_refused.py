@@ -94,6 +94,13 @@ REFUSED = {
         ),
         "gives one name to two modules: 0, 0, 0, 0",
     ),
+    "a module's name that torch does not take": (
+        replaces(
+            "modules.json",
+            [{"idx": 0, "name": "a.0", "path": "", "type": "sentence_transformers.models.Pooling"}],
+        ),
+        "name 'a.0' is not supported",
+    ),
     "a path out of the folder": (
         lambda folder: write(
             folder / "modules.json",
@@ -147,6 +154,10 @@ REFUSED = {
         sets(TRANSFORMER, config_args={"num_hidden_layers": 1}),
         "without a use are encoder.layer.1",
     ),
+    "half precision by a config argument": (
+        sets(TRANSFORMER, config_kwargs={"dtype": "bfloat16"}),
+        "config_kwargs.dtype 'bfloat16' is not supported",
+    ),
     "arguments under both names": (
         sets(TRANSFORMER, model_args={}, model_kwargs={}),
         "both model_args and model_kwargs",
@@ -160,6 +171,7 @@ REFUSED = {
         sets(POOLING, pooling_mode_cls_token=True),
         "asks for pooling cls, mean; supported",
     ),
+    "no pooling but its key": (sets(POOLING, pooling_mode=None), "pooling_mode.* None is not"),
     "last token": (sets(POOLING, pooling_mode="lasttoken"), "asks for pooling lasttoken"),
     "weighted mean": (
         sets(POOLING, "pooling_mode_mean_tokens", pooling_mode_weightedmean_tokens=True),
@@ -228,11 +240,16 @@ REFUSED = {
         both(removes("modules.json"), removes(USE)),
         f"has a {POOLING} but no modules.json",
     ),
+    "no modules.json but a dense layer": (
+        both(removes("modules.json"), removes(USE), removes("1_Pooling"), removes(TRANSFORMER)),
+        f"has a {DENSE} but no modules.json",
+    ),
     "no modules.json but an older length": (
         both(
             removes("modules.json"),
             removes(USE),
             removes("1_Pooling"),
+            removes("2_Dense"),
             moves(TRANSFORMER, "sentence_roberta_config.json"),
         ),
         "has a sentence_roberta_config.json but no modules.json",

@@ -18,6 +18,7 @@ from store_toys import BLOCK, Counting, Streamed, build
 
 from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder
+from hybridlib.model.layers import UnitLength
 from hybridlib.retrieval.vector_store import VectorStore
 
 
@@ -175,7 +176,35 @@ def test_another_encoder_is_refused(begun, tiny_encoder, texts):
     other = DualEncoder.load(tiny_encoder)
     with torch.no_grad():
         next(other.backbone.parameters())[5, 5] += 1e-3
-    with pytest.raises(InputError, match="holds other vectors: encoder_hash is"):
+    with pytest.raises(InputError, match="holds other vectors: weights is"):
+        build(begun, other, texts)
+
+
+def test_other_dense_layers_are_refused(tmp_path, tiny_encoder, texts):
+    """Another layer, other weights of it, or another activation behind it."""
+    first = DualEncoder.load(tiny_encoder, projection=8)
+    build(tmp_path, first, texts)
+    for other, name in (
+        (DualEncoder.load(tiny_encoder), "dimension"),
+        (DualEncoder.load(tiny_encoder, projection=8, seed=1), "weights"),
+        (changed(first, dense=torch.nn.Sequential(first.dense[0], torch.nn.Tanh())), "layers"),
+        (changed(first, dense=torch.nn.Sequential(first.dense[0], UnitLength())), "layers"),
+    ):
+        with pytest.raises(InputError, match=f"holds other vectors: {name} is"):
+            build(tmp_path, other, texts)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda encoder: setattr(encoder.tokenizer, "truncation_side", "left"), "tokenizer"),
+        (lambda encoder: setattr(encoder.backbone.config, "hidden_act", "relu"), "config"),
+    ],
+)
+def test_another_use_of_the_same_weights_is_refused(change, name, begun, tiny_encoder, texts):
+    other = DualEncoder.load(tiny_encoder)
+    change(other)
+    with pytest.raises(InputError, match=f"holds other vectors: {name} is"):
         build(begun, other, texts)
 
 

@@ -280,13 +280,25 @@ def test_one_language_alone(fact_pairs, tiny_encoder, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_loss_that_is_not_finite_ends_the_run(data, tiny_encoder, tmp_path):
+def test_vectors_that_are_not_finite_end_the_run(data, tiny_encoder, tmp_path):
     encoder = fresh(tiny_encoder)
     with torch.no_grad():
         encoder.backbone.get_input_embeddings().weight[:] = float("nan")
-    reason = r"the loss became nan: lower learning_rate \(0.005\) or raise temperature \(0.05\)"
-    with pytest.raises(FloatingPointError, match=reason):
+    reason = "vectors are zero or not finite.*; the first is that of '.+Look at the text"
+    with pytest.raises(InputError, match=reason):
         train(tiny_params(), encoder, *data, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_loss_that_is_not_finite_ends_the_run(data, tiny_encoder, tmp_path, monkeypatch):
+    infinite = torch.tensor(float("inf"))
+    monkeypatch.setattr(
+        torch.nn.functional, "cross_entropy", lambda logits, _: logits.sum() * infinite
+    )
+    reason = r"the loss became .*: lower learning_rate \(0.005\) or raise temperature \(0.05\)"
+    with pytest.raises(InputError, match=reason):
+        train(tiny_params(), fresh(tiny_encoder), *data, tmp_path)
     assert not (tmp_path / "model").exists()
 
 

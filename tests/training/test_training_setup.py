@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from toys import corpus_of
 from toys import pair_table as toy_pairs
 from training_toys import equal, fresh, tiny_params, weights
 
@@ -110,11 +111,16 @@ def test_dropout_seeds_stay_what_they_were():
 # ----------------------------------------------------------------------------------------- identity
 
 
-def identity_of(params, pairs, start=1.0):
-    """The identity of a run whose encoder has a single weight."""
-    encoder = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.constant_(encoder.weight, start)
-    return setup.run_identity(params, pairs, encoder)
+def identity_of(params, pairs, weights="a hash", validation=None, processes=1):
+    """The identity of a run."""
+    encoder = {"weights": weights, "prefixes": {"query": "ask: "}}
+    corpus = validation or one_answer()
+    return setup.run_identity(params, pairs, corpus, encoder, processes)
+
+
+def one_answer(language="de"):
+    """A corpus of one question and its answer."""
+    return corpus_of([("q", language)], [("c", language)], [("q", "c", 1)])
 
 
 @pytest.mark.usefixtures("strategies_as_before")
@@ -129,8 +135,14 @@ def test_a_runs_identity_is_what_its_weights_depend_on(tmp_path):
     other_pairs = pairs.assign(question=pairs["question"] + "?")
     changed = identity_of(tiny_params(), other_pairs)
     assert [key for key in identity if identity[key] != changed[key]] == ["training pairs"]
-    changed = identity_of(tiny_params(), pairs, start=2.0)
-    assert [key for key in identity if identity[key] != changed[key]] == ["starting weights"]
+    others = {
+        "starting weights": {"weights": "another"},
+        "validation data": {"validation": one_answer("en")},
+        "processes": {"processes": 2},
+    }
+    for name, other in others.items():
+        changed = identity_of(tiny_params(), pairs, **other)
+        assert [key for key in identity if identity[key] != changed[key]] == [name]
 
 
 def test_the_content_of_word_lists_is_part_of_a_runs_identity(tmp_path):
