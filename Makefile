@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env demo lab smoke figures test test-ui test-all lint dist clean
+.PHONY: help env demo lab smoke figures site test test-ui test-all lint dist clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ figures: env  ## make the tables and figures of the kept studies again, from out
 	  made=$$0/comparison/figures && kept=docs/figures/$$(basename $$0) && \
 	  if [ -e $$kept.png ]; then cp $$made/bias_plane.png $$kept.png; fi && \
 	  for name in seen_unseen alpha_curve; do if [ -e $$kept-$$name.png ]; then cp $$made/$$name.png $$kept-$$name.png; fi; done'
+
+STUDY ?= outputs/quickstart
+site: env  ## build the site into build/site, with the results of STUDY=outputs/quickstart
+	OMP_NUM_THREADS=1 $(BIN)/python tools/website/make_site.py $(STUDY)
 
 test: env  ## run the tests: all that a change can break, in minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal

@@ -103,6 +103,7 @@ _PROJECT = {
     "make test-all": How(why_not="is make test, make test-slow and make test-ui"),
     "make lint": How(prints="Passed"),
     "make env": How(why_not="the clone has this environment; test_project.py reads the lock"),
+    "make site": How(why_not="test_website.py builds the site of a study in miniature"),
     "make figures": How(why_not="test_kept_studies.py makes the same from a copy"),
     "make help": How(prints="make demo"),
     "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),

@@ -84,7 +84,7 @@ def max_rank(ranking: Ranking) -> pd.Series:
     Formula: mean over queries of the rank of its worst-ranked relevant candidate. Queries whose
     relevant candidates are in one language do not count: the source asks for the rank at which the
     answers of all languages have been seen, of queries with parallel answers. Source: arXiv
-    2604.05684. Range: |R| to corpus size. Direction: lower is better.
+    2604.05684. Range: ``|R|`` to corpus size. Direction: lower is better.
     """
     relevant = relevant_in_two_languages(ranking)
     worst = relevant.groupby(["query_lang", "query"])["rank_pool"].max()

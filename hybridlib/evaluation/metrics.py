@@ -1,10 +1,12 @@
 """Monolingual, cross-lingual and multilingual retrieval quality, from one set of ranks.
 
-| setting | queries | corpus | macro average over |
-|---|---|---|---|
-| monolingual | language x | language x | languages |
-| cross-lingual | language x | language y, y != x | ordered pairs of languages |
-| multilingual | language x | all languages pooled | query languages |
+=============  ==========  ====================  ==========================
+setting        queries     corpus                macro average over
+=============  ==========  ====================  ==========================
+monolingual    language x  language x            languages
+cross-lingual  language x  language y, y != x    ordered pairs of languages
+multilingual   language x  all languages pooled  query languages
+=============  ==========  ====================  ==========================
 
 A query without a relevant candidate in the corpus of a setting does not count there.
 """
@@ -31,7 +33,7 @@ def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = CUTOFFS) -> pd.DataFr
     """Return every metric of every query in every corpus it is a query of.
 
     Columns: query (row number), query_lang, target (a language, or ``all``), setting, relevant (how
-    many: |R|), and the metrics. R is what is relevant to the query in that corpus, of any grade
+    many: ``|R|``), and the metrics. R is what is relevant to the query in that corpus, of any grade
     from 1 on.
 
     - ``ap``, average precision; its mean is mAP. Formula: ``(1/|R|) sum over d in R of (relevant at
@@ -40,7 +42,7 @@ def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = CUTOFFS) -> pd.DataFr
     - ``rr``, reciprocal rank; its mean is MRR. Formula: ``1 / rank of the best relevant``. Source:
       TREC-8 question answering (Voorhees 1999; ``recip_rank``). Range 0-1, higher is better.
     - ``recall@k``. Formula: ``(relevant ranked k or better) / |R|``. Source: trec_eval's
-      ``recall``. Range 0-1 (below 1 where |R| > k), higher is better.
+      ``recall``. Range 0-1 (below 1 where ``|R| > k``), higher is better.
     - ``ndcg@k``, normalised discounted cumulative gain. Formula: ``DCG / best possible DCG``, ``DCG
       = sum over ranks r <= k of grade(r) / log2(r + 1)``. Source: Jarvelin and Kekalainen 2002
       (``ndcg_cut``, gains as judged). Range 0-1, higher is better.
