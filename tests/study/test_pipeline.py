@@ -120,7 +120,7 @@ def test_every_figure_is_saved_twice(finished_study):
     for step, names in FIGURES.items():
         for name in names:
             for kind in ("png", "svg"):
-                file = run.folder_of(step) / "figures" / f"{name}.{kind}"
+                file = run.figures(step) / f"{name}.{kind}"
                 assert file.stat().st_size > 1000, file
 
 
