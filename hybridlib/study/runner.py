@@ -217,6 +217,7 @@ def _execute(study: Study, step: str, out: Path) -> str:
             progress_bar=False,
             cwd=notebook.parent,
             extra_arguments=["--log-level=ERROR"],
+            shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors
         )
     except Exception as error:  # whatever ends a notebook must not end the study
         return _first_line(error)
