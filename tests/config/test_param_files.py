@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hybridlib.config.params import Params
 from hybridlib.study.folder import Study
@@ -43,3 +45,15 @@ def test_the_papers_settings(file):
     text = file.read_text(encoding="utf-8")
     for line in ("temperature: 0.05", "steps: 20000", "warmup_fraction: 0.1"):
         assert f"{line}  # open" in text
+
+
+def test_the_lines_that_add_translations_take_the_place_of_those_above():
+    (file,) = PAPER
+    lines = file.read_text(encoding="utf-8").splitlines()
+    added = [line[2:] for line in lines if re.match(r"# \w+: \[", line)]
+    values = yaml.safe_load("\n".join(added))
+    assert set(values) == {"train_corpus", "train_corpus_path", "languages"}
+    params = Params.load(file, values)
+    assert len(params.training_sets) == 4
+    assert params.training_sets[:3] == Params.load(file).training_sets
+    assert set(params.languages) - set(Params.load(file).languages) == {"th", "tr"}
