@@ -128,7 +128,8 @@ def _add_evaluate(commands: Any) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder for metrics.json, per_query.parquet and ranks",
+        help="folder for metrics.json, per_query.parquet and ranks; those of an earlier "
+        "evaluation, and its TREC files, are replaced",
     )
     _add_corpus_options(evaluate.add_argument_group("corpus"))
     _add_encoder_options(evaluate.add_argument_group("encoder"))

@@ -94,6 +94,30 @@ def test_a_signal_ends_all_runs_side_by_side(finished_study: Study, tmp_path, si
     assert "Traceback" not in error
 
 
+IN_THIS_THREAD = """
+import sys
+from pathlib import Path
+from hybridlib.config.params import Params
+from hybridlib.study import runner
+from hybridlib.study.folder import Study
+notebook, out = map(Path, sys.argv[1:])
+runner._notebook = lambda step: notebook
+runner._execute(Study(Params()), "data", out)
+"""
+
+
+def test_a_notebook_that_runs_another_one_is_interrupted_with_it(tmp_path):
+    """As in JupyterLab, where the interrupt is an exception; what it ends says nothing itself."""
+    notebook = waiting_notebook(tmp_path / "01_data_prep.ipynb", tmp_path / "started")
+    (tmp_path / "started").mkdir()
+    process = start("-c", IN_THIS_THREAD, notebook, tmp_path / "out.ipynb")
+    wait_for(lambda: list((tmp_path / "started").iterdir()))
+    error = check_end(process, [signal.SIGINT], -signal.SIGINT)
+    assert error.endswith("\nKeyboardInterrupt\n")
+    assert "IPKernelApp" not in error
+    assert "DeadKernelError" not in error
+
+
 @pytest.mark.slow
 def test_a_signal_ends_a_training(finished_study: Study, tmp_path):
     study = copied(finished_study, tmp_path / "out", seeds=[5], steps=10**6)
