@@ -75,10 +75,10 @@ def switch(text: str, lexicon: Lexicon, rng: np.random.Generator, probability: f
 def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
     """Read word lists in MUSE's format.
 
-    A file is ``<source>-<target>.txt``, a hyphen within a language written ``%2D`` (or as it is,
-    where the name is that of no other two of the languages), with one word and one translation a line: two fields by a
+    A file is ``<source>-<target>.txt`` with one word and one translation a line: two fields by a
     tab, or two by one space. A word with several translations has several lines, and a blank line
-    says nothing. Languages without a list are left out.
+    says nothing. Languages without a list are left out. A hyphen within a language is written
+    ``%2D`` in the file's name, or as it is where the name can mean no other two languages.
 
     Raises:
         InputError: no such folder, none of the files, one that may be of other languages, or
@@ -96,7 +96,9 @@ def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
     for lang, file in files.items():
         if file is None:
             continue
+        is_empty = True
         for number, line in filled_lines(file):
+            is_empty = False
             separator = "\t" if "\t" in line else " "
             fields = [field.strip() for field in line.split(separator)]
             if len(fields) != 2 or not all(map(has_words, fields)):
@@ -105,6 +107,8 @@ def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
                     "by a tab, or two by one space"
                 )
             lexicon.setdefault(fields[0].lower(), {}).setdefault(lang, []).append(fields[1])
+        if is_empty:
+            raise InputError(f"{file}: holds no word; fill it or take it out")
     return lexicon
 
 

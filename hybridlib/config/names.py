@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 BUILT_IN = "built-in"  # the encoder made here
 UNTRAINED = "untrained"  # the strategy that trains nothing
 
@@ -10,3 +12,13 @@ XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "
 HUB_SETS = ("mmarco", "miracl-train", "mr-tydi", "mfaq")
 TRAIN_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r", "squad", "parallel", *HUB_SETS)
 EVAL_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r", "folder", "miracl")
+
+LANGUAGE_RULE = (
+    "it cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), a "
+    "letter or digit first, 40 at most, and not 'all', which means all languages pooled"
+)
+
+
+def can_be_language(name: str) -> bool:
+    """Return whether a name can be that of a language (:data:`LANGUAGE_RULE`)."""
+    return name != "all" and re.fullmatch(r"\w[\w.-]{,39}", name) is not None

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+import symtable
+from collections.abc import Collection
 
 
-def parameter_cell_names() -> list[str]:
-    """Return the names set by the parameter cells that ran last (several in a row count as one)."""
+def parameter_cell_names(known: Collection[str]) -> list[str]:
+    """Return the names set by the parameter cells that ran last (several in a row count as one).
+
+    A parameter cell sets literals and does nothing else, or it sets a parameter, in whatever way.
+
+    Args:
+        known: the names of all parameters.
+    """
     from IPython import get_ipython  # only a notebook needs IPython
 
     names: list[str] = []
     for source in reversed(get_ipython().user_ns["In"]):
-        of_cell = literal_names(source)
+        of_cell = literal_names(source) or _names_beside(source, known)
         if names and not of_cell:
             break
         names += of_cell
@@ -35,6 +43,22 @@ def literal_names(source: str) -> list[str]:
             return []
         names += targets
     return names
+
+
+def _names_beside(source: str, known: Collection[str]) -> list[str]:
+    """Return all names that a cell sets, if a parameter is among them, but for ``_name``."""
+    try:
+        symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    except (SyntaxError, ValueError):
+        return []
+    names = [
+        symbol.get_name()
+        for symbol in symbols
+        if symbol.is_assigned() and not symbol.is_imported() and not symbol.is_namespace()
+    ]
+    if not set(names) & set(known):
+        return []
+    return [name for name in names if not name.startswith("_")]
 
 
 def _targets(line: ast.stmt) -> list[str]:

@@ -9,6 +9,7 @@ strategies may come from plugins.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -24,10 +25,13 @@ from pydantic import (
 )
 
 from hybridlib.config.fields import Fields
-from hybridlib.config.names import EVAL_CORPORA, TRAIN_CORPORA
+from hybridlib.config.names import EVAL_CORPORA, LANGUAGE_RULE, TRAIN_CORPORA, can_be_language
 from hybridlib.config.notebook import parameter_cell_names
 from hybridlib.config.yaml_files import read_yaml
 from hybridlib.errors import InputError, did_you_mean
+
+# A number as text; infinity and not-a-number are refused by what they are.
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.?(inf|nan)", re.I)
 
 
 class Params(Fields):
@@ -49,12 +53,10 @@ class Params(Fields):
                 "YAML reads an unquoted yes, no, on, off, true or false as a boolean: "
                 "put it in quotes"
             )
+        _check_plain(value, "Path" in kind)
         is_number = ("float" in kind or "int" in kind) and "str" not in kind
         if isinstance(value, str) and is_number:
-            try:
-                return float(value)
-            except ValueError:
-                return value
+            return _number(value)
         return value
 
     @field_validator(
@@ -71,6 +73,14 @@ class Params(Fields):
     def _refuse_repeats(cls, value: list[Any] | None) -> list[Any] | None:
         if value is not None and len(set(value)) < len(value):
             raise ValueError("an entry stands twice")
+        return value
+
+    @field_validator("languages", "eval_languages")
+    @classmethod
+    def _refuse_other_names(cls, value: list[str] | None) -> list[str] | None:
+        for name in value or []:
+            if not can_be_language(name):
+                raise ValueError(f"{name!r}: {LANGUAGE_RULE}")
         return value
 
     @field_validator("eval_languages")
@@ -112,6 +122,8 @@ class Params(Fields):
                     f"also_evaluate, entry {number}: {problem}; "
                     f"an entry holds some of {', '.join(allowed)}"
                 )
+            for name, value in entry.items():
+                _check_value(f"also_evaluate, entry {number}", name, value)
 
     def _check_grid(self) -> None:
         """Refuse a grid over something that is no parameter of a run, or over impossible values.
@@ -132,7 +144,7 @@ class Params(Fields):
                 )
             if not values:
                 raise ValueError(f"grid: {name!r} has no values")
-            checked = [_check_value(name, value) for value in values]
+            checked = [_check_value("grid", name, value) for value in values]
             if any(value in checked[:place] for place, value in enumerate(checked)):
                 raise ValueError(f"grid: a value of {name!r} stands twice")
 
@@ -200,8 +212,8 @@ class Params(Fields):
         try:
             return cls(**values)
         except ValidationError as error:
-            reasons = "; ".join(_explain(part) for part in error.errors())
-            raise InputError(f"{source}: {reasons}") from None
+            reasons = dict.fromkeys(_explain(part) for part in error.errors())
+            raise InputError(f"{source}: {'; '.join(reasons)}") from None
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Params:
@@ -214,7 +226,7 @@ class Params(Fields):
         Raises:
             InputError: a misspelt name or an impossible value.
         """
-        misspelt = [name for name in parameter_cell_names() if name in namespace]
+        misspelt = [name for name in parameter_cell_names(cls.model_fields) if name in namespace]
         names = [name for name in cls.model_fields if name in namespace]
         values = {name: namespace[name] for name in (*misspelt, *names)}
         for name, value in values.items():
@@ -257,17 +269,38 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _check_value(name: str, value: Any) -> Any:
-    """Return a value of the grid as the parameter takes it."""
+def _check_value(source: str, name: str, value: Any) -> Any:
+    """Return a value of the grid, or of another list, as the parameter takes it."""
     read: Any = Params._read_as_yaml
     try:
         plain = read(value, SimpleNamespace(field_name=name))
         return _adapter(name).validate_python(plain)
     except ValidationError as error:
         reasons = "; ".join(part["msg"] for part in error.errors())
-        raise ValueError(f"grid: {name} = {value!r}: {reasons}") from None
+        raise ValueError(f"{source}: {name} = {value!r}: {reasons}") from None
     except ValueError as error:
-        raise ValueError(f"grid: {name} = {value!r}: {error}") from None
+        raise ValueError(f"{source}: {name} = {value!r}: {error}") from None
+
+
+def _check_plain(value: Any, is_path: bool) -> None:
+    """Refuse values of which it would be a guess what they mean."""
+    values = value if isinstance(value, list) else [value]
+    for entry in values:
+        if isinstance(entry, bytes | bytearray):
+            raise ValueError("is binary; give a text")
+        if isinstance(entry, set | frozenset):
+            raise ValueError("is a set, which has no order; give a list")
+        if is_path and isinstance(entry, str) and not entry.strip():
+            raise ValueError("an empty path; null stands for none")
+        if isinstance(entry, int) and abs(entry) >= 2**63:
+            raise ValueError("is too large")
+
+
+def _number(text: str) -> int | float:
+    """Return a number that is given as text, such as ``2e-5`` in quotes."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("is a text that is no number")
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
 
 
 def _holds_bool(value: Any) -> bool:
@@ -289,7 +322,10 @@ def _check_corpus(key: str, known: tuple[str, ...], corpus: str, path: Path | No
 
 def _explain(error: Any) -> str:
     """Say in one line what pydantic found."""
-    key = ".".join(str(part) for part in error["loc"])
+    # Only a grid has keys of its own; other parts of a place are types that were tried.
+    name, *places = error["loc"] or ("",)
+    inner = [place for place in places if isinstance(place, int) or name == "grid"]
+    key = ".".join(str(part) for part in [name, *inner] if part not in ("", "[key]"))
     if error["type"] == "extra_forbidden":
         hint = did_you_mean(key, Params.model_fields)
         return f"there is no parameter {key!r}{hint}; `hybridlib params` lists them all"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from hybridlib.errors import InputError
@@ -32,7 +33,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise InputError(
             f"{file}: no such parameter file; params/ holds some to start from"
         ) from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
         raise InputError(f"{file}: cannot be read as YAML: {_in_one_line(error)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{file}: expected `key: value` lines, found {type(values).__name__}")
@@ -63,13 +64,15 @@ def parse_overrides(given: Iterable[Sequence[str]]) -> dict[str, Any]:
     that text.
 
     Raises:
-        InputError: a text is no YAML.
+        InputError: a text is no YAML, or a name stands twice.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for name, text in given:
+        if name in values:
+            raise InputError(f"-p {name} stands twice; give it once")
         try:
-            value = _load(text)
-        except YAMLError as error:
+            value = _load(text) if text.strip() else text
+        except (ValueError, RecursionError, YAMLError) as error:
             raise InputError(
                 f"-p {name}: {text!r} cannot be read as YAML: {_in_one_line(error)}"
             ) from None
@@ -78,9 +81,23 @@ def parse_overrides(given: Iterable[Sequence[str]]) -> dict[str, Any]:
     return values
 
 
+class _Constructor(SafeConstructor):
+    """Makes values of YAML, integers as YAML 1.2 writes them."""
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        """Return an integer; digits with ``_`` between are a text in YAML 1.2."""
+        text = self.construct_scalar(node)
+        return text if "_" in text else super().construct_yaml_int(node)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+
+
 def _load(text: str) -> Any:
     """Return the value of a YAML text."""
-    return YAML(typ="safe", pure=True).load(text)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    return yaml.load(text)
 
 
 def _in_one_line(error: Exception) -> str:

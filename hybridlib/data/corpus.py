@@ -249,8 +249,9 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
     """Make a corpus of training pairs.
 
     Every question is a query. Every passage in every language, once, is a candidate; of two
-    different texts with one passage_id both are, and the id of the second ends in ``~2`` (in
-    ``~~2`` where a passage_id ends so itself). Relevant to a question is every candidate with its passage_id, in any language.
+    different texts with one passage_id both are. The id of the second ends in ``~2``, or in
+    ``~~2`` where a passage_id ends so itself. Relevant to a question is every candidate with its
+    passage_id, in any language.
 
     Args:
         name: the name of the corpus.

@@ -30,7 +30,7 @@ class CsvFile:
         """Read the heading.
 
         Raises:
-            InputError: it has a column twice, or quotes that do not match.
+            InputError: it has a column twice, a lone CR, or quotes that do not match.
         """
         self._file = file
         self._lines: list[str] = []
@@ -42,12 +42,15 @@ class CsvFile:
         twice = {name for name in self.names if self.names.count(name) > 1}
         if twice:
             raise self._error(f"its heading has the column {min(twice)!r} twice")
+        if any("\r" in name for name in self.names):
+            raise self._error("its heading holds a lone CR; a line ends at LF or CRLF")
 
     def records(self) -> Iterator[list[str]]:
         """Yield the fields of each record, as many as the heading has.
 
         Raises:
-            InputError: another number of fields, or quotes that do not match; with the line.
+            InputError: another number of fields, quotes that do not match, or the heading again;
+                with the line.
         """
         width = len(self.names)
         for fields in self._records:
@@ -57,6 +60,8 @@ class CsvFile:
                     f"has {amount} fields ({len(fields)}) than the heading ({width}); "
                     "put texts that hold a comma in double quotes"
                 )
+            if fields == self.names:
+                raise self._error("the heading stands again; files were joined, take it out")
             yield fields
 
     def _parse(self) -> Iterator[list[str]]:

@@ -164,6 +164,7 @@ def _judged_pairs(lang: str, records: Records) -> pd.DataFrame:
     """
     frame = records.frame
     document_ids = frame["positive_passages.docid"]
+    _check_defaults(lang, records)
     passages = _passage_texts(records, "positive_passages")
     records.check_texts("a passage of positive_passages", passages)
     pairs = pd.DataFrame(
@@ -177,6 +178,20 @@ def _judged_pairs(lang: str, records: Records) -> pd.DataFrame:
         }
     )
     return pairs[pairs["passage"].notna()]
+
+
+def _check_defaults(lang: str, records: Records) -> None:
+    """Check that the id of a query, which a passage without an id takes, is no other passage's."""
+    frame = records.frame
+    document_ids = frame["positive_passages.docid"]
+    takes = (document_ids == "") & frame["query_id"].isin(document_ids)
+    if takes.any():
+        row = int(takes.to_numpy().argmax())
+        raise InputError(
+            f"{records.name(row)}: the first positive passage ({lang}) has no docid and takes the "
+            f"id of its query, {frame['query_id'].iloc[row]!r}, which is the docid of another "
+            "passage; give it a docid"
+        )
 
 
 def _passage_texts(records: Records, column: str) -> pd.Series:

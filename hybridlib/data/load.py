@@ -51,7 +51,8 @@ def load_corpus(
         >>> corpus.languages, len(corpus.queries), len(corpus.candidates)
         (['de', 'en'], 360, 360)
     """
-    _check_arguments(name, path, candidate_text)
+    _check_arguments(name, path, candidate_text, languages)
+    languages = None if languages is None else sorted(set(languages))
     if path is None:
         # Only the built-in facts have no path.
         splits = split_facts(all_facts(), data_seed, validation_fraction, test_fraction)
@@ -68,7 +69,12 @@ def load_corpus(
     return load_lareqa(resolved, name, languages, candidate_text)
 
 
-def _check_arguments(name: str, path: str | Path | None, candidate_text: str) -> None:
+def _check_arguments(
+    name: str,
+    path: str | Path | None,
+    candidate_text: str,
+    languages: Sequence[str] | None,
+) -> None:
     """Check what :func:`load_corpus` is given."""
     if name not in EVAL_CORPORA:
         raise InputError(f"no corpus is called {name!r}; there are {', '.join(EVAL_CORPORA)}")
@@ -76,6 +82,15 @@ def _check_arguments(name: str, path: str | Path | None, candidate_text: str) ->
         raise InputError(f"the built-in facts take no path, got {str(path)!r}")
     if name != "facts" and path is None:
         raise InputError(f"{name!r} needs the path of its file or folder")
+    if path is not None and not str(path).strip():
+        raise InputError(f"{name!r}: the path is empty; give its file or folder")
+    if languages is not None:
+        is_list = not isinstance(languages, str) and all(isinstance(x, str) for x in languages)
+        if not is_list or not languages:
+            raise InputError(
+                f"languages={languages!r} must be a list of names, such as ['de', 'en']; None "
+                "takes all of the corpus"
+            )
     if candidate_text not in ("sentence", "context"):
         raise InputError(
             f"candidate_text={candidate_text!r} must be 'sentence' or 'context' (LAReQA only)"

@@ -218,6 +218,6 @@ def _files_by_card(folder: Path, split: str) -> dict[str, list[Path]]:
     except Exception as error:
         raise InputError(
             f"{folder}: has no <lang>-corpus folders with split {split!r}, and its README.md "
-            f"cannot be read as a dataset card ({error})"
+            f"cannot be read as a dataset card ({' '.join(str(error).split())})"
         ) from error
     return files

@@ -26,6 +26,9 @@ def first_of_list(parts: Sequence[Field]) -> Kind:
 
     def convert(values: Values) -> pa.Array:
         lists = _lists(values, rule, first=True)
+        for position, items in enumerate(lists):
+            if items and items[0] is None:
+                raise BadValueError(position, items, rule)
         objects = [items[0] if items else None for items in lists]
         return _to_structs(objects, parts, range(len(objects)), rule)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def load_aligned_text(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
                 rows.append(pair)
     columns = ["pair_id", "lang", "question", "passage", "passage_id", "article"]
     pairs = make_pairs(pd.DataFrame(rows, columns=columns), folder.resolve().name, str(folder))
-    if (folder / "docs.tsv").is_file():
+    if _has_documents(folder):
         return pairs
     return pairs.drop(columns="article")
 
@@ -70,6 +71,11 @@ def load_aligned_text(folder: Path, languages: Iterable[str]) -> pd.DataFrame:
 def _line_id(number: int) -> str:
     """Return the id of a line, as :func:`aligned_table` writes it."""
     return f"{number:07d}"
+
+
+def _has_documents(folder: Path) -> bool:
+    """Return whether there is a ``docs.tsv``, even one that cannot be read."""
+    return os.path.lexists(folder / "docs.tsv")
 
 
 def _documents(folder: Path, lines: pd.Index, count: int) -> pd.Series:
@@ -81,7 +87,7 @@ def _documents(folder: Path, lines: pd.Index, count: int) -> pd.Series:
         count: how many lines the texts have.
     """
     file = folder / "docs.tsv"
-    if not file.is_file():
+    if not _has_documents(folder):
         return pd.Series("", index=lines)
     names = read_lines(file)
     if len(names) != count:

@@ -169,5 +169,8 @@ def _read_parquet(file: Path, wanted: Collection[str]) -> Iterator[Chunk]:
                 yield Chunk(str(file), "record", numbers, names, columns)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
-    except (pa.ArrowException, OSError) as error:
+    # A path with a NUL character is a ValueError.
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{file}: cannot be read as parquet: {error}") from None

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from hybridlib.errors import InputError
+
+# How Latin letters in UTF-16 look if they are read as UTF-8.
+_UTF_16 = re.compile(r"\0?(?:[^\0]\0){8}")
 
 
 def read_text(file: Path) -> str:
@@ -49,6 +53,8 @@ def iterate_lines(file: Path, keep_ends: bool = False) -> Iterator[tuple[int, st
         with _open(file) as stream:
             text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")
             for number, line in enumerate(text, 1):
+                if number == 1 and _UTF_16.match(line):
+                    raise InputError(f"{file}: seems to be UTF-16; save it as UTF-8")
                 if not keep_ends and line[-1] == "\n":
                     line = line[:-2] if line[-2:] == "\r\n" else line[:-1]
                 yield number, line
@@ -56,7 +62,10 @@ def iterate_lines(file: Path, keep_ends: bool = False) -> Iterator[tuple[int, st
         raise InputError(
             f"{file}: cannot be read as UTF-8 text: {_undecodable_line(file)}; save it as UTF-8"
         ) from None
-    except (OSError, EOFError, zlib.error) as error:
+    # A path with a NUL character is a ValueError.
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
         raise InputError(f"{file}: cannot be read as UTF-8 text: {reason}") from None
 

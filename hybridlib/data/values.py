@@ -16,12 +16,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hybridlib.config.names import LANGUAGE_RULE, can_be_language
 from hybridlib.data.words import have_words
 
 Values: TypeAlias = Sequence[Any] | pa.Array
 
 _STRINGS = pa.large_string()
-_LANGUAGE = re.compile(r"[\w.-]+")
+_MARK = "\ufeff[^\u200b\ufeff\\s]|[^\u200b\ufeff\\s]\ufeff"  # a mark beside a character
 _DECIMAL = re.compile(r"-?[0-9]+\.0+")
 _WHOLE_NUMBER = re.compile(r"\s*\+?[0-9]+(\.0*)?\s*")
 _LARGEST_GRADE = 2**31 - 1
@@ -116,9 +117,10 @@ def _to_texts(values: Values) -> pa.Array:
 def _to_ids(values: Values) -> pa.Array:
     """Return ids as strings: strings as they stand, whole numbers by their digits."""
     ids = _to_strings(values, (str, Integral), "an id is a string or a whole number")
-    position = pc.index(pc.match_substring_regex(ids, f"^{_DECIMAL.pattern}$"), True).as_py()
-    if position >= 0:
-        raise BadValueError(position, ids[position].as_py(), DECIMAL_RULE)
+    for pattern, what in ((f"^{_DECIMAL.pattern}$", DECIMAL_RULE), (_MARK, MARK_RULE)):
+        position = pc.index(pc.match_substring_regex(ids, pattern), True).as_py()
+        if position >= 0:
+            raise BadValueError(position, ids[position].as_py(), what)
     return ids
 
 
@@ -141,7 +143,7 @@ def _to_languages(values: Values) -> pa.Array:
     """Return names of languages, which can be part of a file name."""
     languages = _to_strings(values, (str,), "the name of a language is a string")
     for name in pc.unique(languages).to_pylist():
-        if name is None or (_LANGUAGE.fullmatch(name) and name != "all"):
+        if name is None or can_be_language(name):
             continue
         if not pc.any(is_blank(pa.array([name], _STRINGS))).as_py():
             position = pc.index(languages, pa.scalar(name, _STRINGS)).as_py()
@@ -252,14 +254,11 @@ def _grade(value: Any) -> int | None:
     return int(value) if 0 <= value <= _LARGEST_GRADE and value == int(value) else None
 
 
-LANGUAGE_RULE = (
-    "it cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), "
-    "and not 'all', which means all languages pooled"
-)
 DECIMAL_RULE = (
     "an id that is a whole number is written without a decimal point (programs write 7.0 for 7 "
     "where a column has gaps)"
 )
+MARK_RULE = "it holds a byte-order mark; take it out (joined files have some in the middle)"
 SURROGATE_RULE = "it holds half of a character (a lone surrogate); write the character whole"
 GRADE_RULE = (
     "a grade is a whole number, 0 (judged not relevant) or more; "

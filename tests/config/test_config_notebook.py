@@ -108,6 +108,29 @@ def test_a_line_that_is_no_literal_drops_nothing(line, name, value, monkeypatch)
     assert params.study == ("a" if name == "study" else "mine")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stepz = 7 * 10",
+        "from pathlib import Path\nstepz = Path('a')",
+        "stepz, alpha = 70, 0.5",
+        "if seed:\n    stepz = 70",
+        "for stepz in [70]:\n    pass",
+        "print(stepz := 70)",
+        "stepz = 1\nstepz += 69",
+    ],
+)
+def test_a_misspelt_name_beside_a_parameter_is_refused_however_it_is_set(line, monkeypatch):
+    with pytest.raises(InputError, match="notebook parameters: there is no parameter 'stepz'"):
+        from_cells(monkeypatch, f"seed = 1\n{line}", CALL)
+
+
+def test_helpers_of_a_parameter_cell_begin_with_an_underscore(monkeypatch):
+    cell = "import math\n_tens = 7\ndef _times(x):\n    ten = 10\n    return x * ten"
+    params = from_cells(monkeypatch, f"{cell}\nsteps = _times(_tens)\nseed = 2", CALL)
+    assert (params.steps, params.seed) == (70, 2)
+
+
 @pytest.mark.parametrize("number", ["float('inf')", "float('nan')"])
 def test_numbers_that_papermill_writes_are_read_and_refused(number, monkeypatch):
     with pytest.raises(InputError, match="notebook parameters: temperature = "):

@@ -192,3 +192,43 @@ def test_save_and_load(tmp_path):
 )
 def test_an_empty_override_is_the_empty_text(text, value):
     assert parse_overrides([("query_prefix", text)]) == {"query_prefix": value}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("steps: 1_000\n", "steps = '1_000': is a text that is no number"),
+        ("steps: 1" + "0" * 5000 + "\n", "cannot be read as YAML"),
+        ("steps: 1" + "0" * 30 + "\n", "is too large"),
+        ("a: " + "[" * 5000 + "\n", "cannot be read as YAML"),
+        ("languages: !!set {en, de}\n", "is a set, which has no order; give a list"),
+        ("study: !!binary aGk=\n", "is binary; give a text"),
+        ("languages: [en/us]\n", "'en/us': it cannot be a language"),
+        ("eval_languages: ['']\n", "'': it cannot be a language"),
+        ("languages: [all]\n", "'all': it cannot be a language"),
+        ("languages: [..]\n", "'..': it cannot be a language"),
+        ("output_dir: ''\n", "an empty path; null stands for none"),
+        ("also_evaluate: [{eval_corpus: facts, top_k: .inf}]\n", "also_evaluate, entry 1: top_k"),
+        ("train_corpus_path: 7\n", "train_corpus_path = 7: Input is not a valid path"),
+    ],
+)
+def test_values_of_which_it_would_be_a_guess_what_they_mean(content, reason, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError) as error:
+        Params.load(file)
+    message = str(error.value)
+    assert message.startswith(f"{file}: ") and reason in message
+    assert "\n" not in message and "lax-or-strict" not in message
+
+
+@pytest.mark.parametrize("text", ["1_0", "٣", "0x10", "ten", " 7"])
+def test_a_text_that_is_no_number_is_refused(text):
+    with pytest.raises(InputError, match=r"steps = .*: is a text that is no number"):
+        Params.check({"steps": text})
+
+
+def test_blank_texts_of_the_command_line_are_texts_and_names_stand_once():
+    assert parse_overrides([("query_prefix", "\t"), ("steps", "3")])["query_prefix"] == "\t"
+    with pytest.raises(InputError, match="-p steps stands twice; give it once"):
+        parse_overrides([("steps", "3"), ("seed", "1"), ("steps", "4")])

@@ -92,3 +92,21 @@ def test_every_table_of_a_folder_is_read_strictly(name, tmp_path):
             file.write_text(file.read_text() + "one,too,few\n" * (name != "qrels") + '"x')
     with pytest.raises(InputError, match=rf"{name}.csv: cannot be read as csv: line \d"):
         load_folder(tmp_path)
+
+
+def test_joined_files_are_refused(tmp_path):
+    heading = "pair_id,lang,question,passage\n"
+    file = tmp_path / "mine.csv"
+    file.write_text(f"{heading}a,en,One?,1.\n{heading}b,en,Two?,2.\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 3: the heading stands again; files were joined"):
+        load_pairs(file)
+    file.write_text(f"{heading}a,en,One?,1.\n\ufeffb,en,Two?,2.\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"record 2: pair_id is .* it holds a byte-order mark"):
+        load_pairs(file)
+
+
+def test_lines_that_end_in_a_lone_cr_are_explained(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_bytes(b"pair_id,lang,question,passage\ra,en,One?,1.\r")
+    with pytest.raises(InputError, match="line 1: its heading holds a lone CR; a line ends at LF"):
+        load_pairs(file)

@@ -196,3 +196,16 @@ def test_a_hub_id_out_of_reach_says_what_to_do(monkeypatch):
     message = "someone/mmarco: cannot be read from the hub \\(no network\\).*hf download"
     with pytest.raises(InputError, match=message):
         prepare(params)
+
+
+def test_a_query_does_not_lend_its_id_to_a_passage_if_another_has_it(tmp_path):
+    """Two contents would be one."""
+    first = {"query_id": "7", "query": "One?", "positive_passages": [{"text": "1."}]}
+    other = {"query_id": "8", "query": "Two?", "positive_passages": [{"docid": 7, "text": "2."}]}
+    write_table([first, other], tmp_path / "en" / "train.jsonl")
+    with pytest.raises(InputError, match=r"line 1: .* takes the id of its query, '7', which is"):
+        training_sets.find("mr-tydi", tmp_path).load(["en"])
+    other["positive_passages"] = [None]
+    write_table([first, other], tmp_path / "en" / "train.jsonl")
+    with pytest.raises(InputError, match=r"line 2: positive_passages is \[None\]; it is a list of"):
+        training_sets.find("mr-tydi", tmp_path).load(["en"])

@@ -87,3 +87,17 @@ def test_miracl_takes_a_hub_id(monkeypatch):
 def test_arguments_that_are_refused(arguments, options, message):
     with pytest.raises(InputError, match=message):
         load_corpus(*arguments, **options)
+
+
+@pytest.mark.parametrize("languages", ["en", [], [None], [1]])
+@pytest.mark.parametrize("name", ["facts", "pairs", "folder", "xquad-r", "miracl"])
+def test_languages_are_a_list_of_names(name, languages, tmp_path):
+    path = None if name == "facts" else tmp_path
+    with pytest.raises(InputError, match="must be a list of names, such as"):
+        load_corpus(name, path, languages)
+
+
+def test_a_language_that_is_asked_for_twice_counts_once(small):
+    folder = small()
+    once = load_corpus("xquad-r", folder, ["en"])
+    assert load_corpus("xquad-r", folder, ["en", "en"]).hash == once.hash

@@ -224,7 +224,7 @@ def test_articles_without_a_title_are_not_one(tmp_path):
     assert pairs["article"].iloc[3] == pairs["article"].iloc[4]
 
 
-@pytest.mark.parametrize("text", [None, "", " \u200b"])
+@pytest.mark.parametrize("text", [None, ""])
 def test_an_answer_without_text_is_counted(text, tmp_path, caplog):
     assert read_squad(write(tmp_path, answer(text, 13))) == ["What?", "Was?"]
     message = "en.json: 1 answers without text, so their offsets are not checked"

@@ -191,3 +191,33 @@ def test_files_that_are_not_as_long_as_the_texts(files, message, tmp_path):
     folder = write_aligned(tmp_path, **files)
     with pytest.raises(InputError, match=message):
         training_sets.find("parallel", folder).load(["de", "en"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["en.txt", "en-de.txt", "mine.csv", "mine.jsonl"])
+def test_utf_16_is_named_with_and_without_a_mark(name, encoding, tmp_path):
+    """Without one, Latin letters are valid UTF-8 with NUL characters between."""
+    file = tmp_path / name
+    file.write_bytes("pair_id,lang,question\nmoon Mond\n".encode(encoding))
+    read = load_pairs if name.startswith("mine") else read_lines
+    with pytest.raises(InputError, match=rf"{name}: .*(UTF-16|as UTF-8 text: line 1).*as UTF-8"):
+        read(file)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_a_path_that_no_file_can_have(ending):
+    with pytest.raises(InputError, match="cannot be read as"):
+        load_pairs(f"a\0b{ending}")
+
+
+def test_a_file_of_documents_that_cannot_be_read_is_not_passed_over(tmp_path):
+    folder = write_aligned(tmp_path, de="Eins.\nZwei.\n")
+    (folder / "docs.tsv").symlink_to(folder / "missing")
+    with pytest.raises(InputError, match=r"docs.tsv: cannot be read .* no such file"):
+        training_sets.find("parallel", folder).load(["de"])
+
+
+def test_a_word_list_without_words_is_refused(tmp_path):
+    (tmp_path / "en-de.txt").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"en-de.txt: holds no word"):
+        load_lexicon(tmp_path, "en", ["de"])
