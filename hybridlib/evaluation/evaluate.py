@@ -124,8 +124,9 @@ def evaluate(
         progress: show progress bars.
 
     Raises:
-        InputError: before anything is encoded, an option that is out of range or a correction
-            that cannot be estimated; later, a vector that is zero or not finite.
+        InputError: before anything is encoded, a corpus without a relevant passage, an option that
+            is out of range or a correction that cannot be estimated; later, a vector that is zero
+            or not finite.
 
     Example:
         >>> from hybridlib import DualEncoder, evaluate, load_corpus
@@ -137,6 +138,7 @@ def evaluate(
         True
     """
     _check_numbers(top_k, lir_directions, parallel_passages, token_budget, score_block)
+    check_judged(corpus)
     check_corrections(corpus, corrections, parallel_path, parallel_passages, vectors_folder)
     queries, candidates = encode_corpus(encoder, corpus, token_budget, progress, vectors_folder)
     ranking = rank(queries, candidates, corpus, top_k, score_block, progress)
@@ -193,6 +195,19 @@ def _check_numbers(
     for name, value in numbers:
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; it must be 1 or more")
+
+
+def check_judged(corpus: RetrievalCorpus) -> None:
+    """Refuse a corpus in which nothing can be found, so that no figure has anything to average.
+
+    Raises:
+        InputError: no query has a relevant passage.
+    """
+    if corpus.qrels.empty:
+        raise InputError(
+            f"{corpus.name}: no query has a relevant passage in it, so there is nothing to "
+            "measure; look at its judgments and languages"
+        )
 
 
 def evaluation_options(params: Params) -> dict[str, Any]:

@@ -56,10 +56,13 @@ class ClusteredMean:
         sums: of the values, ``[seeds, questions, cells]``.
 
     Raises:
-        InputError: the seeds do not have the same queries in the same cells, or a value is missing.
+        InputError: there is no seed or no query, the seeds do not have the same queries in the same
+            cells, or a value is missing.
     """
 
     def __init__(self, tables: Sequence[pd.DataFrame]) -> None:
+        if not len(tables) or any(table.empty for table in tables):
+            raise InputError("significance: a run has no queries, so there is nothing to compare")
         frames = []
         for table in tables:
             if not np.isfinite(table["value"]).all():
@@ -85,8 +88,14 @@ class ClusteredMean:
         return float(_macro(self.sums.mean(0).sum(0), self.counts.sum(0)))
 
     def within(self, cells: Collection[str]) -> ClusteredMean:
-        """Return the same over some of the cells, and over the questions that are in them."""
+        """Return the same over some of the cells, and over the questions that are in them.
+
+        Raises:
+            InputError: there is none of these cells.
+        """
         chosen = self.cells.isin(cells)
+        if not chosen.any():
+            raise InputError(f"significance: no query is in {', '.join(cells) or 'no cell'}")
         present = self.counts[:, chosen].any(1)
         part = copy.copy(self)
         part.index = self.index[self.index.get_level_values(1).isin(cells)]
@@ -103,6 +112,8 @@ class ClusteredMean:
         A sample draws questions, and seeds if there are several. The same ``seed`` draws the same
         questions for every system on the same corpus: differences are paired.
         """
+        if draws < 1:
+            raise InputError(f"significance: draws is {draws}; it must be 1 or more")
         if (draws, seed) not in self._resampled:
             self._resampled[draws, seed] = self._resample(draws, seed)
         return self._resampled[draws, seed]
@@ -220,5 +231,7 @@ def _macro(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
     """Return the ends of the interval that holds the middle ``level`` of the values."""
+    if not 0 < level < 1:
+        raise InputError(f"significance: level is {level}; it must lie between 0 and 1")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

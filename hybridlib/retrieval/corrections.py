@@ -141,6 +141,7 @@ class Shift:
 
     Raises:
         CorrectionError: a vector is zero or not finite.
+        InputError: a language has two passages of one group.
     """
 
     by_query_language = True
@@ -154,7 +155,11 @@ class Shift:
         self.tables: dict[str, dict[str, np.ndarray]] = {}
         for name in np.unique(names):
             rows = names == name
-            self.tables[str(name)] = dict(zip(keys[rows], vectors[rows]))
+            self.tables[str(name)] = dict(zip(keys[rows], vectors[rows], strict=True))
+            if len(self.tables[str(name)]) < rows.sum():
+                raise InputError(
+                    f"shift: {str(name)!r} has two passages of one group; which counts?"
+                )
 
     def offset(self, candidate_language: str, query_language: str) -> np.ndarray:
         """Return the mean of (candidate language - query language) over shared passages, ``[d]``.
@@ -253,7 +258,14 @@ def _to_unit(
 
 
 def _check_directions(correction: str, vectors: np.ndarray, languages: Sequence[str]) -> None:
-    """Refuse vectors without a direction: zero, or not finite."""
+    """Refuse vectors without a language or a direction, or rounded to less than float32."""
+    if len(vectors) != len(languages):
+        raise InputError(f"{correction}: {len(vectors)} vectors and {len(languages)} languages")
+    if vectors.dtype.itemsize < np.dtype(np.float32).itemsize:
+        raise CorrectionError(
+            f"{correction}: the vectors are {vectors.dtype}, whose rounding is as large as what a "
+            "correction may leave; give float32"
+        )
     lengths = _lengths(vectors)
     usable = (lengths > 0) & np.isfinite(lengths)
     if not usable.all():

@@ -26,6 +26,7 @@ from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
+from hybridlib.evaluation.evaluate import check_judged
 from hybridlib.model.encoder import DualEncoder, check_precision
 from hybridlib.model.identity import describe
 from hybridlib.training import setup
@@ -68,9 +69,9 @@ def train(
         ``untrained`` only step 0.
 
     Raises:
-        InputError: the pairs cannot fill a batch, the processes cannot share one evenly, or a
-            checkpoint is of other parameters or data; or a vector or the loss became infinite or
-            not a number.
+        InputError: no validation query has a relevant passage, the pairs cannot fill a batch, the
+            processes cannot share one evenly, a checkpoint is of another run, or a vector or the
+            loss became infinite or not a number.
 
     Example:
         >>> import tempfile
@@ -85,6 +86,7 @@ def train(
         [0, 1, 2]
     """
     check_precision(encoder, params.precision)
+    check_judged(validation)
     folder.mkdir(parents=True, exist_ok=True)
     if params.strategy == UNTRAINED:
         return _hand_on_untrained(params, encoder, validation, folder)

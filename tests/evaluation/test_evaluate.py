@@ -302,6 +302,12 @@ def write_lines(folder: Path, **files: str) -> None:
         (folder / f"{lang}.txt").write_text(lines, encoding="utf-8")
 
 
+def test_a_corpus_in_which_nothing_is_relevant_is_refused():
+    corpus = corpus_of([("q", "de")], [("c", "de")], [("q", "c", 0)])
+    with pytest.raises(InputError, match="toy: no query has a relevant passage in it"):
+        evaluate(None, corpus, progress=False)
+
+
 def test_corrections_need_candidates_in_the_languages_of_the_queries(without_german):
     check_corrections(without_german, [])
     message = "centering is estimated from candidates, and toy has none in de"

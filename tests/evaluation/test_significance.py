@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from hybridlib.errors import InputError
-from hybridlib.evaluation.significance import ClusteredMean, compare, holm, interval
+from hybridlib.evaluation.significance import (
+    ClusteredMean,
+    Interval,
+    compare,
+    holm,
+    interval,
+)
 
 
 def table(values: np.ndarray) -> pd.DataFrame:
@@ -151,3 +157,33 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
     assert len(holm([])) == 0
+
+
+# ------------------------------------------------------------------------ nothing left to compute
+
+
+def test_no_seeds_and_no_queries_are_refused():
+    for tables in ([], [table(np.zeros((0, 1)))], [table(np.ones((2, 1))), table(np.ones((0, 1)))]):
+        with pytest.raises(InputError, match="a run has no queries"):
+            ClusteredMean(tables)
+
+
+def test_cells_without_a_query_are_refused(values):
+    with pytest.raises(InputError, match="no query is in c9, c10"):
+        system(values).within(["c9", "c10"])
+    with pytest.raises(InputError, match="no query is in no cell"):
+        system(values).within([])
+
+
+def test_draws_and_levels_out_of_range_are_refused(values):
+    for level in (0, 1, 2, -0.5, float("nan")):
+        with pytest.raises(InputError, match=r"level is .* between 0 and 1"):
+            interval(system(values), draws=10, level=level)
+    with pytest.raises(InputError, match="draws is 0; it must be 1 or more"):
+        compare(system(values), system(values), draws=0)
+
+
+def test_one_question_has_an_interval_of_one_point():
+    one = system(np.array([[0.25]]))
+    assert interval(one, draws=10) == Interval(0.25, 0.25, 0.25)
+    assert compare(one, one, draws=10).p == 1

@@ -169,3 +169,20 @@ def test_only_what_has_a_direction_is_scaled_to_length_one(bad, vectors):
     spoilt[2] = bad
     with pytest.raises(InputError, match="vector 2 has the length"):
         corrections.unit(spoilt)
+
+
+@pytest.mark.parametrize("name", corrections.CORRECTIONS)
+def test_vectors_that_are_rounded_too_far_are_refused(name, vectors):
+    with pytest.raises(CorrectionError, match=f"{name}: the vectors are float16, whose rounding"):
+        corrections.fit(name, vectors.astype(np.float16), LANGUAGES, ["a", "b", "c"] * 2)
+
+
+@pytest.mark.parametrize("name", corrections.CORRECTIONS)
+def test_every_vector_has_a_language(name, vectors):
+    with pytest.raises(InputError, match=f"{name}: 6 vectors and 5 languages"):
+        corrections.fit(name, vectors, LANGUAGES[:5], ["a", "b", "c"] * 2)
+
+
+def test_shift_refuses_two_passages_of_one_group(vectors):
+    with pytest.raises(InputError, match="shift: 'de' has two passages of one group"):
+        corrections.fit("shift", vectors, LANGUAGES, ["a", "b", "b", "a", "b", "c"])

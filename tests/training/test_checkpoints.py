@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,7 @@ from training_toys import Data, equal, fresh, tiny_params, weights
 
 from hybridlib.batching.registry import Batch
 from hybridlib.errors import InputError
+from hybridlib.model.encoder import DualEncoder
 from hybridlib.training import checkpoints, loop
 
 # -------------------------------------------------------------------------------------------- files
@@ -244,3 +247,40 @@ def test_a_kill_while_the_checkpoints_are_removed(
     assert log["loss"].equals(whole[1]["loss"])
     assert equal(model(interrupted), model(whole[0]))
     assert not list(interrupted.glob("checkpoints*"))
+
+
+def test_a_checkpoint_that_does_not_fit_is_one_error(interrupted, data, tiny_encoder, tmp_path):
+    """`changed` allows another encoder, but not one of another size."""
+    other = DualEncoder.load(tiny_encoder, projection=8)
+    other.save(tmp_path / "other")
+    with pytest.raises(InputError, match=r"other .*starting layers.*starting weights"):
+        run(data, tmp_path / "other", interrupted)
+    with pytest.raises(InputError, match=r"step-00000007\.pt: does not fit this run's model"):
+        run(data, tmp_path / "other", interrupted, resume="changed")
+
+
+def test_an_archive_of_another_kind_is_skipped(interrupted, data, tiny_encoder, caplog):
+    with zipfile.ZipFile(interrupted / "checkpoints" / "step-00000009.pt", "w") as archive:
+        archive.writestr("notes.txt", "nothing")
+    run(data, tiny_encoder, interrupted)
+    assert "step-00000009.pt: skipped, it is not whole" in caplog.text
+
+
+def test_other_validation_data_is_refused(interrupted, data, tiny_encoder):
+    fewer = data[1].restrict(data[1].languages[:1])
+    with pytest.raises(InputError, match="other validation data"):
+        run((data[0], fewer), tiny_encoder, interrupted)
+
+
+def test_another_tokenizer_or_config_of_the_same_weights_is_refused(
+    interrupted, data, tiny_encoder, tmp_path
+):
+    for file, key, value, name in (
+        ("config.json", "layer_norm_eps", 1e-3, "starting config"),
+        ("tokenizer_config.json", "truncation_side", "left", "starting tokenizer"),
+    ):
+        folder = Path(shutil.copytree(tiny_encoder, tmp_path / file))
+        content = json.loads((folder / file).read_text())
+        (folder / file).write_text(json.dumps(content | {key: value}))
+        with pytest.raises(InputError, match=rf"is of a run with other {name} \("):
+            run(data, folder, interrupted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from training_toys import SETTINGS, equal, fresh, tiny_params, validation_map, weights
 
+from hybridlib.errors import InputError
 from hybridlib.training.averaging import WeightAverage
 from hybridlib.training.checkpoints import TrainingState
 from hybridlib.training.loop import train
@@ -35,6 +37,14 @@ def test_validation_is_of_the_averaged_weights_and_leaves_the_trained_ones(data,
 
 def test_the_score_is_the_mean_over_the_settings():
     assert score({"one": 0.25, "other": 0.5}, Accelerator()) == 0.375
+
+
+def test_validation_data_without_a_relevant_passage_is_refused(data, tiny_encoder, tmp_path):
+    pairs, corpus = data
+    unjudged = replace(corpus, qrels=corpus.qrels.iloc[:0])
+    with pytest.raises(InputError, match="no query has a relevant passage"):
+        train(tiny_params(), fresh(tiny_encoder), pairs, unjudged, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_state_knows_its_best_validation():
