@@ -15,7 +15,7 @@ from hybridlib.config.names import BUILT_IN, UNTRAINED
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
-from hybridlib.files import read_json, resolve
+from hybridlib.files import check_writable, read_json, resolve
 
 NOTEBOOKS = {
     "data": "01_data_prep",
@@ -116,6 +116,24 @@ class Study:
         if step == "training":
             return self.trained.run
         return {"data": self.data, "comparison": self.comparison}.get(step, self.run)
+
+    def check_writable(self, step: str) -> None:
+        """Refuse to run a step where that is not possible, or would replace what is kept.
+
+        Raises:
+            InputError: the step's folder cannot be written to, or the study is an exported one.
+        """
+        if step != "comparison" and self._has_exported_runs():
+            raise InputError(
+                f"{self.folder}: an exported study, to be compared; to run it again, choose "
+                "another folder, for example -p output_dir outputs"
+            )
+        check_writable(self.folder_of(step))
+
+    def _has_exported_runs(self) -> bool:
+        """Return whether a run of the folder is the copy that an export keeps."""
+        markers = self.folder.glob(f"*/{NOTEBOOKS['bias']}.done.json")
+        return any('"exported": true' in marker.read_text(encoding="utf-8") for marker in markers)
 
     def marker(self, step: str) -> Path:
         """Return the file that a step writes last."""

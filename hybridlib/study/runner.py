@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
-from hybridlib.files import check_writable, project_root, write_json
+from hybridlib.files import project_root, write_json
 from hybridlib.study.encoders import fetch_encoders
 from hybridlib.study.fingerprint import fingerprint, finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
@@ -87,8 +87,9 @@ def run_study(
         One outcome per step, in order.
 
     Raises:
-        InputError: the grid or the output folder cannot be used, papermill or the notebooks are
-            missing, the grid has no run called ``only``, or an encoder cannot be fetched.
+        InputError: the grid or the output folder cannot be used, the study is an exported one,
+            papermill or the notebooks are missing, the grid has no run called ``only``, or an
+            encoder cannot be fetched.
     """
     _check_notebooks()
     if only == "data":
@@ -97,7 +98,7 @@ def run_study(
     studies = [Study.open(part) for part in (params, *params.further())]
     grids = [_runs_to_do(study, only) for study in studies]
     for study in studies:
-        check_writable(study.folder)
+        study.check_writable("data")
 
     outcomes: list[Outcome] = []
     for study, runs in zip(studies, grids, strict=True):
@@ -252,7 +253,7 @@ def begin(params: Params, step: str) -> Study:
             step before this one failed.
     """
     study = Study.open_to_compare(params) if step == "comparison" else Study.open(params)
-    check_writable(study.folder_of(step))
+    study.check_writable(step)
     run_missing(study, step)
     study.unmark(step)
     study.remove_drawn(step)

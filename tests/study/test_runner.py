@@ -16,6 +16,7 @@ from studies import miniature
 from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
+from hybridlib.files import write_json
 from hybridlib.study import encoders, runner
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study
@@ -192,7 +193,7 @@ def test_a_failure_of_many_runs_is_said_once(notebooks, tmp_path, capsys):
 def test_a_further_study_that_cannot_be_is_found_before_anything_runs(notebooks, tmp_path):
     (tmp_path / "smoke-facts").write_text("a file where a folder must be")
     also = [{"eval_corpus": "facts", "eval_languages": ["en"]}]
-    with pytest.raises(InputError, match="smoke-facts: cannot be written to"):
+    with pytest.raises(InputError, match="smoke-facts/data: cannot be written to"):
         run(miniature(tmp_path, also_evaluate=also))
     assert notebooks.executed == []
 
@@ -223,6 +224,20 @@ def test_an_output_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written to"):
         run(Params(output_dir=tmp_path / "file"))
+
+
+def test_an_exported_study_is_not_run_over(notebooks, tmp_path):
+    """Its marker of 04 counts as it is: 02 and 03 would run, and 04 be kept."""
+    params = miniature(tmp_path)
+    run(params)
+    write_json(Study(params).marker("bias"), {"exported": True})
+    notebooks.executed.clear()
+    with pytest.raises(InputError, match="an exported study, to be compared; to run it again"):
+        run(params)
+    with pytest.raises(InputError, match="an exported study"):
+        runner.begin(params, "bias")
+    assert notebooks.executed == []
+    assert not is_done(runner.begin(params, "comparison"), "comparison")
 
 
 # ------------------------------------------------------------------ notebooks opened by themselves
