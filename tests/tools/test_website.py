@@ -12,11 +12,12 @@ import pytest
 from bs4 import BeautifulSoup
 from clones import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from studies import made_once
+from studies import copied, made_once
 
 from hybridlib.config.yaml_files import read_yaml
 from hybridlib.errors import InputError
 from hybridlib.study.folder import NOTEBOOKS
+from hybridlib.study.runner import run_study
 
 WEBSITE = ROOT / "tools" / "website"
 sys.path.insert(0, str(WEBSITE))
@@ -95,11 +96,27 @@ def test_the_reference_has_the_public_names_and_every_parameter(site):
 
 @pytest.mark.slow
 def test_the_tour_and_the_solutions_are_executed_once(finished_study, tmp_path):
-    printed = build(finished_study.folder, tmp_path)
+    """The solution of the comparison needs a run of `x-y`, which the study in miniature lacks."""
+    study = copied(finished_study, tmp_path, strategies=["untrained", "x-y", "hybrid"])
+    run_study(study.params, progress=False)
+    printed = build(study.folder, tmp_path)
     assert printed.count("running notebooks/") == 6
     for name in ("00_tour", "solutions/02_hybrid_training", "solutions/03_evaluation"):
         assert page(tmp_path / "site", f"notebooks/{name}").select("div.cell_output img"), name
-    assert "running" not in build(finished_study.folder, tmp_path)
+    for file in (tmp_path / "site").rglob("*.html"):
+        assert str(tmp_path) not in file.read_text(encoding="utf-8"), file
+    assert "running" not in build(study.folder, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_solution_that_fails_is_one_line(finished_study, tmp_path):
+    command = [sys.executable, str(WEBSITE / "make_site.py"), str(finished_study.folder)]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "notebooks/solutions/05_comparison.ipynb does not run on this study: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # ------------------------------------------------------------------------------------ notebooks

@@ -16,7 +16,14 @@ from pathlib import Path
 
 import nbformat
 from site_checks import problems_of_site
-from site_notebooks import ROOT, Executed, execute_further, further_notebooks, readable
+from site_notebooks import (
+    ROOT,
+    Executed,
+    copy_of_study,
+    execute_further,
+    further_notebooks,
+    readable,
+)
 from sphinx.cmd.build import build_main
 
 import hybridlib
@@ -91,7 +98,7 @@ def stage_notebooks(study: Path, source: Path, out: Path, quick: bool) -> None:
     for place, file in files.items():
         target = source / "notebooks" / place
         target.parent.mkdir(parents=True, exist_ok=True)
-        notebook = readable(nbformat.read(file, 4), [study.parent, kept / "study"])
+        notebook = readable(nbformat.read(file, 4), [study.parent, copy_of_study(kept)])
         nbformat.write(notebook, target)
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import papermill
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
 
 from hybridlib import figures
 from hybridlib.config.params import Params
@@ -92,43 +94,54 @@ def execute_further(executed: Executed, kept: Path) -> list[Path]:
 
     Args:
         executed: the study.
-        kept: folder of the executed notebooks and of the copy of the study.
+        kept: folder of the executed notebooks and, meanwhile, of a copy of the study.
 
     Returns:
         The executed notebooks, in the order of :func:`further_notebooks`.
+
+    Raises:
+        InputError: a notebook failed.
     """
-    copy = kept / "study"
-    outs = []
+    outs = {}
     for source in further_notebooks():
-        name = source.relative_to(ROOT / "notebooks")
         key = hashlib.sha256(source.read_bytes() + executed.key().encode()).hexdigest()[:16]
-        out = kept / key / name
-        outs.append(out)
-        if out.exists():
-            continue
-        if not copy.exists():
-            shutil.copytree(executed.study, copy / executed.study.name)
-        print(f"running notebooks/{name}", flush=True)
-        _execute(source, out, {**executed.params(), "output_dir": str(copy)})
+        outs[source] = kept / key / source.relative_to(ROOT / "notebooks")
+    missing = [source for source, out in outs.items() if not out.exists()]
+    copy = copy_of_study(kept)
     shutil.rmtree(copy, ignore_errors=True)
-    return outs
+    if missing:
+        shutil.copytree(executed.study, copy / executed.study.name)
+    for source in missing:
+        print(f"running {source.relative_to(ROOT)}", flush=True)
+        _execute(source, outs[source], {**executed.params(), "output_dir": str(copy)})
+    shutil.rmtree(copy, ignore_errors=True)
+    return list(outs.values())
+
+
+def copy_of_study(kept: Path) -> Path:
+    """Return the folder that holds the copy of the study while notebooks run on it."""
+    return kept / "outputs"
 
 
 def _execute(source: Path, out: Path, parameters: dict[str, object]) -> None:
-    """Run a notebook; its executed copy appears only if no cell fails."""
-    import papermill
-
+    """Run a notebook; its executed copy gets its name only if no cell fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part.ipynb")
-    papermill.execute_notebook(
-        source,
-        part,
-        parameters=parameters,
-        kernel_name="python3",
-        progress_bar=False,
-        cwd=ROOT / "notebooks",
-        extra_arguments=["--log-level=ERROR"],
-    )
+    try:
+        papermill.execute_notebook(
+            source,
+            part,
+            parameters=parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=ROOT / "notebooks",
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except PapermillExecutionError as error:
+        raise InputError(
+            f"{source.relative_to(ROOT)} does not run on this study: {error.ename} in "
+            f"cell {error.exec_count}; see {part}"
+        ) from None
     part.replace(out)
 
 
