@@ -96,10 +96,14 @@ class RetrievalCorpus:
     def _check_qrels(self) -> None:
         """Check that judgments name rows, once each, and have grades from 1."""
         source = f"{self.name}: qrels"
+        for column in ("query", "candidate", "grade"):
+            if column not in self.qrels:
+                raise InputError(f"{source}: no column {column}")
         _check_grades(source, self.qrels)
         for column, count in (("query", len(self.queries)), ("candidate", len(self.candidates))):
             numbers = self.qrels[column]
-            if len(numbers) and not pd.api.types.is_integer_dtype(numbers):
+            is_whole = pd.api.types.is_integer_dtype(numbers) and not numbers.hasnans
+            if len(numbers) and not is_whole:
                 raise InputError(f"{source}: {column} holds no row numbers")
             outside = ~numbers.between(0, count - 1).to_numpy()
             if outside.any():
@@ -191,12 +195,14 @@ class RetrievalCorpus:
         try:
             parts = {part: pd.read_parquet(folder / f"{part}.parquet") for part in _PARTS}
             about = read_json(folder / "corpus.json")
-        except (ValueError, OSError) as error:
+            name = str(about["name"])
+            candidate_text = str(about["candidate_text"])
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise InputError(
                 f"{folder}: cannot be read as a prepared corpus ({error}); "
                 "run 01_data_prep for this study again"
             ) from None
-        return cls(**about, **parts)
+        return cls(name, candidate_text=candidate_text, **parts)
 
     @classmethod
     def build(

@@ -134,6 +134,7 @@ def _known_language(name: str) -> str:
 def primary_language(lang: str) -> str:
     """Return the language that a name is a variant of: ``zh`` for ``zh-Hans`` and ``zho_Hans``."""
     language = re.split(r"[-_]", lang)[0].lower()
+    language = _CODES.get(language, language)
     if language in _CHINESE:
         return "zh"
     return str(get_global("language_aliases").get(language) or language)

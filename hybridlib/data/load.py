@@ -86,7 +86,7 @@ def _check_arguments(
         raise InputError(f"{name!r}: the path is empty; give its file or folder")
     if languages is not None:
         is_list = not isinstance(languages, str) and all(isinstance(x, str) for x in languages)
-        if not is_list or not languages:
+        if not is_list or not len(languages):
             raise InputError(
                 f"languages={languages!r} must be a list of names, such as ['de', 'en']; None "
                 "takes all of the corpus"

@@ -41,6 +41,9 @@ _FIRST_LETTERS = 12
 
 # What case folding does beyond small letters; Turkish has a dotless i, and a capital with a dot.
 _FOLDED = (("ß", "ss"), ("ς", "σ"), ("i\u0307", "i"), ("ı", "i"))
+# White space, punctuation and what shows nothing: ASCII's signs, too, and the stroke that makes
+# Arabic words longer.
+_NO_LETTERS = r"[\p{Z}\p{P}\p{Cc}\p{Cf}\p{Sk}$+<=>^|~\x{FE00}-\x{FE0F}\x{0640}]+"
 _ANY_FOLDED = "|".join(folded for folded, _ in _FOLDED)
 
 
@@ -135,7 +138,7 @@ def _begin_alike(texts: pa.Array, known_letters: pa.Array) -> pa.BooleanArray:
 def _letters(texts: pa.Array) -> pa.Array:
     """Return what is left of texts that copies share; a text of nothing else stays as it is."""
     letters = _only_letters(texts)
-    return pc.if_else(pc.equal(letters, ""), texts, letters)
+    return pc.if_else(pc.equal(letters, ""), pc.utf8_trim_whitespace(texts), letters)
 
 
 def _only_letters(texts: pa.Array) -> pa.Array:
@@ -144,7 +147,7 @@ def _only_letters(texts: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring_regex(letters, _ANY_FOLDED)).as_py():
         for folded, plain in _FOLDED:
             letters = pc.replace_substring(letters, folded, plain)
-    return pc.replace_substring_regex(letters, r"[\p{Z}\p{P}\p{Cc}\p{Cf}]+", "")
+    return pc.replace_substring_regex(letters, _NO_LETTERS, "")
 
 
 def _count_kinds(pairs: pd.DataFrame, shared: pd.DataFrame, evaluation: RetrievalCorpus) -> str:

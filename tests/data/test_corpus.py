@@ -221,3 +221,21 @@ def test_a_passage_id_that_ends_like_a_second_text():
         "en:a~2": "passage 2 in en",
     }
     assert corpus.qrels.groupby("query").size().tolist() == [2, 2, 1]
+
+
+@pytest.mark.parametrize("column", ["query", "candidate", "grade"])
+def test_judgments_without_a_column_or_a_number_are_refused(column, tmp_path):
+    corpus = RetrievalCorpus.build("mine", **parts())
+    with pytest.raises(InputError, match=f"mine: qrels: no column {column}"):
+        replace(corpus, qrels=corpus.qrels.drop(columns=column))
+    missing = corpus.qrels.assign(**{column: pd.array([None], "Int64")})
+    with pytest.raises(InputError, match=f"mine: qrels: .*({column}|grade)"):
+        replace(corpus, qrels=missing)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"name": "mine"}', "{"])
+def test_a_kept_corpus_with_another_corpus_json_is_refused(content, tmp_path):
+    RetrievalCorpus.build("mine", **parts()).save(tmp_path)
+    (tmp_path / "corpus.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be read as a prepared corpus .* run 01_data_prep"):
+        RetrievalCorpus.load(tmp_path)

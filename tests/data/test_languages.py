@@ -90,6 +90,7 @@ def test_the_language_in_the_name_of_a_folder(name, language):
         ("zh-Latn", "zh", False),
         ("pt_BR", "pt", False),
         ("eng", "en", False),
+        ("chinese", "zh", True),
         ("x1", "x1", False),
     ],
 )

@@ -100,7 +100,11 @@ def test_every_kind_of_copy_is_counted(caplog):
         ("IŞIK NEDEN BU KADAR HIZLIDIR?", "ışık neden bu kadar hızlıdır?"),
         ("ΠΟΙΟΣ ΕΙΝΑΙ Ο ΟΔΥΣΣΕΑΣ ΤΩΡΑ", "ποιος ειναι ο οδυσσεας τωρα"),
         ("Ｆｕｌｌ ｗｉｄｔｈ ｌｅｔｔｅｒｓ ａｒｅ ｅｑｕａｌ", "full width letters are equal"),
-        ("?!?!?!?!?!?!?!?!?!?!?!", "?!?!?!?!?!?!?!?!?!?!?!"),
+        ("?!?!?!?!?!?!?!?!?!?!?!", " ?!?!?!?!?!?!?!?!?!?!?!\n"),
+        ("``What is a_b > c + 1 there?''", "“What is a b c 1 there”"),
+        ("I love this place a lot \u2764\ufe0f", "I love this place a lot \u2764"),
+        ("ما هو أطول نهر في العالم اليوم", "ما هـــو أطول نهر في العالم اليوم"),
+        ("-" * 60 + "What is this thing here", "What is this thing here"),
     ],
 )
 def test_equal_texts_of_several_scripts(text, other):
@@ -115,6 +119,7 @@ def test_equal_texts_of_several_scripts(text, other):
         ("a long enough question 7 in de", "a long enough question 8 in de"),
         ("a long enough question 7 in de", "a long enough questions 7 in de"),
         ("?!?!?!?!?!?!?!?!?!?!?!", "!?!?!?!?!?!?!?!?!?!?!?"),
+        ("The whole of it costs 5 €", "The whole of it costs 5 £"),
         # One of the two is short, so they may be equal by chance.
         ("Yes!!!!!!!!!!!!!!!!!!!!", "Yes"),
         ("Oui. . . . . . . . . . . .", "oui"),
