@@ -10,6 +10,7 @@ translations of each other. A word is what stands between spaces. Languages writ
 from __future__ import annotations
 
 import logging
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -115,7 +116,8 @@ def load_lexicon(folder: Path, source: str, targets: Iterable[str]) -> Lexicon:
 def _find_list(folder: Path, source: str, target: str, languages: Sequence[str]) -> Path | None:
     """Return the word list of two languages, if there is one."""
     names = [f"{escaped(source)}-{escaped(target)}.txt", f"{source}-{target}.txt"]
-    files = [folder / name for name in dict.fromkeys(names) if (folder / name).is_file()]
+    # One that is there but cannot be read is not passed over.
+    files = [folder / name for name in dict.fromkeys(names) if os.path.lexists(folder / name)]
     if not files or files[0].name == names[0]:
         return files[0] if files else None
     # A name as it is may be that of other languages, too.

@@ -114,7 +114,9 @@ def load_folder(folder: str | Path, languages: Iterable[str] | None = None) -> R
 def _find_file(folder: Path, stem: str, endings: Sequence[str]) -> Path:
     """Return the one file of this name with one of these endings."""
     names = [stem + ending for ending in endings]
-    files = [folder / name for name in names if (folder / name).is_file()]
+    # A link to nothing counts, too: it is an error, and no other file is taken for it.
+    paths = [folder / name for name in names]
+    files = [path for path in paths if path.is_file() or path.is_symlink()]
     if not files:
         raise InputError(f"{folder}: no {stem} file; it is called one of {', '.join(names)}")
     if len(files) > 1:

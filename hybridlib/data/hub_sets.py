@@ -266,7 +266,9 @@ def _training_files(path: Path) -> list[Path]:
             files += sorted(path.glob(pattern))
     # A name may match two patterns.
     files = list(dict.fromkeys(files))
-    return [file for file in files if file.is_file() and file.name.endswith(_ENDINGS)]
+    # A link to nothing, as a broken download leaves it, is not passed over.
+    there = [file for file in files if file.is_file() or file.is_symlink()]
+    return [file for file in there if file.name.endswith(_ENDINGS)]
 
 
 def _read_files(files: list[Path], *schemas: Schema) -> Records:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
@@ -252,9 +252,29 @@ def read_chunks(source: str, chunks: Iterable[Chunk], schemas: Sequence[Schema])
     """
     chunks = iter(chunks)
     first = list(islice(chunks, 1))
-    fitting = [schema for schema in schemas if first and not schema.missing(first[0])]
-    schema = fitting[0] if fitting else schemas[-1]
-    return schema.read(source, chain(first, chunks))
+    schema = _first_that_fits(schemas, first[0]) if first else schemas[-1]
+    return schema.read(source, _of_one_schema(schema, schemas, chain(first, chunks)))
+
+
+def _first_that_fits(schemas: Sequence[Schema], chunk: Chunk) -> Schema:
+    """Return the first schema whose columns some records have, else the last."""
+    fitting = [schema for schema in schemas if not schema.missing(chunk)]
+    return fitting[0] if fitting else schemas[-1]
+
+
+def _of_one_schema(
+    schema: Schema, schemas: Sequence[Schema], chunks: Iterable[Chunk]
+) -> Iterator[Chunk]:
+    """Yield the parts of a table; an InputError if one would be read by a schema before this."""
+    for chunk in chunks:
+        better = _first_that_fits(schemas, chunk)
+        if schemas.index(better) < schemas.index(schema):
+            names = sorted(better.names - schema.names)
+            raise InputError(
+                f"{chunk.source}: has the column {', '.join(names)}, which the parts of the table "
+                "before it lack; all parts have the same columns"
+            )
+        yield chunk
 
 
 def check_frame(schema: Schema, source: str, frame: pd.DataFrame) -> None:

@@ -297,3 +297,10 @@ def test_word_lists_of_languages_with_a_hyphen(tmp_path):
     assert load_lexicon(tmp_path, "en", languages) == {"moon": {"hi-en": ["chand"]}}
     languages = ["hi", "en", "hi-en"]
     assert load_lexicon(tmp_path, "en-hi", languages) == {"chand": {"en": ["moon"]}}
+
+
+def test_a_word_list_that_cannot_be_read_is_not_passed_over(tmp_path):
+    (tmp_path / "en-fr.txt").write_text("moon lune\n", encoding="utf-8")
+    (tmp_path / "en-de.txt").symlink_to("nothing")
+    with pytest.raises(InputError, match=r"en-de.txt: cannot be read .*: no such file"):
+        load_lexicon(tmp_path, "en", ["de", "fr"])

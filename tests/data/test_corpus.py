@@ -237,5 +237,7 @@ def test_judgments_without_a_column_or_a_number_are_refused(column, tmp_path):
 def test_a_kept_corpus_with_another_corpus_json_is_refused(content, tmp_path):
     RetrievalCorpus.build("mine", **parts()).save(tmp_path)
     (tmp_path / "corpus.json").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match="cannot be read as a prepared corpus .* run 01_data_prep"):
+    with pytest.raises(
+        InputError, match=r"cannot be read as a prepared corpus .* run 01_data_prep"
+    ):
         RetrievalCorpus.load(tmp_path)

@@ -209,3 +209,21 @@ def test_a_query_does_not_lend_its_id_to_a_passage_if_another_has_it(tmp_path):
     write_table([first, other], tmp_path / "en" / "train.jsonl")
     with pytest.raises(InputError, match=r"line 2: positive_passages is \[None\]; it is a list of"):
         training_sets.find("mr-tydi", tmp_path).load(["en"])
+
+
+def test_parts_of_a_table_have_the_same_kind_of_record(tmp_path):
+    """Ids in the second part alone would be passed over."""
+    folder = tmp_path / "en"
+    write_table(triples("en"), folder / "train-00000-of-00002.jsonl")
+    with_ids = [{"query_id": f"q{row}", **triple} for row, triple in enumerate(triples("en"))]
+    write_table(with_ids, folder / "train-00001-of-00002.jsonl")
+    with pytest.raises(InputError, match=r"00001-of-00002.jsonl: has the column query_id, which"):
+        training_sets.find("mmarco", tmp_path).load(["en"])
+
+
+def test_a_training_file_that_cannot_be_read_is_not_passed_over(tmp_path):
+    """A broken download leaves links to nothing."""
+    write_table(triples("en"), tmp_path / "en" / "train-1.jsonl")
+    (tmp_path / "en" / "train-2.jsonl").symlink_to("nothing")
+    with pytest.raises(InputError, match=r"train-2.jsonl: cannot be read .*: no such file"):
+        training_sets.find("mmarco", tmp_path).load(["en"])
