@@ -365,7 +365,7 @@ def _first_line(error: Exception) -> str:
     kind = getattr(error, "ename", type(error).__name__)
     value = str(getattr(error, "evalue", error))
     lines = [line for line in value.splitlines() if line.strip()]
-    return f"{kind}: {lines[0] if lines else ''}"
+    return f"{kind}: {lines[0] if lines else 'see the notebook'}"
 
 
 @contextmanager

@@ -172,6 +172,13 @@ def test_nothing_is_compared_where_every_run_failed(notebooks, tmp_path):
     assert {outcome.needs for outcome in outcomes[1:]} == {outcomes[0]}
 
 
+def test_an_error_without_a_text_points_to_the_notebook(notebooks, tmp_path):
+    notebooks.errors["smoke", "data"] = AssertionError()
+    assert runner.run_step(Study(miniature(tmp_path)), "data").reason == (
+        "AssertionError: see the notebook"
+    )
+
+
 def test_a_failure_of_many_runs_is_said_once(notebooks, tmp_path, capsys):
     for name in (UNTRAINED, HYBRID):
         notebooks.errors[name, "training"] = ValueError("a nan")
