@@ -19,6 +19,7 @@ from typing import Any
 _FUNCTIONS = {
     "answers": ("answer_ranks", "top_lists"),
     "bias": ("distance_by_quality", "language_share_matrix", "rank_distance_by_language"),
+    "contrasts": ("forest",),
     "plane": ("bias_plane",),
     "quality": (
         "alpha_curve",

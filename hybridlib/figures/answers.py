@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.optimize import isotonic_regression
 
-from hybridlib.figures.axes import log_ticks, name_rows, new_axes, one_axes
+from hybridlib.figures.axes import headline, log_ticks, name_rows, new_axes, one_axes
 from hybridlib.figures.reshape import check_columns
-from hybridlib.figures.style import in_order, language_style, strategy_style, styled, text_on
+from hybridlib.figures.style import (
+    FONT,
+    in_order,
+    language_style,
+    strategy_style,
+    styled,
+    text_on,
+)
 
 STAR = "\N{BLACK STAR}"  # marks a right answer
 LETTERS = 0.055  # room that a language code takes, as a share of the axis
@@ -34,12 +42,12 @@ def answer_ranks(ranks: pd.DataFrame, candidates: int | None = None) -> Figure:
     check_columns(ranks, ["strategy", "query", "candidate_lang", "rank_pool"], "answer_ranks")
     queries = list(dict.fromkeys(ranks["query"]))
     names = in_order(ranks["strategy"])
-    height = 0.9 + len(queries) * (0.4 + 0.75 * len(names))
+    height = 1.2 + len(queries) * (0.4 + 0.75 * len(names))
     fig, axes = new_axes(height, len(queries), 1, sharex=True)
     last = max(candidates or 0, int(ranks["rank_pool"].max()), 10)
     for ax, query in zip(axes.flat, queries):
         ax.set(xscale="log", xlim=(last**-0.06, last**1.1))
-        ax.set_title(textwrap.fill(str(query), 75), loc="left")
+        ax.set_title(textwrap.fill(str(query), 66), loc="left")
         of_query = ranks[ranks["query"] == query]
         for row, name in enumerate(names):
             _draw_answers(ax, of_query[of_query["strategy"] == name], row, name)
@@ -49,6 +57,7 @@ def answer_ranks(ranks: pd.DataFrame, candidates: int | None = None) -> Figure:
     if candidates:
         label = f"rank among {candidates:,} candidates (1 is best), log scale"
     axes.flat[-1].set_xlabel(label)
+    headline(fig, "Where do the right answers stand, and in which language?")
     return fig
 
 
@@ -123,51 +132,66 @@ def _spread(values: np.ndarray, distance: float, low: float, high: float) -> np.
 
 
 @styled
-def top_lists(results: pd.DataFrame) -> Figure:
-    """Draw the languages of the best results: a row per strategy, a column per rank.
+def top_lists(results: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draw the languages of the best results: a row per strategy, a tile per rank.
 
-    A star and full colour mark a right answer.
+    A tile has the code of its result's language. Full colour and a star mark a right answer. At the
+    right end stand how many are right, and how many languages the list has.
 
     Args:
         results: columns strategy, rank (1 is best), lang, right (true or a mark where right, else
             false or "").
+        title: above the tiles, for instance the question asked; None: what to look at.
     """
     check_columns(results, ["strategy", "rank", "lang", "right"], "top_lists")
     names = in_order(results["strategy"])
     last = int(results["rank"].max())
-    fig, ax = one_axes(1.3 + 0.55 * len(names))
-    for result in results.itertuples():
-        _draw_result(ax, result, names.index(result.strategy))
+    fig, ax = one_axes(1.3 + 0.62 * len(names))
+    for row, name in enumerate(names):
+        of_name = results[results["strategy"] == name]
+        for result in of_name.itertuples():
+            _draw_result(ax, result, row)
+        _count_results(ax, of_name, row, last)
     name_rows(ax, names)
     ax.set_xlim(0.5, last + 0.5)
-    ax.set_xlabel(f"rank in the pool (full colour and {STAR}: a right answer)")
+    ax.set_xlabel(f"rank, the best result first ({STAR}: a right answer)")
     ax.set_xticks(range(1, last + 1))
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
+    headline(fig, title or "More stars and colours: right answers in every language")
     return fig
 
 
 def _draw_result(ax: Axes, result: Any, row: int) -> None:
-    """Draw a cell in the colour of the result's language, with its code."""
+    """Draw a tile in the colour of the result's language, with its code and perhaps a star."""
     colour, _ = language_style(result.lang)
     right = bool(result.right)
-    cell = Rectangle(
-        (result.rank - 0.5, row - 0.46),
-        1,
+    tile = Rectangle(
+        (result.rank - 0.47, row - 0.46),
+        0.94,
         0.92,
-        facecolor=colour,
-        edgecolor="white",
-        linewidth=2,
-        alpha=1.0 if right else 0.35,
+        facecolor=colour if right else to_rgba(colour, 0.22),
+        edgecolor=colour if right else "none",
+        label="right" if right else "wrong",
     )
-    ax.add_patch(cell)
-    ax.text(
-        result.rank,
-        row,
-        result.lang + STAR if right else result.lang,
-        ha="center",
-        va="center",
-        color=text_on(colour) if right else "black",
-        weight="bold" if right else "normal",
-    )
+    ax.add_patch(tile)
+    style: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "color": text_on(colour) if right else "black",
+    }
+    if right:
+        ax.text(result.rank, row - 0.18, result.lang, weight="bold", **style)
+        ax.text(result.rank, row + 0.2, STAR, size=1.3 * FONT, **style)
+    else:
+        ax.text(result.rank, row, result.lang, **style)
+
+
+def _count_results(ax: Axes, results: pd.DataFrame, row: int, last: int) -> None:
+    """Write at the end of a row how many results are right, and how many languages they have."""
+    right = int(results["right"].astype(bool).sum())
+    languages = results["lang"].nunique()
+    plural = "" if languages == 1 else "s"
+    text = f"{right} {STAR}\n{languages} language{plural}"
+    ax.text(last + 0.6, row, text, ha="left", va="center")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, ListedColormap, Normalize
@@ -17,10 +19,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hybridlib.figures.style import FRAME, WIDTH, in_order, marker_size, strategy_style, text_on
+from hybridlib.figures.style import (
+    FONT,
+    FRAME,
+    WIDTH,
+    in_order,
+    marker_size,
+    strategy_style,
+    text_on,
+)
 
 MAP_LABEL = "mAP (higher is better)"
-DISTANCE_LABEL = "rank distance (lower is better)"
+DISTANCE_LABEL = "ranks between the first and the last\nlanguage's answer (fewer is better)"
+LETTERS_PER_INCH = 8.8  # of a headline
 
 
 def new_axes(
@@ -62,6 +73,53 @@ def named_axes(layout: list[list[str]], height: float) -> tuple[Figure, dict[str
     return fig, axes
 
 
+def headline(fig: Figure, question: str, of: str | None = None) -> None:
+    """Write the question that a figure answers above it, from the left.
+
+    Args:
+        fig: a figure without a legend above its axes; :func:`legend_above` writes one of both.
+        question: in one sentence.
+        of: whose figure it is, for instance a strategy; stands before the question.
+    """
+    text = wrapped(fig, asked(question, of))
+    fig.suptitle(text, x=0.015, ha="left", weight="bold")
+
+
+def legend_above(
+    fig: Figure, handles: Sequence[Artist], columns: int, question: str, of: str | None = None
+) -> None:
+    """Draw a legend above the axes, under the question that the figure answers.
+
+    Args:
+        fig: the figure.
+        handles: of the legend.
+        columns: of the legend, at most.
+        question: see :func:`headline`.
+        of: see :func:`headline`.
+    """
+    fig.legend(
+        handles=handles,
+        title=wrapped(fig, asked(question, of)),
+        title_fontproperties={"weight": "bold", "size": FONT},
+        alignment="left",
+        loc="outside upper left",
+        borderaxespad=0.3,
+        ncols=min(len(handles), columns),
+        columnspacing=1.2,
+        handletextpad=0.5,
+    )
+
+
+def asked(question: str, of: str | None) -> str:
+    """Return a question, after whom it is asked of (``hybrid: which ...``) where that is given."""
+    return f"{of}: {question[0].lower()}{question[1:]}" if of else question
+
+
+def wrapped(fig: Figure, text: str) -> str:
+    """Break a headline into lines that fit the width of a figure."""
+    return textwrap.fill(text, int(fig.get_figwidth() * LETTERS_PER_INCH), break_on_hyphens=False)
+
+
 def panels(
     axes: np.ndarray, table: pd.DataFrame, column: str, values: Sequence[str]
 ) -> Iterator[tuple[Axes, str, pd.DataFrame]]:
@@ -77,15 +135,18 @@ def draw_point(
     name: str,
     x_bar: tuple[float, float] | None = None,
     y_bar: tuple[float, float] | None = None,
-) -> None:
-    """Draw a strategy's marker, with bars where their ends are known (finite)."""
+) -> Line2D:
+    """Draw a strategy's marker, with bars where their ends are known (finite); return the marker.
+
+    It is drawn whole, even at the edge of the axes.
+    """
     colour, marker = strategy_style(name)
     bar: dict[str, Any] = {"color": colour, "linewidth": 1.5, "zorder": 2}
     if x_bar is not None and np.isfinite(x_bar).all():
         ax.hlines(y, *x_bar, **bar)
     if y_bar is not None and np.isfinite(y_bar).all():
         ax.vlines(x, *y_bar, **bar)
-    ax.plot(
+    (point,) = ax.plot(
         x,
         y,
         linestyle="",
@@ -94,9 +155,11 @@ def draw_point(
         markersize=marker_size(marker, 8),
         markeredgecolor="white",
         markeredgewidth=0.5,
+        clip_on=False,
         zorder=3,
         label=name,
     )
+    return point
 
 
 def name_rows(ax: Axes, names: Sequence[str], top: float = -0.5) -> None:
@@ -122,10 +185,9 @@ def distance_axis(
     if log is None:
         log = bool(0 < wide * values.min() < values.max())
     label = DISTANCE_LABEL
-    if log:
-        label += ", log scale"
-    if note:
-        label += f"\n{note}"
+    notes = [text for text in ("log scale" if log else "", note) if text]
+    if notes:
+        label += "\n" + "; ".join(notes)
     ax.set(**{f"{axis}label": label, f"{axis}scale": "log" if log else "linear"})
     if log:
         log_ticks(ax.xaxis if axis == "x" else ax.yaxis, (1, 2, 5))
@@ -138,14 +200,13 @@ def log_ticks(axis: Axis, steps: tuple[int, ...]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def strategy_legend(fig: Figure, names: Iterable[str]) -> None:
-    """Draw a legend of strategies above the axes."""
+def strategy_legend(fig: Figure, names: Iterable[str], question: str) -> None:
+    """Draw a legend of strategies above the axes, under the question that the figure answers."""
     handles = []
     for name in in_order(names):
         colour, marker = strategy_style(name)
         handles.append(Line2D([], [], color=colour, marker=marker, linewidth=2, label=name))
-    columns = min(len(handles), 4)
-    fig.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.2)
+    legend_above(fig, handles, 4, question)
 
 
 def heatmap(
@@ -153,7 +214,8 @@ def heatmap(
     cmap: Colormap,
     norm: Normalize,
     label: str,
-    title: str | None,
+    question: str,
+    of: str | None,
     digits: int = 2,
 ) -> tuple[Figure, Axes]:
     """Draw a table as coloured cells with their values; NaN stays blank.
@@ -163,7 +225,8 @@ def heatmap(
         cmap: colour map.
         norm: scale of the colours.
         label: of the colour bar.
-        title: of the figure.
+        question: see :func:`headline`.
+        of: see :func:`headline`.
         digits: decimals of the values.
     """
     side = 0.45 * max(table.shape)
@@ -176,7 +239,7 @@ def heatmap(
     ax.set_yticks(np.arange(rows) + 0.5, table.index, va="center")
     ax.grid(visible=False)
     ax.tick_params(length=0, rotation=0)
-    ax.set_title(title or "")
+    headline(fig, question, of)
     return fig, ax
 
 
@@ -229,3 +292,14 @@ def short_number(value: float, digits: int) -> str:
     if np.isnan(value):
         return ""
     return re.sub(r"^(-?)0\.", r"\1.", f"{value:.{digits}f}")
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a difference with its sign and without the zero before the point (``+.05``).
+
+    What rounds to zero has no sign.
+    """
+    text = f"{value:+,.{digits}f}"
+    if not text.strip("+-0."):
+        text = text[1:]
+    return re.sub(r"^([+-]?)0\.", r"\1.", text).replace("-", "\N{MINUS SIGN}")

@@ -9,10 +9,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hybridlib.figures.axes import (
+    DISTANCE_LABEL,
     centred_colours,
     distance_axis,
     draw_point,
     heatmap,
+    legend_above,
     log_ticks,
     name_rows,
     one_axes,
@@ -37,7 +39,7 @@ def rank_distance_by_language(results: pd.DataFrame, log: bool | None = None) ->
     table, note = mean_and_bar(results, ["strategy", "lang"], "rank_distance")
     names = in_order(table["strategy"])
     languages = sorted(table["lang"].unique())
-    fig, ax = one_axes(1.8 + (0.22 + 0.06 * len(names)) * len(languages))
+    fig, ax = one_axes(2.3 + (0.22 + 0.06 * len(names)) * len(languages))
 
     # The strategies of a language lie a little apart, within its row.
     shifts = np.linspace(-0.3, 0.3, len(names)) if len(names) > 1 else np.zeros(1)
@@ -49,8 +51,8 @@ def rank_distance_by_language(results: pd.DataFrame, log: bool | None = None) ->
     ax.set_ylabel("query language")
     distance_axis(ax, "x", table["mean"], log, note)
     if ax.get_xscale() == "linear":
-        ax.set_xlim(left=0)
-    strategy_legend(fig, names)
+        ax.set_xlim(0, 1.06 * np.nanmax([table["mean"], table["high"]]))
+    strategy_legend(fig, names, "In which query languages do answers lie far apart?")
     return fig
 
 
@@ -63,27 +65,24 @@ def _lines_between_rows(ax: Axes, rows: int) -> None:
 
 
 @styled
-def language_share_matrix(
-    share: pd.DataFrame, k: int, vmax: float | None = None, title: str | None = None
-) -> Figure:
+def language_share_matrix(share: pd.DataFrame, k: int, title: str | None = None) -> Figure:
     """Draw the share of each candidate language (column) in the top k of each query language.
 
-    White is the even share, 1 / languages; red is over-represented, blue under-represented.
+    White is the even share, 1 / languages; red is over-represented, blue under-represented. Colours
+    go from 0 to 1 in every figure, so that strategies can be compared.
 
     Args:
         share: ``[query languages, candidate languages]`` (evaluation.bias.language_share).
         k: depth of the lists.
-        vmax: red end of the colour scale; None: the largest share. The same one makes strategies
-            comparable.
-        title: for instance the strategy.
+        title: whose lists, for instance the strategy.
     """
     check_columns(share, [], "language_share_matrix")
     even = 1 / share.shape[1]
-    top = vmax or max(float(share.max(axis=None)), 2 * even)
-    colours = centred_colours("RdBu_r", even, top)
+    colours = centred_colours("RdBu_r", even, 1.0)
     label = f"share of the top {k}\n(white: even share, {short_number(even, 3)})"
-    fig, ax = heatmap(share, colours, Normalize(0.0, top), label, title)
-    ax.set(xlabel="candidate language", ylabel="query language")
+    question = f"Which languages fill the top {k}?"
+    fig, ax = heatmap(share, colours, Normalize(0.0, 1.0), label, question, title)
+    ax.set(xlabel="language of the result", ylabel="language of the query")
     return fig
 
 
@@ -95,7 +94,7 @@ def distance_by_quality(queries: pd.DataFrame, title: str | None = None) -> Figu
 
     Args:
         queries: columns ap, rank_distance; a row per query.
-        title: for instance the strategy.
+        title: whose queries, for instance the strategy.
     """
     check_columns(queries, ["ap", "rank_distance"], "distance_by_quality")
     fig, ax = one_axes(4.4)
@@ -119,11 +118,12 @@ def distance_by_quality(queries: pd.DataFrame, title: str | None = None) -> Figu
         markersize=7,
         label="median of each tenth",
     )
-    ax.set(xlim=(-0.03, 1.03), yscale="log", title=title or "")
+    ax.set(xlim=(-0.03, 1.03), yscale="log")
     ax.set_xlabel("average precision of the query in the pool")
-    ax.set_ylabel("rank distance, log scale")
+    ax.set_ylabel(f"{DISTANCE_LABEL}\nlog scale")
     log_ticks(ax.yaxis, (1, 2, 5))
-    fig.legend(loc="outside upper center", ncols=2)
+    question = "Do answers lie further apart where the search is worse?"
+    legend_above(fig, ax.get_legend_handles_labels()[0], 2, question, title)
     return fig
 
 

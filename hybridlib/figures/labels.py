@@ -23,6 +23,8 @@ START = 12  # from a point to where its name starts
 FAR = 14  # a name as far from its point is tied to it by a line
 TOLERANCE = 3  # by which a name may reach into what is kept free
 
+RANDOM_STARTS = 6
+
 ALIGNMENTS = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")}
 
 
@@ -30,6 +32,7 @@ def label_points(
     fig: Figure,
     ax: Axes,
     names: Sequence[str],
+    notes: Sequence[str],
     points: np.ndarray,
     markers: np.ndarray,
     lines: np.ndarray,
@@ -42,6 +45,7 @@ def label_points(
         fig: the figure.
         ax: its axes.
         names: one for each point.
+        notes: what is written behind each name; may be empty.
         points: ``[points, 2]``, in data coordinates.
         markers: middles of all markers, ``[markers, 2]``.
         lines: ends of all bars and arrows, ``[lines, 2, 2]``.
@@ -53,7 +57,7 @@ def label_points(
     # A name that starts between two marks may stay there, pushed by both; another start then helps.
     # Where none does, the last one is kept.
     for number, sides in enumerate(starts, 1):
-        texts, ties = _place(ax, names, points, sides, marks)
+        texts, ties = _place(ax, names, notes, points, sides, marks)
         if number == len(starts) or not _any_overlap(texts, marks):
             break
         for artist in [*texts, *ties]:
@@ -68,14 +72,25 @@ def _starts(points: np.ndarray) -> list[np.ndarray]:
     outwards = np.where(points >= np.median(points, axis=0), 1, -1)
     right = np.tile([1, 0], (len(points), 1))
     up = np.tile([0, 1], (len(points), 1))
-    return [outwards * [1, 0], outwards, right, -right, up, -up]
+    starts = [outwards * [1, 0], outwards, right, -right, up, -up]
+
+    # Then every name at a side of its own, the same ones at each call.
+    rng = np.random.default_rng(0)
+    sides = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
+    drawn = rng.integers(len(sides), size=(RANDOM_STARTS, len(points)))
+    return [*starts, *sides[drawn]]
 
 
 def _place(
-    ax: Axes, names: Sequence[str], points: np.ndarray, sides: np.ndarray, marks: list[Bbox]
+    ax: Axes,
+    names: Sequence[str],
+    notes: Sequence[str],
+    points: np.ndarray,
+    sides: np.ndarray,
+    marks: list[Bbox],
 ) -> tuple[list[Text], list[Artist]]:
     """Write the names at the given sides and move them off the marks; return texts and ties."""
-    texts = [_write(ax, *row) for row in zip(names, points, sides)]
+    texts = [_write(ax, *row) for row in zip(names, notes, points, sides)]
     _, ties = adjust_text(
         texts,
         objects=[mark.transformed(ax.transData.inverted()) for mark in marks],
@@ -98,14 +113,14 @@ def _place(
     return texts, ties
 
 
-def _write(ax: Axes, name: str, point: np.ndarray, side: np.ndarray) -> Text:
+def _write(ax: Axes, name: str, note: str, point: np.ndarray, side: np.ndarray) -> Text:
     """Write a strategy's name at a side of its point, in its colour."""
     colour, _ = strategy_style(name)
     step = START * side / np.linalg.norm(side)
     x, y = ax.transData.inverted().transform(ax.transData.transform(point) + step)
     horizontal, _ = ALIGNMENTS[side[0]]
     _, vertical = ALIGNMENTS[side[1]]
-    return ax.text(x, y, name, ha=horizontal, va=vertical, color=text_on_white(colour))
+    return ax.text(x, y, name + note, ha=horizontal, va=vertical, color=text_on_white(colour))
 
 
 def _any_overlap(texts: Sequence[Text], marks: Sequence[Bbox]) -> bool:

@@ -9,15 +9,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Transform
 
-from hybridlib.figures.axes import MAP_LABEL, distance_axis, draw_point, one_axes
+from hybridlib.config.names import UNTRAINED
+from hybridlib.figures.axes import (
+    MAP_LABEL,
+    distance_axis,
+    draw_point,
+    headline,
+    legend_above,
+    one_axes,
+)
 from hybridlib.figures.labels import label_points
 from hybridlib.figures.reshape import check_columns, mean_and_bar
 from hybridlib.figures.style import (
     GREY,
     LINE_STYLES,
+    WIDTH,
     LineStyle,
     marker_size,
+    settle,
     strategy_style,
     styled,
 )
@@ -26,40 +37,119 @@ PLAIN = "none"  # the correction that changes nothing
 
 
 @styled
-def bias_plane(results: pd.DataFrame, log: bool | None = None) -> Figure:
+def bias_plane(results: pd.DataFrame, log: bool | None = None, corrections: bool = False) -> Figure:
     """Draw multilingual mAP against rank distance, a point per strategy.
 
-    Good is to the right and low.
+    Good is to the right and low. The axes hold what was trained. An untrained encoder that lies
+    outside has its values at an arrow that leaves towards it.
 
     Args:
         results: columns strategy, seed, map, rank_distance; optional map_low, map_high,
             rank_distance_low, rank_distance_high. Points are means over seeds; bars as in
-            ``map_by_setting``. An optional column correction: ``none`` is a point, every other
-            correction a hollow one at the end of an arrow from it.
-        log: logarithmic rank distance; None: if the largest value is over four times the smallest.
+            ``map_by_setting``. An optional column correction: the rows of ``none`` are the points.
+        log: logarithmic rank distance; None: if the largest value is over four times the smallest,
+            untrained encoders aside.
+        corrections: also draw each other correction, as a hollow point at the end of an arrow; the
+            axes then hold the untrained encoders, too.
     """
     check_columns(results, ["strategy", "seed", "map", "rank_distance"], "bias_plane")
     table, note = _means(results)
     plain = table[table["correction"] == PLAIN]
-    corrected = _with_starts(table[table["correction"] != PLAIN], plain)
+    drawn = table["correction"] != PLAIN
+    corrected = _with_starts(table[drawn & corrections], plain)
     lines = dict(zip(sorted(set(corrected["correction"])), LINE_STYLES))
 
-    fig, ax = one_axes(5.0)
-    for row in plain.itertuples():
-        x_bar = (row.map_low, row.map_high)
-        y_bar = (row.distance_low, row.distance_high)
-        draw_point(ax, row.map, row.distance, row.strategy, x_bar, y_bar)
+    trained = _is_trained(plain) | corrections
+    # Arrows need more room.
+    fig, ax = one_axes(5.2, width=7.2 if corrections else WIDTH)
+    for row in plain[trained].itertuples():
+        _draw_strategy(ax, row)
     for row in corrected.itertuples():
         _draw_correction(ax, row, lines[row.correction])
-    _correction_legend(fig, lines)
+    question = "Which strategy is good and unbiased? (right and low)"
+    _legend(fig, lines, question)
     ax.margins(0.18)
     ax.set_xlabel(f"multilingual {MAP_LABEL}")
-    distance_axis(ax, "y", table["distance"], log, note, wide=4)
+    distance_axis(ax, "y", plain["distance"][trained], log, note, wide=4)
 
-    points = plain[["map", "distance"]].to_numpy()
+    # An untrained encoder that is near widens the limits a little; the others lie outside.
+    ax.autoscale_view()
+    near = trained | _is_near(ax, plain[["map", "distance"]].to_numpy())
+    for row in plain[near & ~trained].itertuples():
+        _draw_strategy(ax, row)
+    ax.autoscale_view()
+    ax.autoscale(enable=False)
+    settle(fig)
+    notes, points, ways = _draw_ways_out(ax, plain, ~near)
+    lines_drawn = np.concatenate([_lines(plain[near], corrected), ways])
     markers = np.concatenate([points, corrected[["map", "distance"]].to_numpy()])
-    label_points(fig, ax, plain["strategy"].tolist(), points, markers, _lines(plain, corrected))
+    label_points(fig, ax, plain["strategy"].tolist(), notes, points, markers, lines_drawn)
     return fig
+
+
+def _is_trained(plain: pd.DataFrame) -> np.ndarray:
+    """Return which points set the limits: all but the untrained, or all if less than two remain."""
+    trained = plain["strategy"].str.split().str[-1].ne(UNTRAINED).to_numpy()
+    return trained if trained.sum() > 1 else np.ones(len(plain), dtype=bool)
+
+
+def _draw_strategy(ax: Axes, row: Any) -> None:
+    """Draw a strategy's point with its bars."""
+    x_bar = (row.map_low, row.map_high)
+    y_bar = (row.distance_low, row.distance_high)
+    draw_point(ax, row.map, row.distance, row.strategy, x_bar, y_bar)
+
+
+def _draw_ways_out(
+    ax: Axes, plain: pd.DataFrame, outside: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Draw an arrow towards each point outside the axes.
+
+    Returns:
+        A note for the name of each point in ``plain`` (the values of those outside, else empty);
+        where the marks of all stand, ``[points, 2]``; and the arrows, ``[arrows, 2, 2]``.
+    """
+    notes = [""] * len(plain)
+    points = plain[["map", "distance"]].to_numpy()
+    ways = [np.empty((0, 2, 2))]
+    for number, row in enumerate(plain.itertuples()):
+        if not outside[number]:
+            continue
+        notes[number] = f"\n(mAP {row.map:.2f}, {row.distance:,.0f} ranks)"
+        way = _draw_way_out(ax, row.strategy, points[number])
+        points[number] = way[0]
+        ways.append(way[None])
+    return notes, points, np.concatenate(ways)
+
+
+def _is_near(ax: Axes, points: np.ndarray) -> np.ndarray:
+    """Return which points, ``[points, 2]``, lie within the axes or less than a third outside."""
+    places = _to_axes(ax).transform(points)
+    return np.abs(places - 0.5).max(axis=1) < 0.83
+
+
+def _draw_way_out(ax: Axes, name: str, point: np.ndarray) -> np.ndarray:
+    """Draw an arrow that leaves the axes towards a point outside.
+
+    Returns:
+        Its ends in data coordinates, ``[2, 2]``: where it starts, and where it leaves.
+    """
+    # From the middle of the axes the way is straight; only its last part is drawn.
+    to_axes = _to_axes(ax)
+    middle = np.array([0.5, 0.5])
+    way = to_axes.transform(point) - middle
+    edge = middle + 0.5 * way / np.abs(way).max()
+    start = edge - 0.12 * way / np.linalg.norm(way)
+    ends = to_axes.inverted().transform([start, edge])
+    colour, _ = strategy_style(name)
+    style = {"arrowstyle": "->", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", ends[1], ends[0], arrowprops=style)
+    return ends
+
+
+def _to_axes(ax: Axes) -> Transform:
+    """Return the transform from data to axes coordinates (0 to 1)."""
+    return ax.transData - ax.transAxes
 
 
 def _means(results: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -111,13 +201,15 @@ def _draw_correction(ax: Axes, row: Any, line: LineStyle) -> None:
     )
 
 
-def _correction_legend(fig: Figure, lines: dict[str, LineStyle]) -> None:
-    """Draw a legend of the corrections' line styles above the axes, if there are corrections."""
+def _legend(fig: Figure, lines: dict[str, LineStyle], question: str) -> None:
+    """Write the question, and a legend of the corrections' line styles if there are corrections."""
     handles = []
     for name, line in lines.items():
         handles.append(Line2D([], [], color=GREY, linestyle=line, label=f"with {name}"))
     if handles:
-        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        legend_above(fig, handles, 3, question)
+    else:
+        headline(fig, question)
 
 
 def _lines(plain: pd.DataFrame, corrected: pd.DataFrame) -> np.ndarray:

@@ -19,22 +19,25 @@ from hybridlib.figures.axes import (
     MAP_LABEL,
     draw_point,
     frame_cell,
+    headline,
     heatmap,
+    legend_above,
     name_rows,
     new_axes,
     panels,
     short_number,
+    signed,
     strategy_legend,
 )
 from hybridlib.figures.reshape import (
+    BARS,
+    RANK_DISTANCE,
     check_columns,
     mean_and_bar,
     measures_in,
     settings_in,
 )
 from hybridlib.figures.style import FONT, GREY, in_order, strategy_style, styled
-
-BARS = "bars: 95 % interval"
 
 
 @styled
@@ -43,13 +46,14 @@ def map_by_setting(results: pd.DataFrame) -> Figure:
 
     Args:
         results: columns strategy, seed, setting, map, optional low and high. Points are means over
-            seeds. Bars are the range over seeds if any strategy has several, else low to high.
+            seeds. Bars are the range over seeds if any strategy has several, else low to high, the
+            ends of a 95 % interval.
     """
     check_columns(results, ["strategy", "seed", "setting", "map"], "map_by_setting")
     table, note = mean_and_bar(results, ["strategy", "setting"], "map", "low", "high")
     names = in_order(table["strategy"])
     settings = settings_in(table)
-    fig, axes = new_axes(1.3 + 0.5 * len(names), 1, len(settings), sharex=True, sharey=True)
+    fig, axes = new_axes(1.6 + 0.5 * len(names), 1, len(settings), sharex=True, sharey=True)
     for ax, setting, rows in panels(axes, table, "setting", settings):
         for row in rows.itertuples():
             _numbered_point(ax, row, names.index(row.strategy))
@@ -58,6 +62,7 @@ def map_by_setting(results: pd.DataFrame) -> Figure:
         name_rows(ax, names, top=-0.7)
     label = f"{MAP_LABEL}; {note}" if note else MAP_LABEL
     fig.supxlabel(label, fontsize=FONT)
+    headline(fig, "How good is each in which setting?")
     return fig
 
 
@@ -69,21 +74,20 @@ def _numbered_point(ax: Axes, row: Any, height: int) -> None:
 
 
 @styled
-def cross_lingual_heatmap(
-    metrics: dict[str, Any], vmin: float = 0.0, vmax: float = 1.0, title: str | None = None
-) -> Figure:
+def cross_lingual_heatmap(metrics: dict[str, Any], title: str | None = None) -> Figure:
     """Draw the mAP of each query language (row) in each candidate language (column).
 
-    Monolingual cells are framed; pairs without a query stay blank.
+    Monolingual cells are framed; pairs without a query stay blank. Colours go from 0 to 1 in every
+    figure, so that strategies can be compared.
 
     Args:
         metrics: the content of metrics.json: languages, per_pair, per_language.
-        vmin: lower end of the colour scale; the same ends make strategies comparable.
-        vmax: upper end of the colour scale.
-        title: for instance the strategy.
+        title: whose metrics, for instance the strategy.
     """
     table = _map_by_pair(metrics)
-    fig, ax = heatmap(table, plt.get_cmap("viridis"), Normalize(vmin, vmax), MAP_LABEL, title)
+    question = "Who finds the answers written in which language?"
+    scale = Normalize(0.0, 1.0)
+    fig, ax = heatmap(table, plt.get_cmap("viridis"), scale, MAP_LABEL, question, title)
     for row, language in enumerate(table.index):
         if language in table.columns:
             frame_cell(ax, row, table.columns.get_loc(language), linewidth=2)
@@ -115,7 +119,8 @@ def _map_by_pair(metrics: dict[str, Any]) -> pd.DataFrame:
 def gains(table: pd.DataFrame, strategy: str) -> Figure:
     """Draw one strategy's differences to each other one, a panel per measure.
 
-    A bar that touches the line at zero proves nothing.
+    The panels of mAP share their axis, so that their differences can be compared. A point is hollow
+    where its bar contains zero.
 
     Args:
         table: columns measure, other, difference, low, high, of one encoder (comparison.against).
@@ -124,25 +129,46 @@ def gains(table: pd.DataFrame, strategy: str) -> Figure:
     check_columns(table, ["measure", "other", "difference", "low", "high"], "gains")
     measures = measures_in(table)
     names = in_order(table["other"])
-    height = 1.0 + len(measures) // 2 * (1.1 + 0.35 * len(names))
-    fig, axes = new_axes(height, (len(measures) + 1) // 2, 2)
+    height = 1.3 + (len(measures) + 1) // 2 * (1.0 + 0.42 * len(names))
+    fig, axes = new_axes(height, (len(measures) + 1) // 2, 2, sharey=True)
+    of_map = [ax for ax, measure in zip(axes.flat, measures) if measure != RANK_DISTANCE]
+    for ax in of_map[1:]:
+        ax.sharex(of_map[0])
     for ax, measure, rows in panels(axes, table, "measure", measures):
         for row in rows.itertuples():
-            bar = (row.low, row.high)
-            draw_point(ax, row.difference, names.index(row.other), row.other, x_bar=bar)
-        ax.axvline(0, color=GREY, linewidth=1)
-        ax.set_title(measure if measure == "rank distance" else f"{measure} mAP")
-        ax.xaxis.set_major_locator(MaxNLocator(4))
-        ax.margins(x=0.1)
-        name_rows(ax, names)
+            _draw_gain(ax, row, names.index(row.other), 0 if measure == RANK_DISTANCE else 3)
+        _gain_axes(ax, measure)
+        name_rows(ax, names, top=-0.7)
     for ax in axes.flat[len(measures) :]:
         ax.set_axis_off()
     fig.supxlabel(
-        f"{strategy} minus the strategy named; {BARS}\n"
-        f"{strategy} is better right of zero; in rank distance, left of it",
+        f"{strategy} minus the other; {BARS} (hollow: with 0 in it)\n"
+        f"{strategy} is better right of 0; in rank distance, left of it",
         fontsize=FONT,
     )
+    headline(fig, f"Where is {strategy} better than the others?")
     return fig
+
+
+def _draw_gain(ax: Axes, row: Any, height: int, digits: int) -> None:
+    """Draw a difference with its bar, and the number above it."""
+    point = draw_point(ax, row.difference, height, row.other, x_bar=(row.low, row.high))
+    if row.low <= 0 <= row.high:
+        point.set(markerfacecolor="white", markeredgecolor=point.get_color(), markeredgewidth=1.2)
+    number = signed(row.difference, digits)
+    ax.annotate(number, (row.difference, height), (0, 7), textcoords="offset points", ha="center")
+
+
+def _gain_axes(ax: Axes, measure: str) -> None:
+    """Title a panel with its measure, and mark zero."""
+    if measure == RANK_DISTANCE:
+        ax.set_title(f"{measure} (ranks)")
+    else:
+        ax.set_title(f"{measure} mAP")
+    ax.axvline(0, color=GREY, linewidth=1)
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.xaxis.set_major_formatter("{x:.6g}")
+    ax.margins(x=0.2)
 
 
 @styled
@@ -155,18 +181,20 @@ def alpha_curve(table: pd.DataFrame) -> Figure:
         table: columns measure, strategy, alpha, mean, low, high (comparison.alpha_curve).
     """
     check_columns(table, ["measure", "strategy", "alpha", "mean", "low", "high"], "alpha_curve")
-    fig, axes = new_axes(5.4, 2, 2, sharex=True)
+    fig, axes = new_axes(5.6, 2, 2, sharex=True)
     for ax, measure, rows in panels(axes, table, "measure", measures_in(table)):
         curve = rows.sort_values("alpha")
         ax.plot(curve["alpha"], curve["mean"], color=GREY, linewidth=1.5, zorder=1)
         for row in curve.itertuples():
             draw_point(ax, row.alpha, row.mean, row.strategy, y_bar=(row.low, row.high))
-        unit = " (lower is better)" if measure == "rank distance" else " mAP"
+        unit = " (fewer is better)" if measure == RANK_DISTANCE else " mAP"
         ax.set_title(measure + unit)
-        ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        ax.set_xticks([0.25, 0.75], minor=True)
+        ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.margins(0.08, 0.15)
     fig.supxlabel(f"alpha: share of monolingual batches; {BARS}", fontsize=FONT)
-    strategy_legend(fig, table["strategy"])
+    strategy_legend(fig, table["strategy"], "How many batches should be monolingual?")
     return fig
 
 
@@ -213,7 +241,7 @@ def _seen_unseen_legend(fig: Figure) -> None:
             [], [], color=GREY, marker="o", linestyle="", markerfacecolor=face, label=label
         )
         handles.append(point)
-    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    legend_above(fig, handles, 2, "Do languages gain that were not trained on?")
 
 
 @styled
@@ -242,5 +270,5 @@ def map_by_language(table: pd.DataFrame) -> Figure:
         name_rows(ax, labels)
     star = "" if order["seen"].all() else "; * not trained on"
     fig.supxlabel(f"{MAP_LABEL}; {BARS}{star}", fontsize=FONT)
-    strategy_legend(fig, table["strategy"])
+    strategy_legend(fig, table["strategy"], "How good is each in which query language?")
     return fig

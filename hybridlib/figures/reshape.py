@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from hybridlib.batching.registry import Batch
     from hybridlib.retrieval.ranking import Ranking
 
-MEASURES = (*SETTINGS, "rank distance")
+RANK_DISTANCE = "rank distance"
+MEASURES = (*SETTINGS, RANK_DISTANCE)
+BARS = "bars: 95 % interval"
 
 
 def batch_languages(
@@ -137,7 +139,7 @@ def mean_and_bar(
         results: columns ``by``, seed and ``value``; a row per seed.
         by: what the averages are of.
         value: the column to average.
-        low: column with the lower ends of given intervals, if there are any.
+        low: column with the lower ends of 95 % intervals, if there are any.
         high: column with their upper ends.
 
     Returns:
@@ -158,7 +160,7 @@ def mean_and_bar(
         return table, f"bars: range over {seeds} seeds"
     if {low, high} <= set(results):
         ends = groups[[low, high]].mean().reset_index()
-        return table.assign(low=ends[low], high=ends[high]), "bars: interval"
+        return table.assign(low=ends[low], high=ends[high]), BARS
     return table.assign(low=np.nan, high=np.nan), ""
 
 

@@ -1,8 +1,8 @@
 """The look of every figure: colours, markers and fonts, and how a figure is saved.
 
 A strategy has the same colour and marker in every figure, and so has a language. The colours are
-safe for colour-blind readers and never the only sign. Text has 12 pt on a width of 7.2 inches, so
-that a figure can be set at half the width of a page.
+safe for colour-blind readers and never the only sign. Text has 12 pt on a width of 6.4 inches, so
+that a figure can be read at half the width of a page, or on a phone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from matplotlib.typing import ColorType
 
 from hybridlib.config.params import Params
 
-WIDTH = 7.2  # inches
+WIDTH = 6.4  # inches
 FONT = 12  # points
 GREY = "#595959"
 FRAME = "#D55E00"  # of framed cells
@@ -38,7 +38,8 @@ STRATEGY_STYLES = {
     "hybrid": ("#009E73", "P"),
     "hybrid-0.25": ("#6C3113", ">"),
     "hybrid-0.75": ("#330099", "<"),
-    "hybrid-averaged": ("#117733", "p"),
+    "hybrid-averaged": ("#785EF0", "p"),
+    "hybrid-averaged-half": ("#A65628", "H"),
     "x-y-averaged": ("#882255", "h"),
     "code-switched": ("#000000", "*"),
 }

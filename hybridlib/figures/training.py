@@ -16,7 +16,14 @@ from matplotlib.ticker import MaxNLocator
 
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import SETTINGS
-from hybridlib.figures.axes import frame_cell, heatmap, named_axes, new_axes, strategy_legend
+from hybridlib.figures.axes import (
+    frame_cell,
+    headline,
+    heatmap,
+    named_axes,
+    new_axes,
+    strategy_legend,
+)
 from hybridlib.figures.reshape import check_columns
 from hybridlib.figures.style import (
     FONT,
@@ -41,14 +48,15 @@ def score_matrix(
     """Draw what the loss sees of a batch: the score of each question (row) with each passage.
 
     The right passage of each question is framed. Every other passage of the row is its negative,
-    except those crossed out, which have the same content as the right one.
+    except those crossed out, which have the same content as the right one. Colours go from 0 to 1,
+    so that figures can be compared.
 
     Args:
         scores: cosine ``[rows, rows]``; the right pairs on the diagonal.
         masked: which passages are no negatives, ``[rows, rows]``.
         question_langs: language of each row's question.
         passage_langs: language of each column's passage.
-        title: for instance the strategy and the step.
+        title: whose scores, for instance the strategy and the step.
     """
     languages = len(question_langs) == len(passage_langs) == len(scores)
     if not len(scores) or scores.shape != masked.shape or not languages:
@@ -58,8 +66,10 @@ def score_matrix(
             f"and {len(passage_langs)}"
         )
     table = pd.DataFrame(np.where(masked, np.nan, scores))
-    scale = Normalize(float(scores.min()), float(scores.max()))
-    fig, ax = heatmap(table, plt.get_cmap("cividis"), scale, "cosine", title)
+    question = "Does each question score highest with its own passage?"
+    scale = Normalize(0.0, 1.0, clip=True)
+    colours = plt.get_cmap("cividis")
+    fig, ax = heatmap(table, colours, scale, "cosine (below 0 as 0)", question, title)
     for row, column in np.argwhere(masked):
         _cross_out(ax, row, column)
     for row in range(len(scores)):
@@ -109,9 +119,9 @@ def training_curves(logs: pd.DataFrame, smooth: int | None = None) -> Figure:
         axes["loss"].set_title("training" if window == 1 else f"training, mean of {window} steps")
     for column in measured:
         _draw_curves(axes[column], logs, column, 1)
-        axes[column].set(ylabel="mAP\n(higher is better)", title=titles[column])
+        axes[column].set(ylabel="mAP", title=titles[column])
     _step_axes(axes, ["loss", *measured[-1:]], int(logs["step"].max()))
-    strategy_legend(fig, logs["strategy"])
+    strategy_legend(fig, logs["strategy"], "Does the loss fall, and does the search get better?")
     return fig
 
 
@@ -197,17 +207,18 @@ def batch_grid(
     columns = min(len(titles), 6)
     lines = -(-len(titles) // columns)
     depth = min(rows, max(sizes))
-    fig, axes = new_axes(0.7 + lines * (1.3 + 0.25 * depth), lines, columns)
+    fig, axes = new_axes(1.0 + lines * (1.3 + 0.25 * depth), lines, columns)
     for ax, questions, passages, title in zip(axes.flat, question_langs, passage_langs, titles):
         _draw_batch(ax, np.array([questions[:rows], passages[:rows]]).T, depth)
         ax.set_xticks([0, 1], ["question", "passage"], rotation=0 if columns <= 3 else 90)
-        ax.set_title(textwrap.fill(title, max(11, 66 // columns), break_on_hyphens=False))
+        ax.set_title(textwrap.fill(title, max(10, 60 // columns), break_on_hyphens=False))
     for ax in axes.flat[len(titles) :]:
         ax.set_axis_off()
     label = "rows of the batch"
     if max(sizes) > depth:
         label += f" (first {depth} of {max(sizes)})"
     fig.supylabel(label, fontsize=FONT)
+    headline(fig, "Which languages meet in a batch?")
     drawn = {code for batch in [*question_langs, *passage_langs] for code in batch[:rows]}
     _language_legend(fig, sorted(drawn))
     return fig
@@ -249,7 +260,7 @@ def expected_draws(draws: pd.DataFrame, title: str | None = None) -> Figure:
     Args:
         draws: columns question, passage, share (batching.inspect.expected_draws). The shares of
             several sets are added up.
-        title: for instance the strategy.
+        title: whose rows, for instance the strategy.
     """
     check_columns(draws, ["question", "passage", "share"], "expected_draws")
     codes = sorted({*draws["question"], *draws["passage"]})
@@ -257,6 +268,7 @@ def expected_draws(draws: pd.DataFrame, title: str | None = None) -> Figure:
     table = 100 * table.reindex(index=codes, columns=codes)
     scale = Normalize(0.0, float(table.max(axis=None)))
     label = "share of the training rows (%)"
-    fig, ax = heatmap(table, plt.get_cmap("Blues"), scale, label, title, digits=1)
+    question = "How often is each pair of languages trained on?"
+    fig, ax = heatmap(table, plt.get_cmap("Blues"), scale, label, question, title, digits=1)
     ax.set(xlabel="language of the passage", ylabel="language of the question")
     return fig

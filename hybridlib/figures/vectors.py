@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.metrics.pairwise import euclidean_distances
+from threadpoolctl import threadpool_limits
 
 from hybridlib.errors import InputError
-from hybridlib.figures.axes import new_axes
+from hybridlib.figures.axes import headline, new_axes
 from hybridlib.figures.style import GREY, LINE_STYLES, language_style, styled
+
+NEIGHBOURS = 10  # of a passage that stay near (the perplexity of t-SNE)
 
 
 @styled
@@ -24,16 +28,33 @@ def language_projection(
     title: str | None = None,
     connect: int = 3,
 ) -> Figure:
-    """Draw two principal components of parallel passages, coloured by language.
+    """Draw parallel passages so that near neighbours stay near (t-SNE), coloured by language.
+
+    Clumps of one colour are passages that lie by language, clumps of many colours passages that lie
+    by content. The headline counts the same on the vectors themselves. Only who is near whom has a
+    meaning: not directions, sizes of clumps, or distances between them.
+
+    A projection on straight directions (principal components, or the differences between the
+    languages' means) would not show it. Languages that each fill the whole space in an order of
+    their own have equal means, and yet no passage lies beside its translations.
 
     Args:
         vectors: ``[passages, dimension]``.
         languages: language of each passage.
         groups: content of each passage; the same group means translation.
-        title: for instance the strategy.
+        title: whose vectors, for instance the strategy.
         connect: for so many groups lines run from their centre to each translation.
+
+    Raises:
+        InputError: fewer than two vectors, numbers that are not finite, or lengths that differ.
     """
-    return _projections([vectors], languages, groups, [title or ""], connect)
+    checked = _checked(vectors, languages, groups)
+    by_language, by_content = nearest_shares(checked, languages, groups)
+    finding = (
+        f"{by_language:.0%} of passages lie beside one of their language, "
+        f"{by_content:.0%} beside a translation"
+    )
+    return _draw_panels({"": checked}, languages, groups, connect, finding, title)
 
 
 @styled
@@ -47,8 +68,6 @@ def language_projections(
 ) -> Figure:
     """Draw :func:`language_projection` of the same passages before and after training.
 
-    Each panel has principal components of its own.
-
     Args:
         before: ``[passages, dimension]``.
         after: ``[passages, dimension]``, the same passages.
@@ -56,34 +75,103 @@ def language_projections(
         groups: content of each passage; the same group means translation.
         titles: of the two panels.
         connect: for so many groups lines run from their centre to each translation.
+
+    Raises:
+        InputError: as :func:`language_projection`.
     """
-    return _projections([before, after], languages, groups, titles, connect)
+    parts = {}
+    for vectors, title in zip((before, after), titles):
+        checked = _checked(vectors, languages, groups)
+        _, by_content = nearest_shares(checked, languages, groups)
+        parts[f"{title}\n(translation: {by_content:.0%})"] = checked
+    question = "How often is the nearest passage a translation?"
+    return _draw_panels(parts, languages, groups, connect, question, None)
 
 
-def _projections(
-    vectors: Sequence[np.ndarray],
+def _checked(vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]) -> np.ndarray:
+    """Return vectors in double precision, once they are known to have a projection."""
+    vectors = np.asarray(vectors, dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) < 2 or not len(vectors) == len(languages) == len(groups):
+        raise InputError(
+            "language_projection: needs at least two vectors, and a language and a group for "
+            f"each; got {len(vectors)}, {len(languages)} and {len(groups)}"
+        )
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(broken):
+        raise InputError(
+            f"language_projection: {len(broken)} of {len(vectors)} vectors hold NaN or infinite "
+            f"numbers, the first at position {broken[0]}; the encoder that made them is broken"
+        )
+    return vectors
+
+
+def nearest_shares(
+    vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]
+) -> tuple[float, float]:
+    """Return how often a vector's nearest other one has its language, and its content.
+
+    Near means a small Euclidean distance, which for unit vectors is a high cosine. Of several
+    nearest ones all count, with equal weights.
+
+    Args:
+        vectors: ``[passages, dimension]``.
+        languages: language of each passage.
+        groups: content of each passage; the same group means translation.
+
+    Returns:
+        Two shares, 0 to 1.
+    """
+    distances = euclidean_distances(vectors)
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances <= distances.min(axis=1, keepdims=True)
+    weights = nearest / nearest.sum(axis=1, keepdims=True)
+    shares = []
+    for labels in (np.asarray(languages), np.asarray(groups)):
+        same = labels[:, None] == labels
+        shares.append(float((weights * same).sum() / len(vectors)))
+    return shares[0], shares[1]
+
+
+def neighbour_map(vectors: np.ndarray) -> np.ndarray:
+    """Place vectors in the plane so that near neighbours stay near, ``[passages, 2]`` (t-SNE).
+
+    It starts at their principal components, and has no chance in it. Equal vectors all lie at zero.
+    """
+    centred = vectors - vectors.mean(0)
+    if np.abs(centred).max() <= 1e-9 * np.abs(vectors).max():
+        return np.zeros((len(vectors), 2))
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    start = np.zeros((len(vectors), 2))
+    start[:, : min(2, len(sizes))] = (left * sizes)[:, :2]
+    tsne = TSNE(
+        perplexity=min(NEIGHBOURS, len(vectors) / 3),
+        init=1e-4 * start / start[:, 0].std(),
+        max_iter=500,
+        random_state=0,
+    )
+    # One thread: sums in another order would move the points.
+    with threadpool_limits(1):
+        return tsne.fit_transform(centred)
+
+
+def _draw_panels(
+    parts: Mapping[str, np.ndarray],
     languages: Sequence[str],
     groups: Sequence[str],
-    titles: Sequence[str],
     connect: int,
+    question: str,
+    of: str | None,
 ) -> Figure:
-    """Draw a panel for each set of vectors, and a legend of the languages."""
-    for part in vectors:
-        if len(part) < 2 or not len(part) == len(languages) == len(groups):
-            raise InputError(
-                "language_projection: needs at least two vectors, and a language and a group for "
-                f"each; got {len(part)}, {len(languages)} and {len(groups)}"
-            )
-    fig, axes = new_axes(5.8 if len(vectors) == 1 else 4.9, 1, len(vectors))
-    for ax, part, title in zip(axes.flat, vectors, titles):
-        pca = PCA(2, svd_solver="full")
-        points = pca.fit_transform(np.asarray(part, dtype=np.float64))
+    """Draw a panel for each set of vectors, by its name, and a legend of the languages."""
+    fig, axes = new_axes(5.8 if len(parts) == 1 else 4.6, 1, len(parts))
+    for ax, (name, vectors) in zip(axes.flat, parts.items()):
+        points = neighbour_map(vectors)
         _draw_passages(ax, points, np.asarray(languages), np.asarray(groups), connect)
-        first, second = pca.explained_variance_ratio_
-        ax.set_title(title)
-        ax.set_xlabel(f"component 1 ({first:.0%} of variance)")
-        ax.set_ylabel(f"component 2 ({second:.0%})")
-        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_title(name)
+        ax.set_xlabel("near neighbours lie together (t-SNE)" if len(parts) == 1 else "")
+        # Numbers along the axes would mean nothing.
+        ax.set(xticks=[], yticks=[])
+    headline(fig, question, of)
     _language_legend(fig, sorted(set(languages)), bool(connect))
     return fig
 

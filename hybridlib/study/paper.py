@@ -20,6 +20,20 @@ _COMPARED = (UNTRAINED, "x-x-mono", "x-y")
 def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
     """Return the paper's claims of hybrid batches (tables 2 to 4), and whether they hold.
 
+    Args:
+        table: from :func:`hybridlib.study.comparison.differences`.
+        strategy: whose claims.
+
+    Returns:
+        Columns encoder, claim, difference (text), verdict; see :func:`claims`.
+    """
+    rows = [_written(row) for row in claims(table, strategy).itertuples()]
+    return pd.DataFrame(rows, columns=["encoder", "claim", "difference", "verdict"])
+
+
+def claims(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
+    """Return the paper's claims of hybrid batches as :func:`hybridlib.figures.forest` draws them.
+
     A claim holds where the whole 95 % interval of the difference lies on its side of zero, does
     not hold where it lies on the other side, and cannot be told where it contains zero.
 
@@ -28,11 +42,14 @@ def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
         strategy: whose claims.
 
     Returns:
-        Columns encoder, claim, difference (text), verdict.
+        Columns encoder, first (the strategy), second, setting, difference, low, high, verdict.
     """
-    differences = against(table, strategy).itertuples()
-    rows = [_judged(row, strategy) for row in differences if row.other in _COMPARED]
-    return pd.DataFrame(rows, columns=["encoder", "claim", "difference", "verdict"])
+    found = against(table, strategy)
+    found = found[found["other"].isin(_COMPARED)]
+    found = found.rename(columns={"other": "second", "measure": "setting"})
+    verdicts = [_verdict(row) for row in found.itertuples()]
+    columns = ["encoder", "first", "second", "setting", "difference", "low", "high", "verdict"]
+    return found.assign(first=strategy, verdict=verdicts)[columns].reset_index(drop=True)
 
 
 def conclusion(verdicts: pd.DataFrame, strategy: str, corpus: str) -> str:
@@ -56,26 +73,26 @@ def conclusion(verdicts: pd.DataFrame, strategy: str, corpus: str) -> str:
     )
 
 
-def _judged(row: Any, strategy: str) -> dict[str, str]:
-    """Return a claim and its verdict, from the difference of a strategy and another."""
+def _written(row: Any) -> dict[str, str]:
+    """Return a row of :func:`claims` as texts."""
     return {
         "encoder": row.encoder,
-        "claim": _claim(strategy, row),
+        "claim": _claim(row),
         "difference": _written_difference(row),
-        "verdict": _verdict(row),
+        "verdict": row.verdict,
     }
 
 
-def _claim(strategy: str, row: Any) -> str:
+def _claim(row: Any) -> str:
     """Return what the paper claims of a strategy against another."""
-    if row.measure == RANK_DISTANCE:
-        return f"{strategy} has a lower rank distance than {row.other}"
-    return f"{strategy} is better than {row.other} in {row.measure} retrieval"
+    if row.setting == RANK_DISTANCE:
+        return f"{row.first} has a lower rank distance than {row.second}"
+    return f"{row.first} is better than {row.second} in {row.setting} retrieval"
 
 
 def _written_difference(row: Any) -> str:
     """Return a difference with its interval, signs shown."""
-    digits = "+.1f" if row.measure == RANK_DISTANCE else "+.3f"
+    digits = "+.1f" if row.setting == RANK_DISTANCE else "+.3f"
     return f"{row.difference:{digits}} [{row.low:{digits}}, {row.high:{digits}}]"
 
 
@@ -84,7 +101,7 @@ def _verdict(row: Any) -> str:
     is_above = row.low > 0
     is_below = row.high < 0
     # A lower rank distance is the better one.
-    better = is_below if row.measure == RANK_DISTANCE else is_above
+    better = is_below if row.setting == RANK_DISTANCE else is_above
     if better:
         return "holds"
     return "does not hold" if is_above or is_below else "cannot be told"

@@ -195,15 +195,29 @@ def two_projections() -> Figure:
     return figures.language_projections(before, vectors(2)[0], languages, groups)
 
 
+def claims() -> pd.DataFrame:
+    """Claims of every verdict in two settings; the untrained encoder is far behind."""
+    rows = [
+        ("untrained", "monolingual", 0.9, 0.8, 0.95, "holds"),
+        ("x-y", "monolingual", 0.02, 0.01, 0.03, "holds"),
+        ("x-x-mono", "monolingual", -0.01, -0.02, -0.005, "does not hold"),
+        ("x-y", "rank distance", 5.0, -4.0, 13.0, "cannot be told"),
+        ("x-x-mono", "rank distance", -40.0, -60.0, -30.0, "holds"),
+    ]
+    columns = ["second", "setting", "difference", "low", "high", "verdict"]
+    return pd.DataFrame(rows, columns=columns).assign(first="hybrid")
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "alpha_curve": lambda: figures.alpha_curve(alphas()),
     "answer_ranks": lambda: figures.answer_ranks(ranks(), 1000),
     "batch_grid": lambda: figures.batch_grid(*batches()),
     "bias_plane": lambda: figures.bias_plane(results(2)),
-    "bias_plane_corrected": lambda: figures.bias_plane(corrected()),
-    "cross_lingual_heatmap": lambda: figures.cross_lingual_heatmap(metrics(), 0.2, 0.8, "hybrid"),
+    "bias_plane_corrected": lambda: figures.bias_plane(corrected(), corrections=True),
+    "cross_lingual_heatmap": lambda: figures.cross_lingual_heatmap(metrics(), "hybrid"),
     "distance_by_quality": lambda: figures.distance_by_quality(per_query()),
     "expected_draws": lambda: figures.expected_draws(draws(), "hybrid"),
+    "forest": lambda: figures.forest(claims()),
     "gains": lambda: figures.gains(gains(), "hybrid"),
     "language_projection": lambda: figures.language_projection(*vectors(), "before", connect=2),
     "language_projections": two_projections,
@@ -221,6 +235,12 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 def lines(fig: Figure, label: str, panel: int = 0) -> list[Any]:
     """The lines of a panel that have a label."""
     return [line for line in fig.axes[panel].get_lines() if line.get_label() == label]
+
+
+def headline(fig: Figure) -> str:
+    """The bold words above a figure, on one line."""
+    text = fig.get_suptitle() or fig.legends[0].get_title().get_text()
+    return text.replace("\n", " ")
 
 
 def texts(fig: Figure, panel: int = 0) -> list[str]:

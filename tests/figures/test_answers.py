@@ -44,9 +44,13 @@ def test_answer_letters_do_not_overlap_where_ranks_crowd():
 def test_top_lists_star_the_right_answers(drawn):
     fig = drawn("top_lists")
     cells = {text.get_position(): text.get_text() for text in fig.axes[0].texts}
-    assert cells[1, 0] == "en\N{BLACK STAR}"
-    assert cells[1, 1] == "zh"
-    assert cells[2, 1] == "ar\N{BLACK STAR}"
-    assert len(cells) == 15
-    assert sum("\N{BLACK STAR}" in text for text in cells.values()) == 3
+    codes = {place: text for place, text in cells.items() if text in LANGUAGES}
+    assert len(codes) == 15
+    assert codes[1, 1] == "zh"
+    for row, (lang, rank) in enumerate([("en", 1), ("ar", 2), ("zh", 3)]):
+        assert codes[rank, row - 0.18] == lang
+        assert cells[rank, row + 0.2] == "\N{BLACK STAR}"
+    assert sum(text == "\N{BLACK STAR}" for text in cells.values()) == 3
+    counts = [text for text in cells.values() if "languages" in text]
+    assert counts == ["1 \N{BLACK STAR}\n3 languages"] * 3
     assert tick_labels(fig) == STRATEGIES

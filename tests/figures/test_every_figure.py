@@ -13,14 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from figure_toys import FIGURES, logs, ranks, results
+from figure_toys import FIGURES, headline, logs, ranks, results
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
 
 from hybridlib import figures
 
-MODULES = ("answers", "bias", "plane", "quality", "training", "vectors")
+MODULES = ("answers", "bias", "contrasts", "plane", "quality", "training", "vectors")
 
 
 def test_the_name_space_holds_every_figure_function():
@@ -34,6 +34,14 @@ def test_the_name_space_holds_every_figure_function():
     tested = {name.removesuffix("_corrected") for name in FIGURES}
     assert drawing == tested
     assert drawing < set(dir(figures))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_headline_says_what_to_look_for(name, drawn):
+    text = headline(drawn(name))
+    finding = name in ("top_lists", "language_projection")
+    assert finding or "?" in text
+    assert len(text.split()) > 4
 
 
 @pytest.mark.parametrize("name", FIGURES)

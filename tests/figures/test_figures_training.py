@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from figure_toys import LANGUAGES, STRATEGIES, batches, draws, lines, logs, texts, tick_labels
+from figure_toys import (
+    LANGUAGES,
+    STRATEGIES,
+    batches,
+    draws,
+    headline,
+    lines,
+    logs,
+    texts,
+    tick_labels,
+)
 from matplotlib.colors import to_rgb
 
 from hybridlib import figures
@@ -67,7 +77,7 @@ def test_batch_grid_shows_the_languages_of_each_row():
 def test_expected_draws_add_up_the_sets(drawn):
     fig = drawn("expected_draws")
     assert texts(fig) == ["5.0", "20.0", "75.0"]
-    assert fig.axes[0].get_title() == "hybrid"
+    assert headline(fig).startswith("hybrid: how often")
     with pytest.raises(InputError, match="expected_draws"):
         figures.expected_draws(draws().drop(columns="share"))
 

@@ -51,9 +51,16 @@ def corrected_crowd(seed: int):
     return pd.concat(rows, ignore_index=True)
 
 
+def far_untrained() -> pd.DataFrame:
+    """Two strategies, and an untrained encoder far away from them."""
+    points = {"untrained": (0.1, 1573.0), "x-y": (0.5, 400.0), "hybrid": (0.52, 420.0)}
+    return with_bars(plane_of(points), 0.01, 20)
+
+
 SCENES = {
     "close": lambda: CLOSE,
     "corrected": corrected,
+    "far untrained": far_untrained,
     "crowded": lambda: crowded(1),
     "corrected crowd": lambda: corrected_crowd(2),
 }
@@ -62,7 +69,7 @@ SCENES = {
 @pytest.fixture(scope="module", params=SCENES)
 def scene(request):
     """A plane, and the boxes of its names."""
-    fig = figures.bias_plane(SCENES[request.param]())
+    fig = figures.bias_plane(SCENES[request.param](), corrections=True)
     names = [text for text in fig.axes[0].texts if text.get_text()]
     return fig, [name.get_window_extent() for name in names]
 
@@ -129,6 +136,40 @@ def test_bias_plane_names_each_point():
     bars = [bar.get_segments()[0] for bar in fig.axes[0].collections]
     np.testing.assert_allclose(bars[:2], [[[0.48, 400], [0.53, 400]], [[0.5, 380], [0.5, 410]]])
     assert len(bars) == 6
+
+
+def test_an_untrained_encoder_far_away_is_an_arrow_with_its_values():
+    ax = figures.bias_plane(far_untrained()).axes[0]
+    assert ax.get_xlim()[0] > 0.4
+    assert ax.get_ylim()[1] < 600
+    assert [text.get_text() for text in ax.texts if text.get_text()] == [
+        "untrained\n(mAP 0.10, 1,573 ranks)",
+        "x-y",
+        "hybrid",
+    ]
+
+    # It leaves at an edge, on the way to its point.
+    (arrow,) = [text for text in ax.texts if hasattr(text, "xyann")]
+    to_axes = ax.transData - ax.transAxes
+    start, end, point = to_axes.transform([arrow.xyann, arrow.xy, (0.1, 1573)])
+    assert np.abs(end - 0.5).max() == pytest.approx(0.5)
+    way = point - start
+    np.testing.assert_allclose((end - start) / np.linalg.norm(end - start), way / np.hypot(*way))
+
+
+def test_an_untrained_encoder_that_is_near_or_alone_is_a_point():
+    points = {"untrained": (0.47, 430.0), "x-y": (0.5, 400.0), "hybrid": (0.6, 320.0)}
+    for table in (plane_of(points), far_untrained().iloc[:2]):
+        fig = figures.bias_plane(table)
+        (point,) = lines(fig, "untrained")
+        expected = table[["map", "rank_distance"]].to_numpy()[:1]
+        np.testing.assert_allclose(point.get_xydata(), expected)
+
+
+def test_corrections_are_drawn_where_they_are_asked_for():
+    ax = figures.bias_plane(corrected()).axes[0]
+    assert not [text for text in ax.texts if hasattr(text, "xyann")]
+    assert len(ax.get_lines()) == len(STRATEGIES)
 
 
 def test_a_corrected_point_hangs_on_its_strategys_arrow(drawn):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from figure_toys import LANGUAGES, STRATEGIES, gains, lines, results, texts, tick_labels
+from figure_toys import (
+    LANGUAGES,
+    STRATEGIES,
+    gains,
+    headline,
+    lines,
+    results,
+    texts,
+    tick_labels,
+)
 
 from hybridlib import figures
 from hybridlib.evaluation.metrics import SETTINGS
@@ -57,21 +66,32 @@ def test_heatmap_holds_pairs_and_monolingual_diagonal(drawn):
     values = np.ma.filled(cells.get_array(), np.nan).reshape(3, 3)
     expected = [[0.9, 0.11, 0.22], [0.33, 0.91, 0.44], [0.55, np.nan, 0.92]]
     np.testing.assert_allclose(values, expected)
-    assert cells.get_clim() == (0.2, 0.8)
+    assert cells.get_clim() == (0, 1)
     assert [frame.get_xy() for frame in ax.patches] == [(0, 0), (1, 1), (2, 2)]
     assert tick_labels(fig, "y") == LANGUAGES
     assert tick_labels(fig, "x") == LANGUAGES
-    assert ax.get_title() == "hybrid"
+    assert headline(fig).startswith("hybrid: who finds")
 
 
 def test_gains_stand_at_their_differences(drawn):
     fig = drawn("gains")
-    titles = ["monolingual mAP", "cross-lingual mAP", "multilingual mAP", "rank distance"]
+    titles = ["monolingual mAP", "cross-lingual mAP", "multilingual mAP", "rank distance (ranks)"]
     assert [ax.get_title() for ax in fig.axes] == titles
     others = ("untrained", "x-x-mono", "x-y")
     points = [lines(fig, other, panel=1)[0].get_xdata()[0] for other in others]
     expected = gains().query("measure == 'cross-lingual'")["difference"].tolist()
     assert points == pytest.approx(expected)
+
+
+def test_gains_in_map_share_an_axis_and_those_that_may_be_zero_are_hollow(drawn):
+    fig = drawn("gains")
+    limits = [ax.get_xlim() for ax in fig.axes]
+    assert limits[0] == limits[1] == limits[2] != limits[3]
+    points = [lines(fig, other, panel=1)[0] for other in ("untrained", "x-x-mono", "x-y")]
+    hollow = [point.get_markerfacecolor() == "white" for point in points]
+    # -0.0125, 0.0075 and 0.0275, each plus or minus 0.02.
+    assert hollow == [True, True, False]
+    assert texts(fig, 1) == ["\N{MINUS SIGN}.013", "+.007", "+.028"]
 
 
 def test_alpha_curve_joins_the_strategies_by_their_share(drawn):
@@ -81,7 +101,7 @@ def test_alpha_curve_joins_the_strategies_by_their_share(drawn):
     np.testing.assert_allclose(curve.get_ydata(), [0.5, 0.525, 0.55, 0.6])
     (point,) = lines(fig, "hybrid-0.25", panel=3)
     np.testing.assert_allclose(point.get_xydata(), [[0.25, 0.525]])
-    assert fig.axes[3].get_title() == "rank distance (lower is better)"
+    assert fig.axes[3].get_title() == "rank distance (fewer is better)"
 
 
 def test_unseen_languages_are_hollow_and_stand_below_the_seen_ones(drawn):

@@ -66,7 +66,7 @@ def test_bars_are_the_range_over_seeds_else_given_intervals_else_nothing():
     given = results().assign(low=0.1, high=0.9)
     means, note = mean_and_bar(given, ["strategy"], "map", "low", "high")
     np.testing.assert_allclose(means[["low", "high"]], [[0.1, 0.9]] * 3)
-    assert note == "bars: interval"
+    assert note == "bars: 95 % interval"
     means, note = mean_and_bar(results(), ["strategy"], "map", "low", "high")
     assert means[["low", "high"]].isna().all(axis=None)
     assert note == ""

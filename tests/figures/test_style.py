@@ -14,7 +14,8 @@ from hybridlib.figures.style import in_order, language_style, strategy_style
 KEPT = {
     "hybrid-0.25": ("#6C3113", ">"),
     "hybrid-0.75": ("#330099", "<"),
-    "hybrid-averaged": ("#117733", "p"),
+    "hybrid-averaged": ("#785EF0", "p"),
+    "hybrid-averaged-half": ("#A65628", "H"),
     "x-y-averaged": ("#882255", "h"),
 }
 

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from hybridlib.evaluation.metrics import SETTINGS
+from hybridlib.figures import forest
 from hybridlib.study.comparison import intervals
 from hybridlib.study.fingerprint import finished_runs
-from hybridlib.study.paper import beside_paper, conclusion, paper_results, verdict
+from hybridlib.study.paper import beside_paper, claims, conclusion, paper_results, verdict
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,18 @@ def test_a_claim_is_written_with_its_difference():
         "hybrid has a lower rank distance than untrained",
     ]
     assert written["difference"].tolist() == ["+0.012 [+0.004, +0.020]", "-12.3 [-20.1, +3.0]"]
+
+
+def test_claims_are_rows_of_a_forest_plot():
+    rows = [("monolingual", "x-x-mono", -0.02), ("rank distance", "x-y", -20.0)]
+    table = pd.DataFrame(rows, columns=["measure", "second", "difference"])
+    table = table.assign(encoder="e", first="hybrid", p=0.5, seeds=1)
+    table = table.assign(low=table["difference"] - 0.01, high=table["difference"] + 0.01)
+    judged = claims(table)
+    assert judged["first"].tolist() == ["hybrid", "hybrid"]
+    assert judged["second"].tolist() == ["x-x-mono", "x-y"]
+    assert judged["verdict"].tolist() == ["does not hold", "holds"]
+    assert len(forest(judged).axes) == 2
 
 
 def test_the_conclusion_counts_the_verdicts():

@@ -1,0 +1,193 @@
+"""The forest plot: who is better at what, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from hybridlib.config.names import UNTRAINED
+from hybridlib.figures.axes import legend_above, new_axes, signed
+from hybridlib.figures.reshape import MEASURES, RANK_DISTANCE, check_columns
+from hybridlib.figures.style import GREY, styled
+
+COLUMNS = ["first", "second", "setting", "difference", "low", "high", "verdict"]
+
+# Colour, marker and whether it is filled, of each verdict.
+VERDICT_STYLES = {
+    "holds": ("#0072B2", "o", True),
+    "does not hold": ("#D55E00", "s", True),
+    "cannot be told": (GREY, "o", False),
+}
+_OTHER_VERDICT = ("black", "v", True)
+POOLED_MARKER = "D"
+
+
+@styled
+def forest(table: pd.DataFrame, title: str | None = None, note: str = "95 % interval") -> Figure:
+    """Draw differences between strategies: a row each, by setting, with zero and intervals.
+
+    Right of zero the first strategy is better, in rank distance too: its axis is turned. The axes
+    hold the rows of trained encoders. A point outside becomes an arrow at the edge. The numbers
+    stand at the right end.
+
+    Args:
+        table: columns first, second, setting (of retrieval, or ``rank distance``), difference
+            (first - second), low, high, verdict. Optional: study, named where there are several;
+            pooled, true where a row sums up several studies. Rows keep their order in a setting.
+        title: the question; None: which of the two is better, and where.
+        note: what the bars are.
+    """
+    check_columns(table, COLUMNS, "forest")
+    table = table.assign(row=_row_names(table))
+    settings = [name for name in MEASURES if name in set(table["setting"])]
+    settings += [name for name in dict.fromkeys(table["setting"]) if name not in settings]
+
+    # Rank distance has a unit and an axis of its own, below the others.
+    parts = [[name for name in settings if name != RANK_DISTANCE]]
+    parts.append([name for name in settings if name == RANK_DISTANCE])
+    parts = [part for part in parts if part]
+    rows = [table["setting"].isin(part).sum() + len(part) for part in parts]
+    height = 1.3 + 0.75 * len(parts) + 0.27 * sum(rows)
+    fig, axes = new_axes(height, len(parts), 1, height_ratios=rows)
+    for ax, part in zip(axes.flat, parts):
+        _draw_part(ax, table[table["setting"].isin(part)], part, note)
+    legend_above(fig, _handles(table), 2, title or _question(table))
+    return fig
+
+
+def _row_names(table: pd.DataFrame) -> list[str]:
+    """Return what each row is called: what differs between the rows of a setting."""
+    several_firsts = table["first"].nunique() > 1
+    several_studies = "study" in table and table["study"].nunique() > 1
+    names = []
+    for row in table.itertuples():
+        name = f"{row.first} against {row.second}" if several_firsts else f"against {row.second}"
+        if several_studies and table["second"].nunique() == 1 and not several_firsts:
+            name = str(row.study)
+        elif several_studies:
+            name += f", {row.study}"
+        names.append(name)
+    return names
+
+
+def _question(table: pd.DataFrame) -> str:
+    """Return the question that a table answers."""
+    firsts = table["first"].unique()
+    seconds = table["second"].unique()
+    first = firsts[0] if len(firsts) == 1 else "the first"
+    second = seconds[0] if len(seconds) == 1 else "the others"
+    claim = f"{first} is better than {second}"
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{claim}\N{RIGHT DOUBLE QUOTATION MARK}: does it hold?"
+
+
+def _draw_part(ax: Axes, table: pd.DataFrame, settings: Sequence[str], note: str) -> None:
+    """Draw the rows of some settings, each under its setting's name."""
+    unit = "rank distance" if settings == [RANK_DISTANCE] else "mAP"
+    limits = _limits(table)
+    heights = []
+    names: list[str] = []
+    for setting in settings:
+        heights.append(len(names))
+        names.append(setting)
+        for row in table[table["setting"] == setting].itertuples():
+            heights.append(len(names))
+            _draw_row(ax, row, len(names), limits, digits=0 if unit == "rank distance" else 3)
+            names.append(row.row)
+    ax.set_yticks(heights, names)
+    for label in ax.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in settings else "normal")
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlim(*(limits[::-1] if unit == "rank distance" else limits))
+    ax.axvline(0, color=GREY, linewidth=1.2, zorder=1)
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_formatter("{x:.6g}")
+    ax.set_xlabel(f"difference in {unit}; bars: {note}")
+    _name_sides(ax, table)
+
+
+def _limits(table: pd.DataFrame) -> tuple[float, float]:
+    """Return the limits of an axis: of the rows without untrained encoders, or else of all."""
+    untrained = table["first"].eq(UNTRAINED) | table["second"].eq(UNTRAINED)
+    inside = table[~untrained] if not untrained.all() else table
+    low = min(0.0, float(inside[["low", "difference"]].min(axis=None)))
+    high = max(0.0, float(inside[["high", "difference"]].max(axis=None)))
+    room = 0.12 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _draw_row(ax: Axes, row: Any, height: int, limits: tuple[float, float], digits: int) -> None:
+    """Draw a difference with its bar, its number at the right end."""
+    colour, marker, filled = VERDICT_STYLES.get(row.verdict, _OTHER_VERDICT)
+    turned = row.setting == RANK_DISTANCE
+    size = 8
+    if getattr(row, "pooled", False):
+        marker = POOLED_MARKER
+        size = 10
+    x = row.difference
+    if not limits[0] <= x <= limits[1]:
+        # Outside: an arrow at the edge.
+        x = float(np.clip(x, *limits))
+        marker = ">" if (x > 0) != turned else "<"
+        size = 11
+    ax.hlines(height, row.low, row.high, color=colour, linewidth=2, zorder=2)
+    ax.plot(
+        x,
+        height,
+        color=colour,
+        marker=marker,
+        markersize=size,
+        markerfacecolor=colour if filled else "white",
+        markeredgewidth=1.5,
+        clip_on=False,
+        zorder=3,
+        label=row.verdict,
+    )
+    number = signed(row.difference, digits)
+    ax.text(1.03, height, number, va="center", transform=ax.get_yaxis_transform())
+
+
+def _name_sides(ax: Axes, table: pd.DataFrame) -> None:
+    """Write above an axes who is better on which side of zero."""
+    firsts = table["first"].unique()
+    seconds = table["second"].unique()
+    first = firsts[0] if len(firsts) == 1 else "first"
+    second = seconds[0] if len(seconds) == 1 else "other"
+    ax.set_title(f"\N{LEFTWARDS ARROW} {second} better", loc="left")
+    ax.set_title(f"{first} better \N{RIGHTWARDS ARROW}", loc="right")
+
+
+def _handles(table: pd.DataFrame) -> list[Line2D]:
+    """Return a legend of the verdicts, with how many rows each has, and of pooled rows."""
+    counts = table["verdict"].value_counts()
+    order = [*VERDICT_STYLES, *sorted(set(counts.index) - set(VERDICT_STYLES))]
+    handles = []
+    for verdict in order:
+        if verdict in counts.index:
+            style = VERDICT_STYLES.get(verdict, _OTHER_VERDICT)
+            handles.append(_handle(f"{verdict} ({counts[verdict]})", *style))
+    if "pooled" in table and table["pooled"].any():
+        handles.append(_handle("several studies together", GREY, POOLED_MARKER, filled=False))
+    return handles
+
+
+def _handle(label: str, colour: str, marker: str, filled: bool) -> Line2D:
+    """Return an entry of the legend."""
+    return Line2D(
+        [],
+        [],
+        color=colour,
+        marker=marker,
+        linewidth=2,
+        markerfacecolor=colour if filled else "white",
+        markeredgewidth=1.5,
+        label=label,
+    )
