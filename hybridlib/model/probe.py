@@ -58,10 +58,10 @@ def _check(encoder: DualEncoder, name: str) -> None:
     sides: tuple[Side, ...] = ("query", "passage")
     side = min(sides, key=lambda each: len(encoder.prefixes[each]))
     short, long = encoder.tokenize((_SHORT, _LONG), side)
+    alone = torch.cat([_vectors(encoder, [ids]) for ids in (short, long)])
     plain = torch.cat(
         [_plain_vector(encoder, encoder.prefixes[side] + text) for text in (_SHORT, _LONG)]
     )
-    alone = torch.cat([_vectors(encoder, [ids]) for ids in (short, long)])
 
     if alone.shape[1] != encoder.dimension:
         raise InputError(

@@ -86,11 +86,13 @@ class Checkpoints:
         Raises:
             InputError: it is of a run with other parameters or data.
         """
-        newest = None if self.params.resume == "never" else latest(self.folder)
+        if self.folder.is_file():
+            raise InputError(f"{self.folder}: is a file, where the checkpoints would be; remove it")
+        newest = None if self.params.resume == "never" else self._latest()
         state = TrainingState()
         if newest is not None:
             file, saved = newest
-            self._check_identity(file, saved.get("identity", {}))
+            self._check_identity(file, saved["identity"])
             state = self._restore(file, saved)
             if self.params.keep_best and not self._has_best(state.step):
                 state.best = -math.inf
@@ -140,6 +142,10 @@ class Checkpoints:
                 "go on from it all the same, or to `never` to begin anew"
             )
 
+    def _latest(self) -> tuple[Path, dict[str, Any]] | None:
+        """Return the newest checkpoint that says whose it is and where it stands."""
+        return latest(self.folder, identity=dict, state=dict)
+
     def _restore(self, file: Path, saved: dict[str, Any]) -> TrainingState:
         """Give every part what a checkpoint has for it, and return where the run stands."""
         try:
@@ -155,10 +161,10 @@ class Checkpoints:
     def _has_best(self, step: int) -> bool:
         """Return whether the best weights are there, whole, and of a step up to this one."""
         try:
-            return load(self.best_file)["step"] <= step
-        except OSError:
+            return load(self.best_file, model=dict, step=int)["step"] <= step
+        except FileNotFoundError:
             return False
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             logger.warning(
                 "%s: the best weights so far are lost, the file is not whole (%s)",
                 self.best_file,
@@ -188,11 +194,15 @@ def save_step(folder: Path, step: int, state: dict[str, Any], keep: int) -> None
         old.unlink()
 
 
-def load(file: Path) -> dict[str, Any]:
+def load(file: Path, **entries: type) -> dict[str, Any]:
     """Return the state in a file, on the CPU.
 
+    Args:
+        file: that :func:`save` wrote.
+        entries: what the state must have, and of which type.
+
     Raises:
-        ValueError: the file is not whole.
+        ValueError: the file is not whole, or has not these entries.
     """
     # The zip format has a sum of every record, which torch.load does not check.
     try:
@@ -203,17 +213,26 @@ def load(file: Path) -> dict[str, Any]:
     if torn:
         raise ValueError(f"{torn} is damaged")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, UnpicklingError) as error:  # an archive of another kind
         raise ValueError(one_line(error)) from None
+    for name, kind in entries.items():
+        if not isinstance(state, dict) or not isinstance(state.get(name), kind):
+            raise ValueError(f"it has no {name}")
+    return state
 
 
-def latest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the newest whole checkpoint; torn ones are skipped with a warning."""
+def latest(folder: Path, **entries: type) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest whole checkpoint; others are skipped with a warning.
+
+    Args:
+        folder: of the checkpoints.
+        entries: as in :func:`load`.
+    """
     for file in _files(folder):
         try:
-            return file, load(file)
-        except ValueError as error:
+            return file, load(file, **entries)
+        except (ValueError, OSError) as error:
             logger.warning("%s: skipped, it is not whole (%s)", file, error)
     return None
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
 from hybridlib.errors import InputError
-from hybridlib.model.built_in import make_encoder, make_tokenizer
+from hybridlib.model.built_in import make_encoder, make_tokenizer, word_vectors
 from hybridlib.model.encoder import DualEncoder
 
 
@@ -39,6 +40,41 @@ def test_make_encoder_depends_on_its_seed_alone(tiny_encoder, tmp_path):
     other = weights(tmp_path / "other")
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+NAMES = [["Japan", "Japón", "日本"], ["Germany", "Alemania", "德国"], ["Brazil", "Brasil", "巴西"]]
+
+
+def test_tokens_of_translations_have_like_vectors():
+    tokenizer = make_tokenizer([name for names in NAMES for name in names], 300)
+    vectors = word_vectors(tokenizer, NAMES, 8)
+    assert vectors.shape == (len(tokenizer), 8)
+
+    def vector(text: str) -> np.ndarray:
+        return vectors[tokenizer(text, add_special_tokens=False)["input_ids"]].mean(axis=0)
+
+    for name, *others in NAMES:
+        strangers = [other for names in NAMES if name not in names for other in names]
+        nearest = max(vector(name) @ vector(stranger) for stranger in strangers)
+        assert all(vector(name) @ vector(other) > nearest for other in others)
+    # Only tokens of the names have a vector, and its length is 1.
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert set(np.round(lengths, 2)) == {0.0, 1.0}
+
+
+def test_without_translations_there_are_no_word_vectors(tiny_encoder):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    assert not word_vectors(tokenizer, [], 4).any()
+
+
+def test_an_encoder_knows_the_translations_that_it_is_made_of(tmp_path):
+    tokenizer = make_tokenizer([name for names in NAMES for name in names], 300)
+    shape = {"hidden_size": 32, "layers": 1, "attention_heads": 2, "max_length": 64}
+    make_encoder(tokenizer, tmp_path, 0, **shape, translations=NAMES)
+    encoder = DualEncoder.load(tmp_path, query_prefix="", passage_prefix="")
+    vectors = encoder.encode(["Japan", "日本", "Germany", "德国"], "query")
+    cosines = vectors @ vectors.T
+    assert min(cosines[0, 1], cosines[2, 3]) > max(cosines[0, 3], cosines[1, 2]) + 0.1
 
 
 def test_make_encoder_has_the_given_shape(tiny_encoder, tmp_path):

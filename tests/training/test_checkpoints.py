@@ -259,11 +259,25 @@ def test_a_checkpoint_that_does_not_fit_is_one_error(interrupted, data, tiny_enc
         run(data, tmp_path / "other", interrupted, resume="changed")
 
 
-def test_an_archive_of_another_kind_is_skipped(interrupted, data, tiny_encoder, caplog):
-    with zipfile.ZipFile(interrupted / "checkpoints" / "step-00000009.pt", "w") as archive:
+def test_what_is_no_checkpoint_is_skipped(interrupted, whole, data, tiny_encoder, caplog):
+    """An archive of another kind, a state of another kind, a folder, a link to nothing."""
+    folder = interrupted / "checkpoints"
+    with zipfile.ZipFile(folder / "step-00000009.pt", "w") as archive:
         archive.writestr("notes.txt", "nothing")
+    torch.save([1], folder / "step-00000010.pt")
+    (folder / "step-00000011.pt").mkdir()
+    (folder / "step-00000012.pt").symlink_to("nothing")
+    torch.save([1], folder / "best.pt")
     run(data, tiny_encoder, interrupted)
-    assert "step-00000009.pt: skipped, it is not whole" in caplog.text
+    for number in (9, 10, 11, 12):
+        assert f"step-{number:08d}.pt: skipped, it is not whole" in caplog.text
+    assert "best.pt: the best weights so far are lost" in caplog.text
+
+
+def test_a_file_in_place_of_the_checkpoints_is_refused(data, tiny_encoder, tmp_path):
+    (tmp_path / "checkpoints").write_text("notes")
+    with pytest.raises(InputError, match="checkpoints: is a file"):
+        run(data, tiny_encoder, tmp_path)
 
 
 def test_other_validation_data_is_refused(interrupted, data, tiny_encoder):
