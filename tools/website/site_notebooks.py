@@ -7,6 +7,7 @@ folder, because one of the solutions adds a run to it.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shutil
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from hybridlib import figures
-from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS
 
@@ -65,19 +65,25 @@ class Executed:
         return files
 
     def params(self) -> dict[str, object]:
-        """Return the parameters of the run that are not the defaults, and which run it is."""
-        values = Params.load(self.run / "params.yaml").plain()
-        defaults = Params().plain()
-        return {
-            name: value
-            for name, value in values.items()
-            if value != defaults[name] or name in ("study", "encoder", "strategy", "seed")
-        }
+        """Return the parameters that the run was given, with the grid of the last comparison."""
+        *_, last, comparison = self.notebooks()
+        values = _given(last)
+        grid = _given(comparison)
+        for name in ("encoders", "strategies", "seeds", "grid"):
+            values.pop(name, None)
+            if name in grid:
+                values[name] = grid[name]
+        return values
 
     def key(self) -> str:
         """Return a hash of what the study's steps left: their markers."""
         markers = sorted(self.study.rglob("*.done.json"))
         return hashlib.sha256(b"".join(file.read_bytes() for file in markers)).hexdigest()
+
+
+def _given(notebook: Path) -> dict[str, object]:
+    """Return the parameters that papermill gave to an executed notebook."""
+    return dict(nbformat.read(notebook, 4).metadata.papermill.parameters)
 
 
 # ------------------------------------------------------------------------------ run for the site
@@ -125,6 +131,8 @@ def copy_of_study(kept: Path) -> Path:
 
 def _execute(source: Path, out: Path, parameters: dict[str, object]) -> None:
     """Run a notebook; its executed copy gets its name only if no cell fails."""
+    # papermill warns of every parameter that a notebook's first cell does not show.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part.ipynb")
     try:
@@ -155,6 +163,9 @@ def readable(notebook: NotebookNode, folders: list[Path]) -> NotebookNode:
         notebook: executed.
         folders: of this machine, whose names become `outputs`, as in a reader's own clone.
     """
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    if "output_dir" in given:  # the study may have been moved since
+        folders = [Path(given["output_dir"]), *folders]
     heading = ""
     cells = []
     for cell in notebook.cells:
