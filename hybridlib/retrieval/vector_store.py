@@ -83,6 +83,7 @@ class VectorStore:
             _create(folder, about)
         barrier()
         _check_same(folder, about)  # again, as another process may have made the folder
+        _open_vectors(folder, about)  # opened to be written to, a cut file would grow by zeros
         vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="r+")
         done = _done(folder, about)
 
@@ -119,15 +120,15 @@ class VectorStore:
             encoder: check that the vectors are of this encoder; None: of any.
 
         Raises:
-            InputError: there is no store, it is not finished, or its vectors are of another
-                encoder.
+            InputError: there is no store, it is not finished or damaged, or its vectors are of
+                another encoder.
         """
         folder = Path(folder)
         if not (folder / "store.json").exists():
             raise InputError(
                 f"{folder}: no store.json, so no vectors; VectorStore.build makes them"
             )
-        about = read_json(folder / "store.json")
+        about = _read_about(folder)
         done = _done(folder, about)
         if not done.all():
             raise InputError(
@@ -139,7 +140,7 @@ class VectorStore:
             advice = "use the encoder that they were built with, or build another folder"
             _refuse_difference(folder, about, expected, advice)
         logger.info("%s: %d vectors of length %d", folder, about["texts"], about["dimension"])
-        return cls(folder, np.load(folder / "vectors.npy", mmap_mode="r"), about)
+        return cls(folder, _open_vectors(folder, about), about)
 
 
 def _encode_block(
@@ -206,7 +207,7 @@ def _check_same(folder: Path, about: dict[str, Any]) -> None:
             "give what it was begun with, or choose another folder, "
             "or delete this one to encode anew"
         )
-        _refuse_difference(folder, read_json(folder / "store.json"), about, advice)
+        _refuse_difference(folder, _read_about(folder), about, advice)
     elif (folder / "vectors.npy").exists():
         raise InputError(
             f"{folder}: has a vectors.npy but no store.json that says of what; "
@@ -245,8 +246,53 @@ def _done(folder: Path, about: dict[str, Any]) -> np.ndarray:
     """Return which blocks are on disk, by the records of all processes: ``[blocks]`` bool."""
     done = np.zeros(len(_block_sizes(about)), dtype=bool)
     for record in folder.glob("done-*.txt"):
-        done |= np.array(list(record.read_text())) == "#"
+        try:
+            marks = record.read_bytes().decode("ascii")
+        except (OSError, ValueError) as error:
+            raise _damaged(record, str(error)) from None
+        if len(marks) != len(done) or not set(marks) <= set("#."):
+            raise _damaged(record, f"it must have a # or . for each of {len(done)} blocks")
+        done |= np.array(list(marks)) == "#"
     return done
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    """Return the content of store.json, of which the numbers and the side are checked."""
+    file = folder / "store.json"
+    try:
+        about = read_json(file)
+    except (OSError, ValueError) as error:
+        raise _damaged(file, str(error)) from None
+    numbers = ("texts", "block", "dimension")
+    for name in numbers:
+        value = about.get(name) if isinstance(about, dict) else None
+        if type(value) is not int or value < 1:
+            raise _damaged(file, f"{name} is {value!r}, not a number from 1")
+    if about.get("side") not in ("query", "passage"):
+        raise _damaged(file, f"side is {about.get('side')!r}, not query or passage")
+    return about
+
+
+def _open_vectors(folder: Path, about: dict[str, Any]) -> np.ndarray:
+    """Return the vectors on disk, read-only; refuse a file that is cut or of something else."""
+    file = folder / "vectors.npy"
+    try:
+        vectors = np.lib.format.open_memmap(file, mode="r")
+    except (OSError, ValueError) as error:
+        raise _damaged(file, str(error)) from None
+    expected = (about["texts"], about["dimension"])
+    if vectors.shape != expected or vectors.dtype != np.float16:
+        raise _damaged(
+            file,
+            f"it holds {vectors.shape} {vectors.dtype}, and by store.json it must be {expected} "
+            "float16",
+        )
+    return vectors
+
+
+def _damaged(file: Path, reason: str) -> InputError:
+    """Return the error for a file of a store that is not as :meth:`VectorStore.build` wrote it."""
+    return InputError(f"{file}: damaged ({reason}); delete the folder to encode anew")
 
 
 def _block_sizes(about: dict[str, Any]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -281,3 +282,36 @@ def test_opening_a_missing_store_or_one_of_another_encoder(tmp_path, encoder, te
     other = r"max_length .*use the encoder that they were built with"
     with pytest.raises(InputError, match=other):
         VectorStore.open(whole.folder, changed(encoder, max_length=9))
+
+
+DAMAGED = {
+    "a list": ("store.json", b"[]", "texts is None, not a number from 1"),
+    "a cut file": ("store.json", b'{"te', "Unterminated string"),
+    "a text for a number": ("store.json", b'{"texts": "20"}', "texts is '20', not a number"),
+    "cut vectors": ("vectors.npy", None, "mmap length is greater than file size"),
+    "no array": ("vectors.npy", b"x" * 500, "magic string is not correct"),
+    "a mark too few": ("done-0.txt", b"#", "a # or . for each of 10 blocks"),
+    "other marks": ("done-0.txt", b"#########\n", "a # or . for each of 10 blocks"),
+    "no text": ("done-0.txt", b"\xff" * 10, "can't decode byte"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_named(kind, whole, encoder, texts, tmp_path):
+    name, content, reason = DAMAGED[kind]
+    folder = Path(shutil.copytree(whole.folder, tmp_path / "store"))
+    file = folder / name
+    file.write_bytes(file.read_bytes()[:300] if content is None else content)
+    message = rf"{re.escape(str(file))}: damaged \(.*{re.escape(reason)}.*\); delete the folder"
+    with pytest.raises(InputError, match=message):
+        VectorStore.open(folder)
+    with pytest.raises(InputError, match=message):
+        build(folder, encoder, texts)
+
+
+def test_vectors_of_another_shape_or_type_are_refused(whole, encoder, texts, tmp_path):
+    folder = Path(shutil.copytree(whole.folder, tmp_path / "store"))
+    for vectors in (whole.vectors[:-1], np.asarray(whole.vectors, dtype=np.float32)):
+        np.save(folder / "vectors.npy", vectors)
+        with pytest.raises(InputError, match=r"vectors.npy: damaged \(it holds .* it must be"):
+            build(folder, encoder, texts)
