@@ -58,6 +58,10 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
         "max_length": encoder.max_length,
     }
     _save(result, about, options, params.score_block)
+    print(
+        f"{options.encoder}: {encoder.pooling} pooling, {encoder.prefixes['query']!r} before "
+        f"queries, {encoder.prefixes['passage']!r} before passages, {encoder.max_length} tokens"
+    )
     _print_results(result)
     print(f"wrote {options.out / 'metrics.json'}")
     return 0

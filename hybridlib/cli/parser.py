@@ -166,12 +166,12 @@ def _add_encoder_options(group: argparse._ArgumentGroup) -> None:
         choices=["mean", "cls"],
         help="default: what the encoder's folder says, else mean",
     )
-    group.add_argument(
-        "--query-prefix", help="default: what the encoder's folder says, else 'Query: '"
-    )
-    group.add_argument(
-        "--passage-prefix", help="default: what the encoder's folder says, else 'Passage: '"
-    )
+    for side in ("query", "passage"):
+        group.add_argument(
+            f"--{side}-prefix",
+            help=f"default: what the encoder's folder says, else '{side}: ' for E5 and "
+            f"'{side.capitalize()}: ' for others",
+        )
     group.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
 
 

@@ -26,11 +26,11 @@ from hybridlib.model.layers import output_width, projection_layer
 from hybridlib.model.loading import (
     check_causal,
     check_prefixes,
-    choose_prefixes,
     kept_length,
     load_parts,
     rules_kept,
 )
+from hybridlib.model.prefixes import choose_prefixes
 from hybridlib.model.probe import check_encodes
 from hybridlib.model.source import Source, locate
 from hybridlib.model.weights import T5_FAMILY
@@ -277,7 +277,7 @@ class DualEncoder(nn.Module):
             check_causal(files, config, layout)
 
         # What the caller gives comes before what the folder says, and that before the defaults.
-        prefixes = choose_prefixes(files.name, layout, query_prefix, passage_prefix)
+        prefixes = choose_prefixes(files, layout, query_prefix, passage_prefix)
         length = kept_length(files.name, backbone, tokenizer, layout, max_length)
         with rules_kept(tokenizer):
             check_prefixes(files.name, tokenizer, prefixes, length)

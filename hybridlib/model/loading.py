@@ -11,7 +11,7 @@ from tokenizers import normalizers
 from torch import Tensor, nn
 
 from hybridlib.errors import InputError
-from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
+from hybridlib.model.defaults import DEFAULT_LENGTH
 from hybridlib.model.source import Source, one_line, refuse_pointers
 from hybridlib.model.st_config import read_object
 from hybridlib.model.st_format import Layout
@@ -332,34 +332,6 @@ def check_causal(source: Source, config: PreTrainedConfig, layout: Layout) -> No
             "sentence-transformers takes the last token; that is not supported. Set pooling to use "
             "it with the mean or the first token"
         )
-
-
-def choose_prefixes(
-    name: str, layout: Layout, query: str | None, passage: str | None
-) -> dict[str, str]:
-    """Return the prefix of each side: the caller's, else the files', else the paper's.
-
-    Args:
-        name: of the encoder, for messages.
-        layout: what its files say.
-        query: by the caller.
-        passage: by the caller.
-
-    Raises:
-        InputError: the caller gives none where the files are unclear.
-    """
-    prefixes = {}
-    for side, requested in (("query", query), ("passage", passage)):
-        if requested is not None:
-            prefixes[side] = requested
-        elif side in layout.unclear:
-            raise InputError(
-                f"{name}: config_sentence_transformers.json has {layout.unclear[side]}; "
-                f"set {side}_prefix"
-            )
-        else:
-            prefixes[side] = layout.prefixes.get(side, PAPER_PREFIXES[side])
-    return prefixes
 
 
 @contextmanager
