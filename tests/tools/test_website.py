@@ -79,6 +79,9 @@ def test_every_page_of_the_project_is_on_the_site(site):
     assert missing == []
     for study in (ROOT / "outputs" / "reference").glob("*/README.md"):
         assert "mAP" in page(site, f"studies/{study.parent.name}").get_text()
+    assert "study smoke. 02 to 04 show its run built-in-hybrid-alpha-0.25-s0" in " ".join(
+        page(site, "notebooks/index").get_text().split()
+    )
     home = page(site, "index")
     assert home.h1.get_text().startswith("hybridlib")
     assert home.find("a", href="docs/study.html")

@@ -65,12 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
     site = options.out / "site"
     for folder in (source, site):
         shutil.rmtree(folder, ignore_errors=True)
+    stage_pages(source)
     try:
         stage_notebooks(options.study.resolve(), source, options.out, options.quick)
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
-    stage_pages(source)
     stage_studies(source)
     stage_reference(source)
 
@@ -89,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
 def stage_notebooks(study: Path, source: Path, out: Path, quick: bool) -> None:
     """Put the executed notebooks, made readable, where the committed ones stand."""
     executed = Executed.find(study)
+    index = source / "notebooks" / "index.md"
+    text = index.read_text(encoding="utf-8").replace("STUDY", study.name)
+    index.write_text(text.replace("RUN", executed.run.name), encoding="utf-8")
+
     kept = out / "site-notebooks"
     further = further_notebooks() if quick else execute_further(executed, kept)
     places = [file.relative_to(ROOT / "notebooks") for file in further_notebooks()]
