@@ -25,7 +25,7 @@ smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml
 
 figures: env  ## make the tables and figures of the kept studies again, from outputs/reference, without an encoder
-	ls -d outputs/reference/*/study.yaml | xargs -n 1 dirname | xargs -n 1 -P 2 sh -c '$(BIN)/hybridlib compare $$0 && \
+	ls -d outputs/reference/*/study.yaml | xargs -n 1 dirname | OMP_NUM_THREADS=1 xargs -n 1 -P 2 sh -c '$(BIN)/hybridlib compare $$0 && \
 	  made=$$0/comparison/figures && kept=docs/figures/$$(basename $$0) && \
 	  if [ -e $$kept.png ]; then cp $$made/bias_plane.png $$kept.png; fi && \
 	  for name in seen_unseen alpha_curve; do if [ -e $$kept-$$name.png ]; then cp $$made/$$name.png $$kept-$$name.png; fi; done'

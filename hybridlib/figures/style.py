@@ -217,7 +217,9 @@ def settle(fig: Figure) -> None:
     # Ticks are made when they are first drawn, and take their style then.
     fig.draw_without_rendering()
     # The second pass settles the layout.
-    fig.draw_without_rendering()
+    engine = fig.get_layout_engine()
+    if engine is not None:
+        engine.execute(fig)
     fig.set_layout_engine("none")
 
 

@@ -91,7 +91,8 @@ def has_results(run: Study, measure: str, correction: str) -> bool:
         return False
     setting = "multilingual" if measure == RANK_DISTANCE else measure
     file = _file(run, correction)
-    return file.exists() and not _read(file, setting, correction).empty
+    filters = [("setting", "==", setting), ("correction", "==", correction)]
+    return file.exists() and len(pd.read_parquet(file, columns=["ap"], filters=filters)) > 0
 
 
 def _file(run: Study, correction: str) -> Path:
@@ -101,6 +102,13 @@ def _file(run: Study, correction: str) -> Path:
 
 def _read(file: Path, setting: str, correction: str) -> pd.DataFrame:
     """Read the rows of one setting and correction."""
+    return _read_dated(file, file.stat().st_mtime_ns, setting, correction)
+
+
+# Few at a time, for they are large: multilingual mAP and rank distance of a system share them.
+@functools.lru_cache(maxsize=16)
+def _read_dated(file: Path, changed: int, setting: str, correction: str) -> pd.DataFrame:
+    """Read the rows of one setting and correction; ``changed`` is there to notice a change."""
     filters = [("setting", "==", setting)]
     if correction != PLAIN:
         filters.append(("correction", "==", correction))
