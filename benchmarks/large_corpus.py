@@ -29,6 +29,7 @@ from matplotlib.figure import Figure
 from memory import peak_memory
 
 from hybridlib.figures import style
+from hybridlib.figures.axes import legend_above, one_axes
 from hybridlib.retrieval.search import search
 
 # Corpus sizes of the table, as shares of --passages.
@@ -237,36 +238,43 @@ def growth(times: pd.DataFrame, name: str) -> float:
 
 
 def draw(times: pd.DataFrame, options: argparse.Namespace) -> None:
-    """Write the figure of median time against corpus size, both on log scales.
+    """Write the figure of median time against corpus size."""
+    style.save(growth_figure(times, options), options.figures, "large_corpus")
+    print(f"drawn: {options.figures / 'large_corpus.png'} and .svg")
+
+
+@style.styled
+def growth_figure(times: pd.DataFrame, options: argparse.Namespace) -> Figure:
+    """Draw median time against corpus size, both on log scales.
 
     Bars reach from the fastest run to the slowest. A line shows a cost in proportion to the
     passages, from our time in the largest corpus down.
     """
-    figure = Figure(figsize=(style.WIDTH, 4.5), layout="constrained")
-    axes = figure.add_subplot(
-        xscale="log", yscale="log", xlabel="passages", ylabel="seconds (lower is better)"
-    )
-    for name, marker in zip(times["name"].unique(), "os"):
+    figure, ax = one_axes(4.5)
+    looks = [("o", "#0072B2"), ("s", "#D55E00")]
+    for name, (marker, colour) in zip(times["name"].unique(), looks):
         runs = times[times["name"] == name].groupby("passages")["seconds"]
         median = runs.median()
-        axes.errorbar(
+        ax.errorbar(
             median.index,
             median,
             [median - runs.min(), runs.max() - median],
+            color=colour,
             marker=marker,
             capsize=3,
             label=f"{name}: passages^{growth(times, name):.2f}",
         )
     ours = times[times["name"] == "hybridlib"].groupby("passages")["seconds"].median()
     linear = ours.iloc[-1] * ours.index / ours.index[-1]
-    axes.plot(ours.index, linear, color=style.GREY, linestyle=":", label="linear")
-    axes.set_title(
-        f"Best {options.k} of each of {options.queries:,} queries, "
-        f"{options.dimension} dimensions, {options.threads} threads"
-    )
-    axes.legend()
-    style.save(figure, options.figures, "large_corpus")
-    print(f"drawn: {options.figures / 'large_corpus.png'} and .svg")
+    ax.plot(ours.index, linear, color=style.GREY, linestyle=":", label="linear")
+    ax.set(xscale="log", yscale="log", xlabel="passages")
+    ax.set_ylabel(f"seconds for {options.queries:,} queries\n(lower is better)")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    question = "How does the time of a search grow with the corpus?"
+    handles, _ = ax.get_legend_handles_labels()
+    legend_above(figure, handles, 2, question)
+    return figure
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def _draw_row(ax: Axes, row: Any, height: int, limits: tuple[float, float], digi
         label=row.verdict,
     )
     number = signed(row.difference, digits)
-    ax.text(1.03, height, number, va="center", transform=ax.get_yaxis_transform())
+    ax.text(1.05, height, number, va="center", transform=ax.get_yaxis_transform())
 
 
 def _name_sides(ax: Axes, table: pd.DataFrame) -> None:

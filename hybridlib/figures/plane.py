@@ -67,6 +67,8 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None, corrections: bool
     for row in corrected.itertuples():
         _draw_correction(ax, row, lines[row.correction])
     question = "Which strategy is good and unbiased? (right and low)"
+    if corrections:
+        question = "How far does a correction get without training?"
     _legend(fig, lines, question)
     ax.margins(0.18)
     ax.set_xlabel(f"multilingual {MAP_LABEL}")
