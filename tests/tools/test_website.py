@@ -17,7 +17,6 @@ from studies import copied, made_once
 from hybridlib.config.yaml_files import read_yaml
 from hybridlib.errors import InputError
 from hybridlib.study.folder import NOTEBOOKS
-from hybridlib.study.grid import run_study
 
 WEBSITE = ROOT / "tools" / "website"
 sys.path.insert(0, str(WEBSITE))
@@ -101,7 +100,9 @@ def test_the_reference_has_the_public_names_and_every_parameter(site):
 def test_the_tour_and_the_solutions_are_executed_once(finished_study, tmp_path):
     """The solution of the comparison needs a run of `x-y`, which the study in miniature lacks."""
     study = copied(finished_study, tmp_path, strategies=["untrained", "x-y", "hybrid"])
-    run_study(study.params)
+    study.params.save(tmp_path / "study.yaml")
+    run = [sys.executable, "-m", "hybridlib.cli", "run", str(tmp_path / "study.yaml")]
+    subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
     printed = build(study.folder, tmp_path)
     assert printed.count("running notebooks/") == 6
     for name in ("00_tour", "solutions/02_hybrid_training", "solutions/03_evaluation"):
