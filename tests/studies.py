@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from hybridlib.config.params import Params
 from hybridlib.study.folder import Study
-from hybridlib.study.runner import run_study
+from hybridlib.study.grid import run_study
 
 # The run of the grid is named `hybrid-alpha-0.25`.
 MINIATURE = {
@@ -52,7 +52,7 @@ def miniature(output_dir: Path, **changes: object) -> Params:
 
 def run_miniature(folder: Path) -> None:
     """Run the study in miniature, and keep how each step ended."""
-    outcomes = run_study(miniature(folder), progress=False)
+    outcomes = run_study(miniature(folder))
     states = [[outcome.name, outcome.step, outcome.state, outcome.reason] for outcome in outcomes]
     assert {state for _, _, state, _ in states} == {"done"}, states
     (folder / "outcomes.json").write_text(json.dumps(states))

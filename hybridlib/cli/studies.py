@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from tqdm import tqdm
@@ -13,9 +14,10 @@ from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import parse_overrides
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
-from hybridlib.study import export, plan, runner
+from hybridlib.study import export, grid, plan
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, Study
+from hybridlib.study.progress import Progress
 from hybridlib.study.runner import Outcome
 
 _TABLES = ("results.md", "intervals.md", "verdict.md")
@@ -37,24 +39,40 @@ def run_study(options: argparse.Namespace) -> int:
         plans = plan.plan(params, options.params, options.device, options.p)
         print(plan.describe(plans, options.device))
         return 0
-    outcomes = runner.run_study(params, _report, only=options.only)
+    with closing(_Reporter(params.study)) as report:
+        outcomes = grid.run_study(params, report, only=options.only)
     for part in (params, *params.further()):
         _show_study(Study(part))
     _show_failures(outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def _report(outcome: Outcome) -> None:
-    """Print how a step ended, above the progress bar; what was skipped is said once, at the end."""
-    if outcome.state == "skipped":
-        return
-    line = f"{outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}"
-    if outcome.seconds:
-        line += f" in {outcome.seconds:.0f} s"
-    if outcome.reason:
-        line += f", see {outcome.notebook}"
-    tqdm.write(line, file=sys.stdout)
-    sys.stdout.flush()
+class _Reporter:
+    """Prints a line for each step that has ended and, on a terminal, a bar below them."""
+
+    def __init__(self, study: str) -> None:
+        """Show the bar; ``disable=None`` shows none in a log."""
+        form = "{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
+        self._bar = tqdm(total=1, desc=study, bar_format=form, disable=None)
+
+    def __call__(self, outcome: Outcome, progress: Progress) -> None:
+        """Print how a step ended; what was skipped is said once, at the end."""
+        self._bar.total = progress.total
+        self._bar.n = progress.over
+        self._bar.set_postfix_str(progress.describe())
+        if outcome.state == "skipped":
+            return
+        line = f"[{progress.describe()}] {outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}"
+        if outcome.seconds:
+            line += f" in {outcome.seconds:.0f} s"
+        if outcome.reason:
+            line += f", see {outcome.notebook}"
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
 
 
 def _show_failures(outcomes: list[Outcome]) -> None:

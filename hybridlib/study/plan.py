@@ -89,7 +89,7 @@ class Plan:
 
 
 def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) -> list[Plan]:
-    """Return what :func:`hybridlib.study.runner.run_study` would do, run by run.
+    """Return what :func:`hybridlib.study.grid.run_study` would do, run by run.
 
     Nothing is loaded but configs and local corpora, and nothing is written.
 

@@ -1,25 +1,20 @@
-"""Runs the notebooks of a study over its grid with papermill; repeats only what is not finished."""
+"""One step of a study: a notebook run with papermill, unless it is finished already."""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
 
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.files import project_root, write_json
-from hybridlib.study.encoders import fetch_encoders
 from hybridlib.study.fingerprint import fingerprint, finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
 from hybridlib.study.manifest import write_manifest
@@ -58,123 +53,6 @@ class Outcome:
         return self.state in ("done", "kept")
 
 
-def _report_nothing(outcome: Outcome) -> None:
-    """Take an outcome and say nothing of it."""
-
-
-# -------------------------------------------------------------------------------- a whole study
-
-
-def run_study(
-    params: Params,
-    report: Callable[[Outcome], None] = _report_nothing,
-    progress: bool = True,
-    only: str | None = None,
-) -> list[Outcome]:
-    """Run 01 once, 02 to 04 for each run of the grid and 05 at the end.
-
-    Then the same for each of ``also_evaluate``. A failed step skips what needs it, not the other
-    runs.
-
-    Args:
-        params: the study.
-        report: called with each outcome as it is known.
-        progress: show a bar over the grid.
-        only: the name or number of one run of the grid: that run alone, and no comparison. Or
-            ``data``: what needs no GPU and perhaps a network, 01 and the encoders of the hub.
-
-    Returns:
-        One outcome per step, in order.
-
-    Raises:
-        InputError: the grid or the output folder cannot be used, the study is an exported one,
-            papermill or the notebooks are missing, the grid has no run called ``only``, or an
-            encoder cannot be fetched.
-    """
-    _check_notebooks()
-    if only == "data":
-        fetch_encoders(params.encoders)
-    # Whatever cannot be used is found before anything runs.
-    studies = [Study.open(part) for part in (params, *params.further())]
-    grids = [_runs_to_do(study, only) for study in studies]
-    for study in studies:
-        study.check_writable("data")
-
-    outcomes: list[Outcome] = []
-    for study, runs in zip(studies, grids, strict=True):
-        untrained = [each for each in outcomes if each.step == "training" and not each.good]
-        outcomes += _run_one_study(study, runs, untrained, only is None, report, progress)
-    return outcomes
-
-
-def _run_one_study(
-    study: Study,
-    runs: list[Study],
-    untrained: list[Outcome],
-    compare: bool,
-    report: Callable[[Outcome], None],
-    progress: bool,
-) -> list[Outcome]:
-    """Run 01, then 02 to 04 of some runs, then 05 if asked.
-
-    Those of which ``untrained`` says that an earlier study could not train them are skipped.
-    """
-    failed = {each.name: each.needs or each for each in untrained}
-    total = 1 + compare + len(runs) * len(RUN_STEPS)
-    bar = tqdm(total=total, desc=study.params.study, unit="step", disable=not progress)
-
-    def note(outcome: Outcome) -> Outcome:
-        report(outcome)
-        bar.set_postfix_str(f"{outcome.name} {NOTEBOOKS[outcome.step]}")
-        bar.update()
-        return outcome
-
-    def run_one(run: Study) -> list[Outcome]:
-        return _run_steps(run, failed.get(run_name(run.params)) or data, note)
-
-    with bar, _log_to(study.folder / "study.log"):
-        data = note(run_step(study, "data"))
-        outcomes = [data]
-        with _share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
-            for of_run in workers.map(run_one, runs):
-                outcomes += of_run
-        if compare:
-            outcomes.append(note(_compare(study, outcomes)))
-    return outcomes
-
-
-def _runs_to_do(study: Study, only: str | None) -> list[Study]:
-    """Return the runs of the grid, the one called ``only``, or none for ``data``."""
-    if only is None:
-        return study.runs()
-    return [] if only == "data" else [study.run_called(only)]
-
-
-def _run_steps(run: Study, before: Outcome, note: Callable[[Outcome], Outcome]) -> list[Outcome]:
-    """Run 02, 03 and 04 of one run, until one of them fails, if the step before them has not."""
-    outcomes = []
-    failed = None if before.good else before
-    for step in RUN_STEPS:
-        outcome = _skip(run, step, failed) if failed else run_step(run, step)
-        if failed is None and not outcome.good:
-            failed = outcome
-        outcomes.append(note(outcome))
-    return outcomes
-
-
-def _compare(study: Study, outcomes: list[Outcome]) -> Outcome:
-    """Run 05, unless there is nothing to compare."""
-    if any(outcome.good and outcome.step == "bias" for outcome in outcomes):
-        return run_step(study, "comparison")
-    failed = next(outcome.needs or outcome for outcome in outcomes if not outcome.good)
-    return _skip(study, "comparison", failed)
-
-
-def _skip(study: Study, step: str, failed: Outcome) -> Outcome:
-    """Return the outcome of a step that cannot run."""
-    return Outcome(_title(study, step), step, "skipped", needs=failed)
-
-
 # -------------------------------------------------------------------------------------- one step
 
 
@@ -188,7 +66,7 @@ def run_step(study: Study, step: str) -> Outcome:
     evaluated = study
     if step == "training":
         study = study.trained
-    name = _title(study, step)
+    name = title(study, step)
     out = study.folder_of(step) / f"{NOTEBOOKS[step]}.ipynb"
     if is_done(study, step):
         return Outcome(name, step, "kept", notebook=out)
@@ -208,7 +86,7 @@ def _execute(study: Study, step: str, out: Path) -> str:
     """Execute the notebook of a step; return why it failed, or nothing."""
     import papermill  # an optional dependency
 
-    notebook = _notebook(step)
+    notebook = notebook_of(step)
     try:
         papermill.execute_notebook(
             notebook,
@@ -299,7 +177,7 @@ def run_missing(study: Study, step: str) -> None:
             "%s needs %s of %s first: running it",
             NOTEBOOKS[step],
             NOTEBOOKS[earlier],
-            _title(run, earlier),
+            title(run, earlier),
         )
         outcome = run_step(run, earlier)
         if not outcome.good:
@@ -332,19 +210,7 @@ def _parameters_of(params: Params) -> dict[str, object]:
     }
 
 
-def _check_notebooks() -> None:
-    """Refuse to run notebooks without papermill, a kernel, or the notebooks."""
-    for package in ("papermill", "ipykernel"):
-        if importlib.util.find_spec(package) is None:
-            raise InputError(
-                f"a study runs notebooks, and {package} is not installed: in a clone of the "
-                "project, run: pip install '.[notebooks]'"
-            )
-    for step in NOTEBOOKS:
-        _notebook(step)
-
-
-def _notebook(step: str) -> Path:
+def notebook_of(step: str) -> Path:
     """Return the notebook of a step."""
     file = project_root() / "notebooks" / f"{NOTEBOOKS[step]}.ipynb"
     if not file.exists():
@@ -355,7 +221,7 @@ def _notebook(step: str) -> Path:
     return file
 
 
-def _title(study: Study, step: str) -> str:
+def title(study: Study, step: str) -> str:
     """Return whose step it is: a run's, or the study's."""
     return run_name(study.params) if step in RUN_STEPS else study.params.study
 
@@ -366,33 +232,3 @@ def _first_line(error: Exception) -> str:
     value = str(getattr(error, "evalue", error))
     lines = [line for line in value.splitlines() if line.strip()]
     return f"{kind}: {lines[0] if lines else 'see the notebook'}"
-
-
-@contextmanager
-def _share_cores(jobs: int) -> Iterator[None]:
-    """Give kernels that start meanwhile their share of the cores, so that none slows another."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    if jobs > 1 and before is None:
-        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
-
-
-@contextmanager
-def _log_to(file: Path) -> Iterator[None]:
-    """Write everything that is logged meanwhile to a file as well."""
-    handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger("hybridlib"), logging.getLogger("papermill")]
-    for log in loggers:
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        for log in loggers:
-            log.removeHandler(handler)
-        handler.close()

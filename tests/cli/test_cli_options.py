@@ -73,7 +73,7 @@ def test_evaluate_checks_that_it_can_write_first(taken, evaluate, tmp_path, caps
     ],
 )
 def test_run_checks_its_options_first(options, message, capsys, monkeypatch):
-    monkeypatch.setattr("hybridlib.study.runner.run_study", None)
+    monkeypatch.setattr("hybridlib.study.grid.run_study", None)
     assert main(["run", "params/quickstart.yaml", *options]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -21,7 +21,8 @@ from hybridlib.figures.style import strategy_style
 from hybridlib.study.comparison import intervals
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, label
-from hybridlib.study.runner import Outcome, run_study
+from hybridlib.study.grid import run_study
+from hybridlib.study.runner import Outcome
 
 BUILT_IN = known_strategies()  # before a test registers another
 LARGEST = 1_000_000  # bytes of an executed notebook
@@ -68,7 +69,7 @@ def outputs_of(file: Path) -> list[NotebookNode]:
 
 def states(study: Study, **changes: object) -> set[str]:
     """Run a study again; how its steps ended."""
-    outcomes = run_study(study.params.but(**changes), progress=False)
+    outcomes = run_study(study.params.but(**changes))
     return {outcome.state for outcome in outcomes}
 
 
@@ -223,7 +224,7 @@ def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(finished
     colour = strategy_style("x-en")[0].lower()
     for name in FIGURES["comparison"]:
         assert colour in (grid.comparison / "figures" / f"{name}.svg").read_text(), name
-    outcomes = run_study(study.params, progress=False)
+    outcomes = run_study(study.params)
     assert done(outcomes) == {("smoke", "comparison")}
 
 
@@ -235,7 +236,7 @@ def test_the_smoke_study_runs_every_strategy(tmp_path):
     file = ROOT / "params" / "smoke.yaml"
     params = Params.load(file, {"output_dir": str(tmp_path)})
     assert set(params.strategies) == set(BUILT_IN)
-    outcomes = run_study(params, progress=False)
+    outcomes = run_study(params)
     assert [outcome for outcome in outcomes if outcome.state != "done"] == []
     study = Study(params)
     assert len(outcomes) == 2 + len(study.runs()) * len(RUN_STEPS)
@@ -264,7 +265,7 @@ def test_a_notebook_opened_by_itself_runs_what_it_needs(finished_study, tmp_path
 def test_a_further_evaluation_takes_the_trained_models(finished_study, tmp_path):
     also = [{"eval_corpus": "facts", "eval_languages": ["en", "th"], "corrections": ["centering"]}]
     study = copied(finished_study, tmp_path, also_evaluate=also)
-    outcomes = run_study(study.params, progress=False)
+    outcomes = run_study(study.params)
     assert {outcome.state for outcome in outcomes} == {"done", "kept"}
     further = tmp_path / "smoke-facts" / study.runs()[-1].run.name
     assert (further / "metrics.json").exists()

@@ -14,7 +14,7 @@ from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.study import plan
-from hybridlib.study.runner import run_study
+from hybridlib.study.grid import run_study
 
 BERT = {
     "vocab_size": 1000,
@@ -187,4 +187,4 @@ def test_runs_carried_out_one_by_one_are_done_in_the_plan(notebooks, tmp_path, c
     assert ("smoke", "comparison") not in notebooks.executed
     assert main(["compare", str(file)]) == 0
     assert "2 of 2 runs" in capsys.readouterr().out
-    assert {outcome.state for outcome in run_study(params, progress=False)} == {"kept"}
+    assert {outcome.state for outcome in run_study(params)} == {"kept"}

@@ -17,7 +17,7 @@ from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.files import write_json
-from hybridlib.study import encoders, runner
+from hybridlib.study import encoders, grid, runner
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study
 
@@ -34,7 +34,7 @@ WHOLE = [("smoke", "data"), *steps_of(UNTRAINED), *steps_of(HYBRID), ("smoke", "
 
 
 def run(params: Params, **options: object) -> list[runner.Outcome]:
-    return runner.run_study(params, progress=False, **options)
+    return grid.run_study(params, **options)
 
 
 # ------------------------------------------------------------------------- what runs, what is kept
@@ -51,9 +51,16 @@ def test_a_study_runs_every_step_in_order_and_then_repeats_nothing(notebooks, tm
 
 def test_runs_side_by_side_are_reported_as_they_end(notebooks, tmp_path):
     reported = []
-    outcomes = run(miniature(tmp_path, jobs=2), report=reported.append)
+    over = []
+
+    def report(outcome, progress):
+        reported.append(outcome)
+        over.append((progress.over, progress.total))
+
+    outcomes = run(miniature(tmp_path, jobs=2), report=report)
     assert [(outcome.name, outcome.step) for outcome in outcomes] == WHOLE
     assert sorted(map(str, reported)) == sorted(map(str, outcomes))
+    assert over == [(count, len(WHOLE)) for count in range(1, len(WHOLE) + 1)]
 
 
 def test_a_changed_parameter_repeats_exactly_what_depends_on_it(notebooks, tmp_path):
@@ -210,7 +217,7 @@ def test_a_notebook_that_ends_without_its_marker_has_failed(tmp_path, monkeypatc
     source = tmp_path / "01_data_prep.ipynb"
     notebook = new_notebook(cells=[new_code_cell(ending)], metadata={"kernelspec": KERNEL})
     nbformat.write(notebook, source)
-    monkeypatch.setattr(runner, "_notebook", lambda step: source)
+    monkeypatch.setattr(runner, "notebook_of", lambda step: source)
     outcome = runner.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
     assert outcome.state == "failed"
     assert outcome.reason

@@ -101,7 +101,7 @@ from hybridlib.config.params import Params
 from hybridlib.study import runner
 from hybridlib.study.folder import Study
 notebook, out = map(Path, sys.argv[1:])
-runner._notebook = lambda step: notebook
+runner.notebook_of = lambda step: notebook
 runner._execute(Study(Params()), "data", out)
 """
 

@@ -9,7 +9,7 @@ from hybridlib.cli import main
 from hybridlib.study import runner
 
 if __name__ == "__main__":
-    real = runner._notebook
+    real = runner.notebook_of
     waiting = Path(sys.argv[1])
-    runner._notebook = lambda step: waiting if step == "training" else real(step)
+    runner.notebook_of = lambda step: waiting if step == "training" else real(step)
     sys.exit(main(sys.argv[2:]))
