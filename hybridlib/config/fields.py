@@ -141,7 +141,7 @@ class Fields(BaseModel):
         0.1, "share of the facts kept for evaluation when eval_corpus is `facts`", gt=0, lt=0.5
     )
     variants: int = _train_data(
-        3, "phrasings of each training fact and language", unit="question-passage pairs", ge=1, le=3
+        2, "phrasings of each training fact and language", unit="question-passage pairs", ge=1, le=3
     )
     data_seed: int = _data(
         0,

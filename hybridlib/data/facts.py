@@ -65,6 +65,16 @@ def _all_facts() -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+def translated_names(languages: Iterable[str]) -> list[list[str]]:
+    """Return the names of each thing that the facts speak of, in ``languages``."""
+    languages = list(languages)
+    names_of_thing: dict[str, list[str]] = {}
+    for fact in all_facts():
+        names_of_thing[fact.subject_key] = [fact.subject[language] for language in languages]
+        names_of_thing[fact.object_key] = [fact.object[language] for language in languages]
+    return [names_of_thing[key] for key in sorted(names_of_thing)]
+
+
 def _facts_of(relation: str) -> list[Fact]:
     """Return the facts of a relation whose two ends have names that do not give it away."""
     kinds = RELATIONS[relation]

@@ -9,11 +9,11 @@ from hybridlib.config.names import EVAL_CORPORA
 from hybridlib.data import cldr
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
+from hybridlib.data.facts_corpus import facts_corpus
 from hybridlib.data.folder import load_folder
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.data.miracl import load_miracl
 from hybridlib.data.pairs import load_pairs
-from hybridlib.data.phrasings import phrase
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 
@@ -49,15 +49,16 @@ def load_corpus(
     Example:
         >>> corpus = load_corpus("facts", languages=["de", "en"])
         >>> corpus.languages, len(corpus.queries), len(corpus.candidates)
-        (['de', 'en'], 360, 360)
+        (['de', 'en'], 360, 3590)
     """
     _check_arguments(name, path, candidate_text, languages)
     languages = None if languages is None else sorted(set(languages))
     if path is None:
         # Only the built-in facts have no path.
         splits = split_facts(all_facts(), data_seed, validation_fraction, test_fraction)
-        pairs = phrase(splits["test"], languages or cldr.LANGUAGES, data_seed)
-        return corpus_from_pairs("facts", pairs)
+        others = [*splits["train"], *splits["validation"]]
+        wanted = languages or cldr.LANGUAGES
+        return facts_corpus("facts", splits["test"], others, wanted, data_seed)
     resolved = resolve(path)
     if name == "pairs":
         return corpus_from_pairs(resolved.stem, load_pairs(resolved)).restrict(languages)

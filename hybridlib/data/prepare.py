@@ -13,11 +13,12 @@ import pandas as pd
 from hybridlib.data import cldr, training_sets
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
+from hybridlib.data.facts_corpus import FIRST
 from hybridlib.data.lareqa import LAREQA_LANGUAGES, articles, load_lareqa, pairs_from_lareqa
 from hybridlib.data.load import load_corpus
 from hybridlib.data.overlap import drop_overlap
 from hybridlib.data.pairs import load_pairs
-from hybridlib.data.phrasings import phrase
+from hybridlib.data.phrasings import PHRASINGS, phrase
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 
@@ -78,18 +79,31 @@ def prepare(params: Params) -> StudyData:
             f"no training pairs in {', '.join(missing)}; "
             f"change languages to those there are: {', '.join(sorted(set(train['lang'])))}"
         )
-    # Sentences that answer one question are one passage, of which one text is enough.
-    validation_pairs = _join_sets(validation_parts)
-    validation_corpus = corpus_from_pairs("validation", validation_pairs, one_text=True)
-    return StudyData(train, validation_corpus, evaluation)
+    return StudyData(train, _validation_corpus(_join_sets(validation_parts)), evaluation)
 
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
-    """Load the corpus that ``params`` evaluates on, in its eval_languages."""
+    """Load the corpus that ``params`` evaluates on, in its eval_languages.
+
+    The built-in facts are evaluated in the languages that are trained on, if eval_languages is
+    None, and with a wording that is not trained on.
+
+    Raises:
+        InputError: it cannot be read, or every wording of the facts is trained on.
+    """
+    languages = params.eval_languages
+    if params.eval_corpus == "facts":
+        trained_on = [corpus for corpus, _ in params.training_sets]
+        if "facts" in trained_on and params.variants == PHRASINGS:
+            raise InputError(
+                f"variants: all {PHRASINGS} phrasings of a fact are trained on, so that none is "
+                f"left for the evaluation corpus 'facts'; take 1 to {PHRASINGS - 1}"
+            )
+        languages = languages or [lang for lang in params.languages if lang in cldr.LANGUAGES]
     return load_corpus(
         params.eval_corpus,
         params.eval_corpus_path,
-        params.eval_languages,
+        languages or None,
         candidate_text=params.candidate_text,
         data_seed=params.data_seed,
         validation_fraction=params.validation_fraction,
@@ -121,14 +135,20 @@ def _load_and_split(
 
 
 def _split_built_in_facts(params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return training and validation pairs of the facts; one phrasing of each for validation."""
+    """Return training and validation pairs of the facts.
+
+    Validation asks for the held-out facts in a wording that is not trained on. Training facts in
+    that wording are candidates beside them.
+    """
     languages = _wanted_languages(params, "facts", cldr.LANGUAGES)
     splits = split_facts(
         all_facts(), params.data_seed, params.validation_fraction, params.test_fraction
     )
     train = phrase(splits["train"], languages, params.data_seed, params.variants)
-    validation = phrase(splits["validation"], languages, params.data_seed)
-    return train, validation
+    held_out = [fact.fact_id for fact in splits["validation"]]
+    candidates = [*splits["train"], *splits["validation"]]
+    validation = phrase(candidates, languages, params.data_seed, first=FIRST)
+    return train, validation.assign(asked=validation["passage_id"].isin(held_out))
 
 
 def _lareqa_pairs(params: Params, corpus: str, folder: Path) -> pd.DataFrame:
@@ -194,6 +214,21 @@ def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.
     train = pairs[~is_held_out].reset_index(drop=True)
     validation = pairs[is_held_out].reset_index(drop=True)
     return train, validation
+
+
+def _validation_corpus(pairs: pd.DataFrame) -> RetrievalCorpus:
+    """Make the validation corpus.
+
+    Sentences that answer one question are one passage, of which one text is enough. Pairs that a
+    column ``asked`` excludes give a candidate and no query.
+    """
+    corpus = corpus_from_pairs("validation", pairs, one_text=True)
+    if "asked" not in pairs:
+        return corpus
+    excluded = pairs.loc[pairs["asked"].eq(False), ["lang", "pair_id"]]
+    query_ids = excluded["lang"] + ":" + excluded["pair_id"]
+    is_asked = ~corpus.queries["query_id"].isin(query_ids).to_numpy()
+    return corpus.keep(is_asked, np.ones(len(corpus.candidates), dtype=bool))
 
 
 def _check_set_names(parts: Iterable[pd.DataFrame]) -> None:

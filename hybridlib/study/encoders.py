@@ -69,9 +69,10 @@ def load_encoder(params: Params, source: str) -> DualEncoder:
 
 
 def _make_built_in(study: Study, folder: Path) -> None:
-    """Write a small transformer with random weights."""
+    """Write a small transformer that knows some translations."""
     from transformers import PreTrainedTokenizerFast  # takes seconds to import
 
+    from hybridlib.data.phrasings import translations
     from hybridlib.model.built_in import make_encoder
     from hybridlib.model.defaults import DEFAULT_LENGTH
 
@@ -85,4 +86,5 @@ def _make_built_in(study: Study, folder: Path) -> None:
         params.layers,
         params.attention_heads,
         params.max_length or DEFAULT_LENGTH,
+        translations(params.languages),
     )

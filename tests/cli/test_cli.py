@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from toys import pair_table
 
 from hybridlib.batching.strategies import STRATEGIES
 from hybridlib.cli import command_of, main
@@ -91,24 +92,28 @@ def test_the_command_line_starts_without_importing_torch(arguments):
 # ---------------------------------------------------------------------------------------- evaluate
 
 
-def pairs_of(study: Study) -> pd.DataFrame:
-    """The study's evaluation corpus as a table of pairs."""
+def write_corpus(study: Study, folder: Path) -> Path:
+    """Write the study's evaluation corpus as a folder of a user."""
     corpus = study.evaluation_corpus()
-    candidates = corpus.candidates.assign(question_id=corpus.candidates["group"] + "/0")
-    both = corpus.queries.merge(candidates, on=["lang", "question_id"], suffixes=("_q", "_p"))
-    columns = {"question_id": "pair_id", "text_q": "question", "text_p": "passage"}
-    both = both.rename(columns={**columns, "group": "passage_id"})
-    return both[["pair_id", "lang", "question", "passage", "passage_id"]]
+    folder.mkdir()
+    corpus.queries.to_parquet(folder / "queries.parquet")
+    passages = corpus.candidates.rename(columns={"candidate_id": "passage_id"})
+    passages.to_parquet(folder / "passages.parquet")
+    columns = {
+        "query_id": corpus.queries["query_id"].to_numpy()[corpus.qrels["query"]],
+        "passage_id": corpus.candidates["candidate_id"].to_numpy()[corpus.qrels["candidate"]],
+    }
+    pd.DataFrame(columns).to_parquet(folder / "qrels.parquet")
+    return folder
 
 
 def test_evaluate_writes_what_the_notebook_writes(finished_study, tmp_path, capsys):
     run = finished_study.runs()[-1]
-    file = tmp_path / "pairs.jsonl"
-    pairs_of(run).to_json(file, orient="records", lines=True, force_ascii=False)
+    corpus = write_corpus(run, tmp_path / "corpus")
     out = tmp_path / "out"
     command = [
         *("evaluate", str(run.model)),
-        *("--corpus", "pairs", "--corpus-path", str(file)),
+        *("--corpus", "folder", "--corpus-path", str(corpus)),
         *("--max-length", "64", "--corrections", "centering"),
         *("--trec", "--trec-depth", "5", "--out", str(out)),
     ]
@@ -151,8 +156,8 @@ def test_an_evaluation_replaces_an_earlier_one_with_its_trec_files(
     assert not (out / "corrected.parquet").exists()
 
     # Without new ones, those of an earlier encoder go too.
-    options.remove("--trec")
-    assert main(["evaluate", str(tiny_encoder), "--corpus", "facts", "--out", str(out)]) == 0
+    options = ["--corpus", "facts", "--languages", "de", "--out", str(out)]
+    assert main(["evaluate", str(tiny_encoder), *options]) == 0
     assert {file.name for file in (out / "trec").iterdir()} == {"bm25.run"}
 
 
@@ -176,7 +181,7 @@ def test_paths_of_the_command_line_start_at_the_current_folder(
     finished_study, tmp_path, monkeypatch, capsys
 ):
     file = tmp_path / "some.jsonl"
-    pairs_of(finished_study).head(20).to_json(file, orient="records", lines=True)
+    pair_table(5).to_json(file, orient="records", lines=True)
     monkeypatch.chdir(tmp_path)
     model = str(finished_study.runs()[0].model)
     options = ["--corpus", "pairs", "--corpus-path", "some.jsonl", "--out", "out"]

@@ -18,7 +18,7 @@ from hybridlib.errors import InputError
 def test_the_facts_are_those_of_the_parameters():
     corpus = load_corpus("facts", languages=["de", "en"])
     assert (corpus.name, corpus.languages) == ("facts", ["de", "en"])
-    assert len(corpus.queries) == len(corpus.candidates) == 360
+    assert (len(corpus.queries), len(corpus.candidates)) == (360, 3590)
     assert evaluation_corpus(Params(eval_languages=["de", "en"])).hash == corpus.hash
     other = load_corpus("facts", languages=["de", "en"], data_seed=1, test_fraction=0.05)
     assert len(other.queries) == 180

@@ -11,7 +11,7 @@ import pytest
 from hybridlib.data.cldr import LANGUAGES, RELATIONS
 from hybridlib.data.facts import Fact, all_facts
 from hybridlib.data.pairs import PAIR_COLUMNS
-from hybridlib.data.phrasings import load_phrasings, phrase
+from hybridlib.data.phrasings import load_phrasings, phrase, translations
 from hybridlib.errors import InputError
 
 VARIANTS = 3
@@ -86,6 +86,25 @@ def test_phrasing_ignores_the_other_facts_languages_and_variants(facts, table):
     part = phrase(few, ["th", "de"], seed=0, variants=2)
     same_pairs = table["pair_id"].isin(part["pair_id"]) & table["lang"].isin(["th", "de"])
     pd.testing.assert_frame_equal(in_order(part), in_order(table[same_pairs]))
+
+
+def test_the_first_phrasings_can_be_passed_over(facts, table):
+    part = phrase(facts[:20], ["th", "de"], seed=0, first=2)
+    assert part["pair_id"].str.endswith("/2").all()
+    same_pairs = table["pair_id"].isin(part["pair_id"]) & table["lang"].isin(["th", "de"])
+    pd.testing.assert_frame_equal(in_order(part), in_order(table[same_pairs]))
+    with pytest.raises(InputError, match=r"variants=2, but .* has 1 to 1"):
+        phrase(facts[:1], ["en"], seed=0, variants=2, first=2)
+
+
+def test_translations_are_names_and_sentences_in_known_languages(facts):
+    texts = translations(["de", "fr", "zh"])
+    assert ["Japan", "日本"] in texts
+    things = {key for fact in facts for key in (fact.subject_key, fact.object_key)}
+    assert len(texts) == len(things) + len(load_phrasings())
+    # Two languages, three questions and three answers of the last relation.
+    assert len(texts[-1]) == 12
+    assert not set("{}") & set("".join(texts[-1]))
 
 
 def test_phrasing_depends_on_the_seed(facts, table):

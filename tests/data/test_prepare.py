@@ -7,7 +7,7 @@ from set_files import add_article, long_pairs, write_table
 from toys import pair_table
 
 from hybridlib.config.params import Params
-from hybridlib.data import cldr, lareqa, load
+from hybridlib.data import lareqa, load
 from hybridlib.data import prepare as prepare_module
 from hybridlib.data.facts import all_facts
 from hybridlib.data.pairs import PAIR_COLUMNS
@@ -36,23 +36,46 @@ def test_facts_are_split_by_passage(few_facts):
     )
     data = prepare(params)
     train = set(data.train["passage_id"])
-    validation = set(data.validation.candidates["group"])
-    evaluation = set(data.evaluation.candidates["group"])
+    validation = set(_asked(data.validation))
+    evaluation = set(_asked(data.evaluation))
     assert not train & validation
     assert not train & evaluation
     assert not validation & evaluation
     assert len(train | validation | evaluation) == len(few_facts)
     assert min(len(evaluation), len(validation)) > 10
+    # Every fact is a candidate of the evaluation, and of the validation all but the test facts.
+    assert set(data.evaluation.candidates["group"]) == train | validation | evaluation
+    assert set(data.validation.candidates["group"]) == train | validation
     counts = data.train["lang"].value_counts().to_dict()
     assert counts == dict.fromkeys(FACT_LANGUAGES, 2 * len(train))
     assert data.validation.languages == FACT_LANGUAGES
     assert data.evaluation.languages == FACT_LANGUAGES
 
 
+def _asked(corpus):
+    """The content of each relevant candidate."""
+    return corpus.candidates["group"].iloc[corpus.qrels["candidate"].unique()]
+
+
+def test_facts_are_searched_in_a_wording_that_is_not_trained_on(few_facts):
+    data = prepare(Params(languages=FACT_LANGUAGES, variants=2))
+    trained = set(zip(data.train["lang"], data.train["passage"]))
+    for corpus in (data.validation, data.evaluation):
+        searched = set(zip(corpus.candidates["lang"], corpus.candidates["text"]))
+        assert not trained & searched
+        assert len(searched) == len(corpus.candidates)
+
+
+def test_a_wording_is_kept_from_training_where_the_facts_are_evaluated(few_facts):
+    message = "variants: all 3 phrasings of a fact are trained on.*take 1 to 2"
+    with pytest.raises(InputError, match=message):
+        prepare(Params(languages=FACT_LANGUAGES, variants=3))
+
+
 def test_test_facts_are_the_same_for_every_training_set(few_facts):
     """The seed of the data decides the split; languages, variants and the run's seed do not."""
     one = Params(languages=["de", "en"], eval_languages=FACT_LANGUAGES, variants=1, seed=5)
-    other = Params(languages=FACT_LANGUAGES, eval_languages=FACT_LANGUAGES, variants=3)
+    other = Params(languages=FACT_LANGUAGES, eval_languages=FACT_LANGUAGES, variants=2)
     other_seed = Params(languages=["de", "en"], eval_languages=FACT_LANGUAGES, data_seed=1)
     expected = prepare(one).evaluation.hash
     assert prepare(other).evaluation.hash == expected
@@ -63,7 +86,7 @@ def test_facts_in_untrained_languages_can_be_evaluated(few_facts):
     data = prepare(Params(languages=["de", "en"], eval_languages=["th", "vi"]))
     assert set(data.train["lang"]) == {"de", "en"}
     assert data.evaluation.languages == ["th", "vi"]
-    assert prepare(Params(languages=["de", "en"])).evaluation.languages == list(cldr.LANGUAGES)
+    assert prepare(Params(languages=["de", "en"])).evaluation.languages == ["de", "en"]
 
 
 def test_pairs_of_a_file_are_split_by_passage(tmp_path):
