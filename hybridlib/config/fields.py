@@ -65,7 +65,7 @@ class Fields(BaseModel):
         "grid: batch strategies to run, each a value of `strategy`",
         min_length=1,
     )
-    seeds: list[int] = _study([0], "grid: seeds to run, each a value of `seed`", min_length=1)
+    seeds: list[int] = _study([0, 1, 2], "grid: seeds to run, each a value of `seed`", min_length=1)
     grid: dict[str, list[Any]] = _study(
         {},
         "grid: further parameters to vary, each with its values, such as `alpha: [0.25, 0.5]`; a "
@@ -231,8 +231,8 @@ class Fields(BaseModel):
         "`code-switched`: folder of MUSE word lists such as en-de.txt; null makes a lexicon from "
         "the translations in the training pairs",
     )
-    steps: int = _training(700, "optimizer steps", unit="batches", ge=1)
-    batch_size: int = _training(256, "pairs per batch, over all processes", unit="pairs", ge=2)
+    steps: int = _training(120, "optimizer steps", unit="batches", ge=1)
+    batch_size: int = _training(64, "pairs per batch, over all processes", unit="pairs", ge=2)
     learning_rate: float = _training(
         0.003, "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1
     )
@@ -295,7 +295,7 @@ class Fields(BaseModel):
         "fp32", "number format of the forward pass"
     )
     validate_every: int | None = _training(
-        140,
+        40,
         "validation mAP before the first step, at every so many steps and at the end; null: at "
         "the end alone",
         unit="steps",

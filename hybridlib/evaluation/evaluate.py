@@ -15,7 +15,7 @@ import pandas as pd
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.pairs import load_parallel
 from hybridlib.errors import InputError
-from hybridlib.evaluation.metrics import headline, per_query, summarise
+from hybridlib.evaluation.metrics import check_judged, headline, per_query, summarise
 from hybridlib.files import resolve, write_json, written_aside
 from hybridlib.retrieval.corrections import CORRECTIONS, Correction, CorrectionError, fit
 from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
@@ -195,19 +195,6 @@ def _check_numbers(
     for name, value in numbers:
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; it must be 1 or more")
-
-
-def check_judged(corpus: RetrievalCorpus) -> None:
-    """Refuse a corpus in which nothing can be found, so that no figure has anything to average.
-
-    Raises:
-        InputError: no query has a relevant passage.
-    """
-    if corpus.qrels.empty:
-        raise InputError(
-            f"{corpus.name}: no query has a relevant passage in it, so there is nothing to "
-            "measure; look at its judgments and languages"
-        )
 
 
 def evaluation_options(params: Params) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.errors import InputError
 from hybridlib.evaluation import bias
 from hybridlib.retrieval.ranking import POOL, Ranking, cell_name
 
@@ -27,6 +28,19 @@ SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 
 # The k of recall@k and ndcg@k: R@1 and R@10 (LAReQA's sets), nDCG@10 and R@100 (MIRACL).
 CUTOFFS = (1, 10, 100)
+
+
+def check_judged(corpus: RetrievalCorpus) -> None:
+    """Refuse a corpus in which nothing can be found, so that no figure has anything to average.
+
+    Raises:
+        InputError: no query has a relevant passage.
+    """
+    if corpus.qrels.empty:
+        raise InputError(
+            f"{corpus.name}: no query has a relevant passage in it, so there is nothing to "
+            "measure; look at its judgments and languages"
+        )
 
 
 def per_query(ranking: Ranking, cutoffs: tuple[int, ...] = CUTOFFS) -> pd.DataFrame:

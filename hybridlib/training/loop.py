@@ -26,7 +26,7 @@ from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
-from hybridlib.evaluation.evaluate import check_judged
+from hybridlib.evaluation.metrics import check_judged
 from hybridlib.model.encoder import DualEncoder, check_precision
 from hybridlib.model.identity import describe
 from hybridlib.training import setup

@@ -129,7 +129,9 @@ def test_a_study_that_is_not_exported_is_opened_to_be_compared_too(tmp_path):
 
 def test_values_of_a_grid_must_go_together_in_every_run():
     """Each value may be; 40 units and 5 heads go together, 64 units and 5 heads do not."""
-    together = Params(strategies=["x-y"], grid={"hidden_size": [40, 80], "attention_heads": [5]})
+    together = Params(
+        strategies=["x-y"], seeds=[0], grid={"hidden_size": [40, 80], "attention_heads": [5]}
+    )
     assert [run.params.hidden_size for run in Study(together).runs()] == [40, 80]
     with pytest.raises(InputError, match=r"attention_heads \(5\) must divide hidden_size \(64\)"):
         Study(together.but(grid={"hidden_size": [64], "attention_heads": [5]})).runs()
