@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -19,6 +23,36 @@ def drawable(table: PairTable, batch_size: int) -> list[str]:
     """
     plain = _without_switching(table)
     return [name for name in STRATEGIES if _fills(name, plain, batch_size)]
+
+
+def largest_batch(name: str, table: PairTable, most: int, alpha: float = 0.5) -> int:
+    """Return the largest batch that a strategy can draw from the table, at most ``most`` pairs.
+
+    Args:
+        name: of the strategy.
+        table: the training pairs.
+        most: the size that is wanted.
+        alpha: of a strategy that reads it.
+
+    Returns:
+        ``most`` if it can be drawn; 0 if not even one pair can.
+    """
+    plain = _without_switching(table)
+    # Only at its ends does alpha leave out one of the two kinds of batches.
+    ends = (alpha,) if alpha in (0.0, 1.0) else (0.0, 1.0)
+    if _fills(name, plain, most, ends):
+        return most
+    # Halve the sizes between one that works and one that does not.
+    works = 0
+    fails = most
+    with _silent():
+        while fails - works > 1:
+            middle = (works + fails) // 2
+            if _fills(name, plain, middle, ends):
+                works = middle
+            else:
+                fails = middle
+    return works
 
 
 def expected_draws(
@@ -62,10 +96,24 @@ def _without_switching(table: PairTable) -> PairTable:
     return PairTable(table.frame, table.dataset_tau, table.language_draw, switching)
 
 
-def _fills(name: str, table: PairTable, batch_size: int) -> bool:
-    """Return whether twenty batches can be drawn at either end of alpha."""
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the table from warning of sizes that are only tried."""
+    log = logging.getLogger(PairTable.__module__)
+    before = log.disabled
+    log.disabled = True
     try:
-        for alpha in (0.0, 1.0):
+        yield
+    finally:
+        log.disabled = before
+
+
+def _fills(
+    name: str, table: PairTable, batch_size: int, alphas: tuple[float, ...] = (0.0, 1.0)
+) -> bool:
+    """Return whether twenty batches can be drawn with each alpha."""
+    try:
+        for alpha in alphas:
             for step in range(20):
                 draw_batch(name, table, 0, step, batch_size, alpha)
     except InputError:

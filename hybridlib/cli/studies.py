@@ -19,8 +19,9 @@ from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, Study
 from hybridlib.study.progress import Progress
 from hybridlib.study.runner import Outcome
+from hybridlib.study.sizes import check_sizes
 
-_TABLES = ("results.md", "intervals.md", "verdict.md")
+_TABLES = ("summary.md", "results.md", "intervals.md", "verdict.md")
 
 
 def run_study(options: argparse.Namespace) -> int:
@@ -35,10 +36,13 @@ def run_study(options: argparse.Namespace) -> int:
     if options.dry_run and options.only:
         raise InputError("--dry-run is of the whole grid; leave --only out")
     params = Params.load(options.params, parse_overrides(options.p))
+    cautions = [f"caution: {line}" for line in check_sizes(params)]
     if options.dry_run:
         plans = plan.plan(params, options.params, options.device, options.p)
-        print(plan.describe(plans, options.device))
+        print("\n".join([plan.describe(plans, options.device), *cautions]))
         return 0
+    if cautions:
+        print("\n".join(cautions))
     with closing(_Reporter(params.study)) as report:
         outcomes = grid.run_study(params, report, only=options.only)
     for part in (params, *params.further()):

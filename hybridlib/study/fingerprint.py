@@ -27,7 +27,13 @@ MODULES = {
     "training": (*_DATA, "hybridlib.model.built_in", "hybridlib.training.loop"),
     "evaluation": (*_DATA, "hybridlib.evaluation.evaluate"),
     "bias": ("hybridlib.evaluation.bias",),
-    "comparison": ("hybridlib.study.one_query", "hybridlib.study.paper", "hybridlib.figures"),
+    "comparison": (
+        "hybridlib.study.cautions",
+        "hybridlib.study.free",
+        "hybridlib.study.one_query",
+        "hybridlib.study.paper",
+        "hybridlib.figures",
+    ),
 }
 
 

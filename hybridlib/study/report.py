@@ -64,6 +64,11 @@ def write_tables(table: pd.DataFrame, folder: Path, name: str) -> None:
     write_text(folder / f"{name}.tex", latex.replace("_", "\\_"))
 
 
+def write_lines(lines: Sequence[str], folder: Path, name: str) -> None:
+    """Write ``name.md``: sentences as a list."""
+    write_text(folder / f"{name}.md", "".join(f"- {line}\n" for line in lines))
+
+
 def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return tables under each other; of none, an empty one."""
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

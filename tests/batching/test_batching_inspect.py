@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from batch_toys import BATCH, ORDERED_PAIRS, mixture
 from toys import LANGUAGES, pair_table
 
 from hybridlib.batching.code_switching import Switching
-from hybridlib.batching.inspect import drawable, expected_draws
+from hybridlib.batching.inspect import drawable, expected_draws, largest_batch
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.batching.strategies import STRATEGIES
 
@@ -61,3 +62,34 @@ def test_drawable_strategies(full):
     assert drawable(full, 41) == []
     english = PairTable(pair_table(languages=["en"]))
     assert drawable(english, BATCH) == ["en-en", "x-x", "x-x-mono", "code-switched"]
+
+
+@pytest.mark.parametrize(
+    ("name", "alpha", "expected"),
+    [
+        ("en-en", 0.5, 25),
+        ("x-x", 0.5, 30),
+        ("x-x-mono", 0.5, 25),
+        ("x-y", 0.5, 10),
+        ("hybrid", 0.5, 10),
+        ("hybrid", 1.0, 25),
+        ("hybrid", 0.0, 10),
+    ],
+)
+def test_the_largest_batch_is_found_without_a_word(name, alpha, expected, caplog):
+    """Of 15 pairs in English alone, 5 in German alone and 10 in both."""
+    rows = [(n, lang) for n in range(30) for lang in ("de", "en")]
+    rows = [(n, lang) for n, lang in rows if lang == ("en" if n < 15 else "de") or n >= 20]
+    frame = pd.DataFrame(rows, columns=["pair_id", "lang"])
+    table = PairTable(frame)
+    assert largest_batch(name, table, 100, alpha) == expected
+    assert caplog.records == []
+    assert largest_batch(name, table, expected, alpha) == expected
+    assert largest_batch(name, table, 3, alpha) == 3
+
+
+def test_no_batch_can_be_the_largest():
+    frame = pd.DataFrame({"pair_id": ["a", "b"], "lang": ["de", "fr"]})
+    assert largest_batch("en-en", PairTable(frame), 8) == 0
+    assert largest_batch("x-y", PairTable(frame), 8) == 0
+    assert largest_batch("x-x-mono", PairTable(frame), 8) == 1

@@ -37,7 +37,7 @@ class Notebooks:
         if (name, step) in self.errors:
             raise self.errors[name, step]
         if step == "comparison":
-            for table in ("results", "intervals", "verdict"):
+            for table in ("summary", "results", "intervals", "verdict"):
                 (study.comparison / f"{table}.md").write_text(f"the table {table}\n")
         Path(out).write_text("{}")
         finish(study, step)

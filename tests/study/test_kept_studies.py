@@ -15,7 +15,7 @@ from hybridlib.study.export import compare, grid_of
 from hybridlib.study.folder import Study
 
 KEPT = sorted(file.parent for file in (ROOT / "outputs" / "reference").glob("*/study.yaml"))
-TABLES = ("results.md", "intervals.md", "verdict.md")
+TABLES = ("summary.md", "results.md", "intervals.md", "verdict.md")
 MEASURED = re.compile(r"\d \[[-+]?\d")  # a figure with its interval
 # The others take minutes.
 REDRAWN = [

@@ -44,6 +44,7 @@ CHANGELOG
 ```
 """
 _TABLES = {
+    "summary": "What costs nothing, and what training adds",
     "verdict": "The paper's claims",
     "intervals": "Values with 95 % intervals",
     "results": "Means over seeds, with corrections",

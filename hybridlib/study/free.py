@@ -1,0 +1,173 @@
+"""What training gains over what costs nothing: the untrained encoder, corrected.
+
+Corrections of language bias need no training (:mod:`hybridlib.retrieval.corrections`). So a
+trained encoder is worth its training only if it beats the untrained one with the best of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from hybridlib.config.names import UNTRAINED
+from hybridlib.evaluation import significance
+from hybridlib.files import read_json
+from hybridlib.study.folder import Study, label
+from hybridlib.study.per_query import RANK_DISTANCE, clustered_mean, has_results, systems
+from hybridlib.study.results import PLAIN, headlines, over_seeds
+
+# What a correction is chosen by, and encoders are compared by: mAP in the pool of all languages,
+# or where a corpus has none, in the queries' own language.
+_DECISIVE = ("multilingual", "monolingual")
+_WHERE = {"multilingual": "in the pool", "monolingual": "in the queries' own language"}
+
+_MEASURES = ["monolingual mAP", "cross-lingual mAP", "multilingual mAP", RANK_DISTANCE]
+
+
+def by_cost(runs: Sequence[Study]) -> pd.DataFrame:
+    """Return every system as it is and under its best correction, what is cheapest first.
+
+    The best correction of a system is the one with the highest mAP in the pool. It is chosen on
+    the questions that are evaluated, so it is a little lucky.
+
+    Returns:
+        One row per system: encoder, strategy, correction (``none``: as it is), the mAP of each
+        setting, rank distance, and minutes of training (mean over seeds).
+    """
+    table = over_seeds(headlines(runs))
+    decisive = f"{decisive_setting(runs)} mAP"
+    minutes = _minutes(runs)
+    rows = []
+    for (encoder, strategy), part in table.groupby(["encoder", "strategy"], sort=False):
+        corrected = part[part["correction"] != PLAIN]
+        chosen = [part[part["correction"] == PLAIN].iloc[0]]
+        if len(corrected):
+            chosen.append(corrected.loc[corrected[decisive].idxmax()])
+        measures = [name for name in _MEASURES if name in part]
+        columns = ["encoder", "strategy", "correction", *measures]
+        rows += [
+            {**row[columns].to_dict(), "minutes of training": minutes[encoder, strategy]}
+            for row in chosen
+        ]
+    found = pd.DataFrame(rows)
+    # What needs no training comes first, the others in the order of the grid.
+    trained = found["minutes of training"] > 0
+    return found.iloc[trained.argsort(kind="stable")].reset_index(drop=True)
+
+
+def decisive_setting(runs: Sequence[Study]) -> str:
+    """Return the setting by which encoders are compared: the pool, where there is one."""
+    settings = runs[0].metrics()["settings"]
+    return next(name for name in _DECISIVE if name in settings)
+
+
+def _minutes(runs: Sequence[Study]) -> dict[tuple[str, str], float]:
+    """Return the minutes that training took by encoder and strategy, as a mean over seeds."""
+    minutes = {}
+    for (encoder, strategy), seeds in systems(runs).items():
+        seconds = [_training_seconds(run) for run in seeds]
+        minutes[encoder, strategy] = sum(seconds) / len(seconds) / 60
+    return minutes
+
+
+def _training_seconds(run: Study) -> float:
+    """Return how long a run was trained; an untrained one was not."""
+    if run.params.strategy == UNTRAINED:
+        return 0.0
+    manifest = read_json(run.folder_of("training") / "run.json")
+    return float(manifest["steps"]["training"]["seconds"])
+
+
+# ------------------------------------------------------------------------------------ in sentences
+
+
+def cheapest(runs: Sequence[Study], draws: int = 2000) -> list[str]:
+    """Return what costs nothing, and what training adds to it: sentences for each encoder.
+
+    The rule: training pays where the whole 95 % interval of its gain over the best that needs none
+    lies above zero, and not where it lies below.
+    """
+    table = by_cost(runs)
+    setting = decisive_setting(runs)
+    lines = []
+    for encoder, part in table.groupby("encoder", sort=False):
+        of_encoder = [run for run in runs if run.params.encoder == encoder]
+        prefix = f"{encoder}: " if table["encoder"].nunique() > 1 else ""
+        lines += [prefix + line for line in _sentences(of_encoder, part, setting, draws)]
+    return lines
+
+
+def _sentences(runs: list[Study], table: pd.DataFrame, setting: str, draws: int) -> list[str]:
+    """Return the sentences of one encoder.
+
+    Args:
+        runs: of the encoder.
+        table: their rows of :func:`by_cost`.
+        setting: that decides.
+        draws: of the bootstrap.
+    """
+    decisive = f"{setting} mAP"
+    without = table[table["strategy"] == UNTRAINED]
+    trained = table[table["strategy"] != UNTRAINED]
+    if without.empty:
+        return [
+            "Not compared with what costs nothing: this study has no untrained run; add `untrained`"
+            " to strategies."
+        ]
+    free = without.loc[without[decisive].idxmax()]
+    lines = [f"Cheapest: {_written(free)} has {free[decisive]:.3f} {_WHERE[setting]}, no training."]
+    tried = _corrections(runs)
+    if tried:
+        lines[0] += f" It is the best of: as it is, {', '.join(tried)}."
+    else:
+        lines.append(
+            "No correction of the untrained encoder was computed (corrections: []). They need no "
+            "training: set corrections: [centering, lir] before training is said to pay."
+        )
+    if trained.empty:
+        return lines
+    best = trained.loc[trained[decisive].idxmax()]
+    minutes = f"{best['minutes of training']:.1f} minutes of training"
+    lines.append(f"Best trained: {_written(best)} has {best[decisive]:.3f}, after {minutes}.")
+    lines.append(_judged(runs, best, free, setting, draws))
+    return lines
+
+
+def _corrections(runs: Sequence[Study]) -> list[str]:
+    """Return the corrections under which the untrained encoder was evaluated."""
+    first = next(run for run in runs if run.params.strategy == UNTRAINED)
+    return list(first.metrics().get("corrections", {}))
+
+
+def _judged(runs: list[Study], best: Any, free: Any, setting: str, draws: int) -> str:
+    """Return what training gains over the best that is free, and whether it pays.
+
+    Args:
+        runs: of one encoder.
+        best: the row of :func:`by_cost` of the best trained system.
+        free: the row of the best untrained one.
+        setting: that decides.
+        draws: of the bootstrap.
+    """
+    sides = []
+    for row in (best, free):
+        seeds = [run for run in runs if label(run.params) == row["strategy"]]
+        if not all(has_results(run, setting, row["correction"]) for run in seeds):
+            return f"Training gains {best[f'{setting} mAP'] - free[f'{setting} mAP']:+.3f}."
+        sides.append(clustered_mean(seeds, setting, row["correction"]))
+    gain = significance.compare(sides[0], sides[1], draws)
+    written = f"Training gains {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    if gain.low > 0:
+        return f"{written}: it pays."
+    if gain.high < 0:
+        return f"{written}: it does not pay, take the cheapest."
+    return f"{written}: it cannot be told whether it pays, take the cheapest."
+
+
+def _written(row: Any) -> str:
+    """Return a system as a text."""
+    if row["correction"] == PLAIN:
+        return str(row["strategy"])
+    return f"{row['strategy']} with {row['correction']}"

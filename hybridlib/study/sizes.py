@@ -1,0 +1,103 @@
+"""Sizes of a study that cannot work, or weaken a result, found before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hybridlib.batching.inspect import largest_batch
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.config.names import UNTRAINED
+from hybridlib.config.params import Params
+from hybridlib.data.prepare import StudyData, evaluation_corpus, prepare
+from hybridlib.errors import InputError
+from hybridlib.files import resolve
+from hybridlib.study.cautions import few_questions, few_validated, questions_of
+from hybridlib.study.fingerprint import is_done
+from hybridlib.study.folder import Study
+
+# Larger data are not read twice.
+_QUICKLY_READ = 50_000_000  # bytes
+
+
+def check_sizes(params: Params) -> list[str]:
+    """Refuse sizes that cannot work, and return what is to be said of those that are small.
+
+    The training pairs are read where they are local files of at most 50 MB, or already prepared.
+    Of others nothing is said.
+
+    Raises:
+        InputError: a strategy of the grid cannot fill its batches; or the data cannot be used.
+    """
+    study = Study.open(params)
+    data = _data_of(study)
+    if data is None:
+        return []
+    _check_batches(study.runs(), data.train)
+    warnings = few_validated(data.validation)
+    warnings += few_questions(data.evaluation.name, questions_of(data.evaluation))
+    for part in params.further():
+        if _is_local(part.eval_corpus_path):
+            corpus = evaluation_corpus(part)
+            warnings += few_questions(corpus.name, questions_of(corpus))
+    return warnings
+
+
+def _check_batches(runs: Sequence[Study], pairs: pd.DataFrame) -> None:
+    """Refuse the first batch size of the grid that its strategies cannot fill."""
+    found: dict[int, dict[str, int]] = {}
+    for run in runs:
+        params = run.params
+        wanted = params.batch_size
+        if params.strategy == UNTRAINED or params.strategy in found.get(wanted, {}):
+            continue
+        table = PairTable(pairs, params.dataset_tau, params.language_draw)
+        largest = largest_batch(params.strategy, table, wanted, params.alpha)
+        found.setdefault(wanted, {})[params.strategy] = largest
+    for wanted, by_strategy in found.items():
+        too_small = {name: most for name, most in by_strategy.items() if most < wanted}
+        if too_small:
+            raise InputError(_unfillable(wanted, too_small, pairs))
+
+
+def _unfillable(wanted: int, largest: dict[str, int], pairs: pd.DataFrame) -> str:
+    """Return the message for a batch size that some strategies cannot fill."""
+    most = ", ".join(f"{name} {size}" for name, size in largest.items())
+    by_language = ", ".join(
+        f"{lang} {count}" for lang, count in pairs["lang"].value_counts().items()
+    )
+    message = (
+        f"batch_size ({wanted}): the training pairs cannot fill it (largest batch: {most}; pairs "
+        f"left for training: {by_language})"
+    )
+    smallest = min(largest.values())
+    if smallest < 2:
+        none = ", ".join(name for name, size in largest.items() if size < 2)
+        return f"{message}; leave out {none}, which these pairs cannot train"
+    return f"{message}; set batch_size to {smallest} or less"
+
+
+def _data_of(study: Study) -> StudyData | None:
+    """Return the study's data, prepared by 01 or now; None where that would take long."""
+    file = study.data / "train.parquet"
+    if is_done(study, "data") and file.exists():
+        if file.stat().st_size > _QUICKLY_READ:
+            return None
+        train = pd.read_parquet(file)
+        return StudyData(train, study.validation_corpus(), study.evaluation_corpus())
+    params = study.params
+    paths = [path for _, path in params.training_sets]
+    if params.eval_corpus != "facts":
+        paths.append(params.eval_corpus_path)
+    return prepare(params) if all(_is_local(path) for path in paths) else None
+
+
+def _is_local(path: Path | None) -> bool:
+    """Return whether a path is there, and quickly read."""
+    if path is None or not resolve(path).exists():
+        return False
+    whole = resolve(path)
+    files = whole.rglob("*") if whole.is_dir() else [whole]
+    return sum(file.stat().st_size for file in files) <= _QUICKLY_READ
