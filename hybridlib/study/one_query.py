@@ -8,8 +8,30 @@ import pandas as pd
 
 from hybridlib.figures.tables import example_query, top_of_query
 from hybridlib.retrieval.ranking import Ranking
+from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import Study, label
 from hybridlib.study.per_query import systems
+
+# A run is shown beside the first of these that is not its own strategy: the most biased one of the
+# paper, and for that one the least biased.
+_BESIDE = ("x-x-mono", "hybrid", "x-y", "untrained")
+
+
+def beside(run: Study) -> Study | None:
+    """Return a run of another strategy to show beside a run, of the same encoder and seed.
+
+    It need be evaluated only, and is ``x-x-mono`` where that is another one. None: no other run is
+    evaluated yet.
+    """
+    here = run.params
+    for name in _BESIDE:
+        for other in run.runs():
+            there = other.params
+            is_same = (there.encoder, there.seed) == (here.encoder, here.seed)
+            is_other = there.strategy == name and name != here.strategy
+            if is_same and is_other and is_done(other, "evaluation"):
+                return other
+    return None
 
 
 def answer_ranks(runs: Sequence[Study]) -> pd.DataFrame:
@@ -25,17 +47,22 @@ def answer_ranks(runs: Sequence[Study]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def top_results(runs: Sequence[Study], k: int = 10) -> tuple[str, pd.DataFrame]:
-    """Return the same query's text, and its top k under each strategy, of the first seed.
+def top_results(runs: Sequence[Study], k: int = 10, lang: str = "en") -> tuple[str, pd.DataFrame]:
+    """Return a query's text, and its top k under each strategy, of the first seed.
 
     :func:`hybridlib.figures.top_lists` draws it.
+
+    Args:
+        runs: of one corpus.
+        k: results of each.
+        lang: language of the query, where the corpus has it; the query is the first one.
 
     Returns:
         The text; and columns rank, lang, text, score, right (a mark where it is relevant) and
         strategy.
     """
     corpus = runs[0].evaluation_corpus()
-    query = example_query(corpus)
+    query = example_query(corpus, lang)
     parts = []
     for run in _first_seeds(runs):
         results = top_of_query(corpus, Ranking.load(run.run), query).head(k)

@@ -55,3 +55,31 @@ def test_the_ranks_of_its_answers(runs, corpus):
     assert part["rank_pool"].tolist() == expected
     assert set(ranks["strategy"]) == {label(run.params) for run in runs}
     answer_ranks(ranks)
+
+
+def test_the_question_may_be_in_another_language(runs, corpus):
+    text, _ = one_query.top_results(runs, lang="zh")
+    assert text == corpus.queries["text"][example_query(corpus, "zh")]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "evaluated", "shown"),
+    [
+        ("hybrid", ["untrained", "x-x-mono", "x-y"], "x-x-mono"),
+        ("x-x-mono", ["untrained", "x-y"], "x-y"),
+        ("x-x-mono", ["untrained", "hybrid"], "hybrid"),
+        ("untrained", ["untrained"], None),
+    ],
+)
+def test_a_run_stands_beside_one_of_another_strategy(
+    study, monkeypatch, strategy, evaluated, shown
+):
+    monkeypatch.setattr(
+        one_query,
+        "is_done",
+        lambda run, step: step == "evaluation" and run.params.strategy in evaluated,
+    )
+    run = Study(study.params.but(strategy=strategy, seed=1))
+    other = one_query.beside(run)
+    assert (other and other.params.strategy) == shown
+    assert other is None or (other.params.seed, other.params.encoder) == (1, "built-in")
