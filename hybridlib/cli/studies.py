@@ -15,6 +15,7 @@ from hybridlib.config.yaml_files import parse_overrides
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 from hybridlib.study import export, grid, plan
+from hybridlib.study.encoders import say_prefixes
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, Study
 from hybridlib.study.progress import Progress
@@ -36,6 +37,7 @@ def run_study(options: argparse.Namespace) -> int:
     if options.dry_run and options.only:
         raise InputError("--dry-run is of the whole grid; leave --only out")
     params = Params.load(options.params, parse_overrides(options.p))
+    say_prefixes(params)
     cautions = [f"caution: {line}" for line in check_sizes(params)]
     if options.dry_run:
         plans = plan.plan(params, options.params, options.device, options.p)

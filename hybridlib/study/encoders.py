@@ -46,6 +46,29 @@ def fetch_encoders(sources: Iterable[str]) -> None:
             locate(source)
 
 
+def say_prefixes(params: Params) -> None:
+    """Warn of encoders in folders that do not state their prefixes, before a study runs.
+
+    The notebooks warn, too, but in their own outputs.
+
+    Raises:
+        InputError: a folder cannot be read, or is unclear about its prefixes.
+    """
+    for source in params.encoders:
+        if source == BUILT_IN or not resolve(source).is_dir():
+            continue
+        # Reading an encoder's files imports torch.
+        from hybridlib.model import st_format
+        from hybridlib.model.prefixes import choose_prefixes
+
+        requested = {}
+        for side in ("query", "passage"):
+            name = f"{side}_prefix"
+            requested[side] = "" if name in params.grid else getattr(params, name)
+        files = locate(str(resolve(source)))
+        choose_prefixes(files, st_format.read(files), requested["query"], requested["passage"])
+
+
 def load_encoder(params: Params, source: str) -> DualEncoder:
     """Load the encoder at ``source`` as ``params`` want it, on this process's device.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from hybridlib.cli import main
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
+from hybridlib.model import prefixes
 from hybridlib.study import sizes
 from hybridlib.study.cautions import few_questions, few_validated, weak_sizes
 from hybridlib.study.fingerprint import finished_runs
@@ -142,3 +144,22 @@ def test_a_comparison_on_few_questions_says_so(study):
     """The made-up study has 30, and no texts."""
     (line,) = weak_sizes(finished_runs(study))
     assert line.startswith("comparison on 30 questions (")
+
+
+def test_the_command_says_which_prefixes_an_encoder_gets(small, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(prefixes, "_said", set())
+    folder = tmp_path / "multilingual-e5-tiny-e5-small"
+    folder.mkdir()
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 8, "vocab_size": 9}
+    (folder / "config.json").write_text(json.dumps(shape))
+    file = tmp_path / "study.yaml"
+    small(encoders=[str(folder)]).save(file)
+    assert main(["run", str(file), "--dry-run"]) == 0
+    (message,) = [record.message for record in caplog.records if "prompts" in record.message]
+    assert message.startswith(f"{folder}: its folder states no prompts; used: 'query: ' and")
+    # Nothing is to be said where the study sets them, or compares several.
+    caplog.clear()
+    monkeypatch.setattr(prefixes, "_said", set())
+    small(encoders=[str(folder)], passage_prefix="", grid={"query_prefix": ["", "q: "]}).save(file)
+    assert main(["run", str(file), "--dry-run"]) == 0
+    assert [record for record in caplog.records if "prompts" in record.message] == []
