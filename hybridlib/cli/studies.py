@@ -22,6 +22,8 @@ from hybridlib.study.progress import Progress
 from hybridlib.study.runner import Outcome
 from hybridlib.study.sizes import check_sizes
 
+# Quality in the three settings, of every strategy.
+_PICTURE = "map_by_setting.png"
 _TABLES = ("summary.md", "results.md", "intervals.md", "verdict.md")
 
 
@@ -47,8 +49,10 @@ def run_study(options: argparse.Namespace) -> int:
         print("\n".join(cautions))
     with closing(_Reporter(params.study)) as report:
         outcomes = grid.run_study(params, report, only=options.only)
-    for part in (params, *params.further()):
-        _show_study(Study(part))
+    compared = [_show_study(Study(part)) for part in (params, *params.further())]
+    if any(compared):
+        print("Next: `make lab` opens the notebooks, which explain every figure;")
+        print(f"`hybridlib compare {options.params}` prints all tables.")
     _show_failures(outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
@@ -99,13 +103,20 @@ def _step_of(outcome: Outcome) -> str:
     return f"{NOTEBOOKS[outcome.step]} of {outcome.name}"
 
 
-def _show_study(study: Study) -> None:
-    """Print the tables of a study, and where its notebooks and figures are."""
-    line = f"Executed notebooks and figures: {study.folder}"
-    if is_done(study, "comparison"):
-        show_tables(study.comparison)
-        line += f" (compared in {study.comparison})"
-    print(line)
+def _show_study(study: Study) -> bool:
+    """Print what a study has found: one table, one picture's file, and what it means.
+
+    Returns:
+        Whether the study has been compared.
+    """
+    print(f"\nExecuted notebooks and figures: {study.folder}")
+    if not is_done(study, "comparison"):
+        return False
+    intervals = (study.comparison / "intervals.md").read_text(encoding="utf-8")
+    summary = (study.comparison / "summary.md").read_text(encoding="utf-8")
+    print(f"\nmAP and rank distance with 95 % intervals:\n\n{intervals}")
+    print(f"In one picture: {study.comparison / 'figures' / _PICTURE}\n\n{summary}")
+    return True
 
 
 def show_tables(folder: Path) -> None:

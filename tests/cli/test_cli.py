@@ -133,6 +133,20 @@ def test_evaluate_writes_what_the_notebook_writes(finished_study, tmp_path, caps
     assert f"wrote {out / 'metrics.json'}" in printed
 
 
+def test_a_study_ends_with_a_table_a_picture_and_what_it_means(finished_study, tmp_path, capsys):
+    file = tmp_path / "study.yaml"
+    finished_study.params.save(file)
+    assert main(["run", str(file)]) == 0
+    *steps, end = capsys.readouterr().out.split("\n\n", 1)
+    assert steps[0].count("kept") == 2 + 3 * len(finished_study.runs())
+    table = (finished_study.comparison / "intervals.md").read_text()
+    summary = (finished_study.comparison / "summary.md").read_text()
+    assert end.index(table) < end.index("In one picture: ") < end.index(summary)
+    (picture,) = re.findall(r"In one picture: (.*)", end)
+    assert Path(picture).is_file()
+    assert f"`hybridlib compare {file}` prints all tables" in end.splitlines()[-1]
+
+
 def test_an_evaluation_replaces_an_earlier_one_with_its_trec_files(
     tiny_encoder, tmp_path, monkeypatch, capsys
 ):
