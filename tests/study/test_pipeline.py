@@ -203,7 +203,7 @@ def test_the_solutions_of_the_comparison_hold_for_the_kept_quickstart(tmp_path):
     study = copied(Study(Params.load(kept / "study.yaml")), tmp_path)
     outputs = execute(study, "solutions/05_comparison.ipynb", tmp_path)
     assert not [output for output in outputs if output.output_type == "error"]
-    assert len(finished_runs(study)) == 4
+    assert len(finished_runs(study)) == 12
 
 
 @pytest.mark.slow
