@@ -34,12 +34,16 @@ def beside(run: Study) -> Study | None:
     return None
 
 
-def answer_ranks(runs: Sequence[Study]) -> pd.DataFrame:
+def answer_ranks(runs: Sequence[Study], lang: str = "en") -> pd.DataFrame:
     """Return the ranks of one query's answers under each strategy, of the first seed.
 
     :func:`hybridlib.figures.answer_ranks` draws it.
+
+    Args:
+        runs: of one corpus.
+        lang: language of the query, as in :func:`top_results`.
     """
-    query = example_query(runs[0].evaluation_corpus())
+    query = example_query(runs[0].evaluation_corpus(), lang)
     parts = []
     for run in _first_seeds(runs):
         ranks = pd.read_parquet(run.run / "ranks.parquet", filters=[("query", "==", query)])

@@ -60,6 +60,7 @@ def test_the_ranks_of_its_answers(runs, corpus):
 def test_the_question_may_be_in_another_language(runs, corpus):
     text, _ = one_query.top_results(runs, lang="zh")
     assert text == corpus.queries["text"][example_query(corpus, "zh")]
+    assert set(one_query.answer_ranks(runs, lang="zh")["query_lang"]) == {"zh"}
 
 
 @pytest.mark.parametrize(
