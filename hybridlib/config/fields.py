@@ -233,8 +233,11 @@ class Fields(BaseModel):
     )
     steps: int = _training(120, "optimizer steps", unit="batches", ge=1)
     batch_size: int = _training(64, "pairs per batch, over all processes", unit="pairs", ge=2)
-    learning_rate: float = _training(
-        0.003, "peak learning rate of AdamW (paper: 3e-5, for pretrained encoders)", gt=0, lt=1
+    learning_rate: float | None = _training(
+        None,
+        "peak learning rate of AdamW; null: 3e-3 for the built-in encoder, else the paper's 3e-5",
+        gt=0,
+        lt=1,
     )
     weight_decay: float = _training(
         0.01, "AdamW weight decay on matrices (not on biases and norms)", ge=0, lt=1

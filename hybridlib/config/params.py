@@ -25,7 +25,13 @@ from pydantic import (
 )
 
 from hybridlib.config.fields import Fields
-from hybridlib.config.names import EVAL_CORPORA, LANGUAGE_RULE, TRAIN_CORPORA, can_be_language
+from hybridlib.config.names import (
+    BUILT_IN,
+    EVAL_CORPORA,
+    LANGUAGE_RULE,
+    TRAIN_CORPORA,
+    can_be_language,
+)
 from hybridlib.config.notebook import parameter_cell_names
 from hybridlib.config.yaml_files import read_yaml
 from hybridlib.errors import InputError, did_you_mean
@@ -174,6 +180,13 @@ class Params(Fields):
                 "own, with trained_in"
             )
         return studies
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """Return the learning rate after the warm-up: the given one, or the encoder's default."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 3e-3 if self.encoder == BUILT_IN else 3e-5
 
     @property
     def training_sets(self) -> list[tuple[str, Path | None]]:

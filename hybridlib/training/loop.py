@@ -269,7 +269,7 @@ def _measure(
     value, tokens_per_process = means.tolist()
     if not math.isfinite(value):
         raise InputError(
-            f"the loss became {value}: lower learning_rate ({params.learning_rate}) or raise "
+            f"the loss became {value}: lower learning_rate ({params.peak_learning_rate}) or raise "
             f"temperature ({params.temperature})"
         )
     seconds = time.perf_counter() - started

@@ -137,7 +137,7 @@ def make_optimizer(
         {"params": [w for w in trained if w.ndim < 2], "weight_decay": 0.0},
     ]
     fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=params.learning_rate, fused=fused)
+    return torch.optim.AdamW(groups, lr=params.peak_learning_rate, fused=fused)
 
 
 def first_record(frozen: str | None) -> dict[str, Any]:
@@ -163,14 +163,14 @@ def learning_rate(params: Params, step: int) -> float:
     """
     warmup = round(params.steps * params.warmup_fraction)
     if step <= warmup:
-        return params.learning_rate * (step / (warmup + 1))
+        return params.peak_learning_rate * (step / (warmup + 1))
     done = (step - 1 - warmup) / max(1, params.steps - warmup)
     factors = {
         "linear": 1 - done,
         "cosine": (1 + math.cos(math.pi * done)) / 2,
         "constant": 1.0,
     }
-    return params.learning_rate * factors[params.schedule]
+    return params.peak_learning_rate * factors[params.schedule]
 
 
 def dropout_seed(seed: int, step: int, process: int) -> int:

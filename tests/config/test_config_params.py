@@ -255,3 +255,9 @@ def test_further_evaluations_of_one_corpus_are_refused_or_explained():
         Params.check({"also_evaluate": [{"eval_corpus": "facts"}] * 2}).further()
     with pytest.raises(InputError, match=r"also_evaluate, entry 1: .*'xquad-r' needs the path"):
         Params.check({"also_evaluate": [{"eval_corpus": "xquad-r"}]}).further()
+
+
+def test_the_learning_rate_follows_the_encoder_unless_it_is_given():
+    assert Params().peak_learning_rate == 3e-3
+    assert Params(encoder="some/folder").peak_learning_rate == 3e-5
+    assert Params(encoder="some/folder", learning_rate=1e-4).peak_learning_rate == 1e-4
