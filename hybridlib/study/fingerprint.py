@@ -17,8 +17,8 @@ from hybridlib.batching import plugins
 from hybridlib.config.names import BUILT_IN
 from hybridlib.config.params import names_of_step
 from hybridlib.files import content_hash, project_root, read_json, resolve
+from hybridlib.modules import code_hash
 from hybridlib.study.folder import NOTEBOOKS, Study, run_name, training_parameters
-from hybridlib.study.modules import code_hash
 
 # The modules that a step enters by; what they import counts too.
 _DATA = ("hybridlib.data.prepare",)

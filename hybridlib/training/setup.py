@@ -25,6 +25,7 @@ from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.files import content_hash, resolve
 from hybridlib.model.encoder import DualEncoder
+from hybridlib.modules import code_hash
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
 
 logger = logging.getLogger(__name__)
@@ -189,7 +190,8 @@ def run_identity(
     """Return what must be the same for a resumed run to be the run that was interrupted.
 
     It is what the run began with: parameters, training pairs, validation data, the encoder, word
-    lists, plugins, and in how many processes, as each has a dropout of its own.
+    lists, plugins, the code that trains, and in how many processes, as each has a dropout of its
+    own.
 
     Args:
         params: of the run.
@@ -204,6 +206,7 @@ def run_identity(
     identity["validation data"] = validation.hash
     identity |= {f"starting {name}": str(value) for name, value in encoder.items()}
     identity["processes"] = str(processes)
+    identity["code of hybridlib"] = code_hash(["hybridlib.training.loop"])
     if params.lexicon_path is not None:
         identity["word lists"] = str(content_hash(resolve(params.lexicon_path)))
     for number, content in enumerate(plugins.content(params.strategy, params.plugins)):

@@ -12,10 +12,10 @@ import pytest
 from clones import ROOT
 
 import hybridlib
+from hybridlib import modules
 from hybridlib.batching.strategies import known_strategies
 from hybridlib.config.params import Params
 from hybridlib.study import fingerprint as fingerprints
-from hybridlib.study import modules
 from hybridlib.study.fingerprint import content_hash, fingerprint
 from hybridlib.study.folder import RUN_STEPS, Study
 

@@ -175,6 +175,14 @@ def test_other_parameters_are_taken_when_asked_for(interrupted, data, tiny_encod
     assert log["learning_rate"].iloc[7] > 2e-3 > log["learning_rate"].iloc[8]
 
 
+def test_code_that_has_changed_is_refused(interrupted, data, tiny_encoder, monkeypatch):
+    monkeypatch.setattr("hybridlib.training.setup.code_hash", lambda modules: "new")
+    with pytest.raises(
+        InputError, match=r"of a run with other code of hybridlib \(\w+ then, new now"
+    ):
+        run(data, tiny_encoder, interrupted)
+
+
 def test_other_data_is_refused(interrupted, data, tiny_encoder):
     pairs = data[0].copy()
     pairs.loc[0, "question"] += "?"
