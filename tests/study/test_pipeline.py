@@ -31,6 +31,7 @@ FIGURES = {
     "training": ["score_matrix", "training", "score_matrix_after", "languages_before_after"],
     "evaluation": ["one_query", "map_by_setting", "cross_lingual_heatmap", "corrections"],
     "bias": [
+        "top_lists",
         "answer_ranks",
         "rank_distance",
         "distance_by_quality",
