@@ -218,5 +218,13 @@ _CORPORA = {
     "hf download --repo-type dataset NAME --revision refs/convert/parquet --local-dir FOLDER": _HUB,
 }
 
+_OWN_PAGE = How(why_not="test_your_own.py runs its page from top to bottom")
+_YOUR_OWN = {
+    ".venv/bin/hybridlib evaluate multilingual-e5-small --corpus pairs --corpus-path "
+    "docs/examples/library_faq.csv --corrections centering lir --out results": _OWN_PAGE,
+    ".venv/bin/hybridlib run faq.yaml --dry-run -p batch_size 100": _OWN_PAGE,
+    ".venv/bin/hybridlib run faq.yaml": _OWN_PAGE,
+}
+
 # The order is that in which they run: some need what another leaves.
-COMMANDS = {**_PROJECT, **_STUDY, **_CORPORA}
+COMMANDS = {**_PROJECT, **_STUDY, **_CORPORA, **_YOUR_OWN}

@@ -40,6 +40,8 @@ MINIATURE = {
 }
 FOUND = {command: page.name for page in PAGES for command in commands(page)}
 PYTHON = [code for page in PAGES for code in blocks(page, "python")]
+# Those of one page need what the page has made before: test_your_own.py runs them.
+ALONE = [code for code in PYTHON if "faq" not in code]
 
 
 # ------------------------------------------------------------------------- without running anything
@@ -249,7 +251,7 @@ def test_a_command_does_what_its_page_says(command: str, clone: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.partition("\n")[0])
+@pytest.mark.parametrize("code", ALONE, ids=lambda code: code.partition("\n")[0])
 def test_python_of_the_pages_runs(clone: Path, code: str):
     done = subprocess.run(
         [str(clone / ".venv" / "bin" / "python"), "-c", code],
