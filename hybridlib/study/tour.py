@@ -53,8 +53,8 @@ class Tour:
         missing = [run for run in runs if not is_done(run, "training")]
         if missing:
             logger.warning(
-                "not trained yet, made now and once: %s; with the quickstart's settings two to "
-                "three minutes each on two CPU cores",
+                "not trained yet, made now and once: %s; with the quickstart's settings one to "
+                "two minutes each on two CPU cores",
                 ", ".join(run.params.strategy for run in missing),
             )
         for run in tqdm(missing, desc="training", unit="encoder", disable=not missing):

@@ -24,7 +24,7 @@ CHANGES = {
     "study": {"study": "another"},
     "train_corpus": {"train_corpus": "pairs", "train_corpus_path": "pairs.csv"},
     "eval_corpus": {"eval_corpus": "pairs", "eval_corpus_path": "pairs.csv"},
-    "variants": {"variants": 2},
+    "variants": {"variants": 1},
     "vocab_size": {"vocab_size": 900},
     "data_seed": {"data_seed": 1},
     "encoder": {"encoder": "org/encoder"},
