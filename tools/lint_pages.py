@@ -29,6 +29,7 @@ _SHORTEST_ALT = 30  # characters of a text in the place of a picture
 _LONGEST_CELL = 10  # lines, imports not counted
 _REFUSED = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.While)
 _LESSONS = re.compile(r"\*\*You will learn\*\*\n\n((?:- .+\n)+)")
+_KNOWN = re.compile(r"## What you now know\n\n((?:- .+(?:\n|$)){3})$")
 
 
 def main() -> int:
@@ -165,6 +166,8 @@ def notebook_problems(file: Path) -> Iterator[str]:
     if "ccc" in kinds.removeprefix("mcc"):
         yield "three code cells stand in a row"
     yield from opening_problems(cells[0].source, file)
+    if not is_solution and not _KNOWN.match(cells[-2].source):
+        yield "the cell before the exercises does not say in three lines what you now know"
 
 
 def cell_problems(cell: NotebookNode) -> Iterator[str]:
@@ -197,8 +200,10 @@ def bound_names(source: str) -> set[str]:
 def opening_problems(text: str, file: Path) -> Iterator[str]:
     """Yield what the first cell of a notebook does not say."""
     words = ["**Takes**", "**Reads**"]
-    is_lesson = file.parent.name != "solutions" and file.stem != "05_comparison"
-    if is_lesson:
+    is_solution = file.parent.name == "solutions"
+    if not is_solution:
+        words.append("**Question.**")
+    if not is_solution and file.stem != "05_comparison":
         words.append("**Writes**")
         lessons = _LESSONS.search(text)
         if lessons is None or lessons[1].count("- ") != 3:

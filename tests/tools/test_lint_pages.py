@@ -90,7 +90,9 @@ def test_a_notebook_that_is_not_fit_to_be_read_is_noticed(tmp_path):
         "three code cells stand in a row",
         "the first cell does not list three things to learn",
         "the first cell does not say **Takes**",
+        "the first cell does not say **Question.**",
         "the first cell does not say **Writes**",
+        "the cell before the exercises does not say in three lines what you now know",
     ]
 
 
