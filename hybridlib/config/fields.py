@@ -178,13 +178,13 @@ class Fields(BaseModel):
     )
     query_prefix: str | None = _training(
         None,
-        "put before every query; null takes what the encoder's folder says, else the paper's "
-        "'Query: '",
+        "put before every query; null takes what the encoder's folder says, else that of its "
+        "family (E5: 'query: '), else the paper's 'Query: '",
     )
     passage_prefix: str | None = _training(
         None,
-        "put before every passage; null takes what the encoder's folder says, else the paper's "
-        "'Passage: '",
+        "put before every passage; null takes what the encoder's folder says, else that of its "
+        "family (E5: 'passage: '), else the paper's 'Passage: '",
     )
     max_length: int | None = _training(
         None,
