@@ -100,6 +100,7 @@ _PROJECT = {
     "make test-ui": How(
         environment=(("PYTEST_ADDOPTS", "--collect-only"),), prints="test_jupyterlab.py"
     ),
+    "make test-slow": How(why_not="runs the tests of this table"),
     "make test-all": How(why_not="is make test, make test-slow and make test-ui"),
     "make lint": How(prints="Passed"),
     "make env": How(why_not="the clone has this environment; test_project.py reads the lock"),
