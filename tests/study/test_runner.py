@@ -166,7 +166,7 @@ def test_a_failed_run_does_not_stop_the_others(notebooks, tmp_path, capsys):
         "skipped: 2 steps that need 02_hybrid_training of nowhere-untrained-s0",
         "failed: 02_hybrid_training of nowhere-untrained-s0: InputError: ./nowhere: no such folder",
     ]
-    assert "the table results" in printed
+    assert "the table intervals" in printed
     assert str(tmp_path / "smoke") in printed
     assert notebooks.executed[1:4] == steps_of(UNTRAINED)
 
