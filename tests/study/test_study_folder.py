@@ -118,7 +118,7 @@ def test_the_strategies_of_kept_studies_are_there_under_old_names():
     names = {folder.name for study in KEPT for folder in study.iterdir() if folder.is_dir()}
     assert "e5-small-4-hybrid-0.25-s0" in names
     assert "e5-small-hybrid-averaged-half-s0" in names
-    assert len(KEPT) == 7
+    assert len(KEPT) >= 7
 
 
 def test_a_study_that_is_not_exported_is_opened_to_be_compared_too(tmp_path):
