@@ -21,12 +21,15 @@ from hybridlib.study.folder import Study
 # Larger data are not read twice.
 _QUICKLY_READ = 50_000_000  # bytes
 
+# So many built-in facts, or more, are trained on in each language with the usual fractions.
+_FACTS = 1000
+
 
 def check_sizes(params: Params) -> list[str]:
     """Refuse sizes that cannot work, and return what is to be said of those that are small.
 
-    The training pairs are read where they are local files of at most 50 MB, or already prepared.
-    Of others nothing is said.
+    The training pairs are read where they are local files of at most 50 MB, built in, or already
+    prepared. Of others nothing is said.
 
     Raises:
         InputError: a strategy of the grid cannot fill its batches; or the data cannot be used.
@@ -39,7 +42,7 @@ def check_sizes(params: Params) -> list[str]:
     warnings = few_validated(data.validation)
     warnings += few_questions(data.evaluation.name, questions_of(data.evaluation))
     for part in params.further():
-        if _is_local(part.eval_corpus_path):
+        if part.eval_corpus_path is not None and _is_local(part.eval_corpus_path):
             corpus = evaluation_corpus(part)
             warnings += few_questions(corpus.name, questions_of(corpus))
     return warnings
@@ -88,15 +91,30 @@ def _data_of(study: Study) -> StudyData | None:
         train = pd.read_parquet(file)
         return StudyData(train, study.validation_corpus(), study.evaluation_corpus())
     params = study.params
-    paths = [path for _, path in params.training_sets]
-    if params.eval_corpus != "facts":
-        paths.append(params.eval_corpus_path)
-    return prepare(params) if all(_is_local(path) for path in paths) else None
+    # The built-in facts have no path.
+    paths = [path for _, path in params.training_sets] + [params.eval_corpus_path]
+    files = [path for path in paths if path is not None]
+    if not files and _facts_suffice(study):
+        return None
+    return prepare(params) if all(_is_local(path) for path in files) else None
 
 
-def _is_local(path: Path | None) -> bool:
+def _facts_suffice(study: Study) -> bool:
+    """Return whether the built-in facts are known to be enough, so that they are phrased once."""
+    params = study.params
+    usual = Params()
+    return (
+        max(run.params.batch_size for run in study.runs()) <= _FACTS
+        and set(params.strategies) <= set(usual.strategies)
+        and len(params.languages) > 1
+        and params.validation_fraction >= usual.validation_fraction
+        and params.test_fraction >= usual.test_fraction
+    )
+
+
+def _is_local(path: Path) -> bool:
     """Return whether a path is there, and quickly read."""
-    if path is None or not resolve(path).exists():
+    if not resolve(path).exists():
         return False
     whole = resolve(path)
     files = whole.rglob("*") if whole.is_dir() else [whole]

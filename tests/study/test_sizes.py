@@ -163,3 +163,15 @@ def test_the_command_says_which_prefixes_an_encoder_gets(small, tmp_path, caplog
     small(encoders=[str(folder)], passage_prefix="", grid={"query_prefix": ["", "q: "]}).save(file)
     assert main(["run", str(file), "--dry-run"]) == 0
     assert [record for record in caplog.records if "prompts" in record.message] == []
+
+
+def test_the_built_in_facts_are_looked_at_where_they_may_not_suffice(tmp_path, monkeypatch):
+    few = Params(output_dir=tmp_path, languages=["de", "en"], batch_size=4000, seeds=[0])
+    with pytest.raises(InputError, match=r"batch_size \(4000\).*largest batch: x-x-mono 3050"):
+        sizes.check_sizes(few)
+    one_language = few.but(languages=["de"], batch_size=16)
+    with pytest.raises(InputError, match="leave out x-y"):
+        sizes.check_sizes(one_language)
+    # The usual sizes are known to work, and the facts need not be made.
+    monkeypatch.setattr(sizes, "prepare", None)
+    assert sizes.check_sizes(few.but(batch_size=1000)) == []
