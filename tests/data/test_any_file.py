@@ -180,6 +180,8 @@ def test_any_missing_value_is_named_or_has_its_default(examples):
         row = draw(st.integers(0, len(table.records) - 1))
         kind = table.columns[column]
         value = draw(BLANKS)
+        # An id with a byte-order mark is an error even where it is nothing else.
+        assume(not kind.startswith("id") or "\ufeff" not in (value or ""))
         assume(kind != "grade" or value is None or ending == ".csv")
         assume(kind != "grade" or not table.name.startswith("miracl") or value is None)
         records = changed(table.records, row, column, value)
