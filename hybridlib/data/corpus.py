@@ -261,17 +261,19 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
 
     Args:
         name: the name of the corpus.
-        pairs: columns pair_id, lang, question, passage, passage_id.
+        pairs: columns pair_id, lang, question, passage, passage_id; optional ``asked``: a pair
+            where it is false gives a candidate, and no query.
         one_text: of different texts with one passage_id in a language only that of the first
             pair_id is a candidate.
     """
     pairs = pairs.sort_values(["lang", "passage_id", "pair_id"])
+    asked = pairs[pairs["asked"].ne(False)] if "asked" in pairs else pairs
     queries = pd.DataFrame(
         {
-            "query_id": pairs["lang"] + ":" + pairs["pair_id"],
-            "lang": pairs["lang"],
-            "question_id": pairs["pair_id"],
-            "text": pairs["question"],
+            "query_id": asked["lang"] + ":" + asked["pair_id"],
+            "lang": asked["lang"],
+            "question_id": asked["pair_id"],
+            "text": asked["question"],
         }
     )
     content = ["lang", "passage_id"] if one_text else ["lang", "passage_id", "passage"]
@@ -291,7 +293,7 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
         }
     )
     # Each question is joined with every candidate of its passage, whatever the language.
-    answers = queries.assign(group=pairs["passage_id"])[["query_id", "group"]]
+    answers = queries.assign(group=asked["passage_id"])[["query_id", "group"]]
     relevance = answers.merge(candidates[["candidate_id", "group"]], on="group").assign(grade=1)
     return RetrievalCorpus.build(name, queries, candidates, relevance)
 

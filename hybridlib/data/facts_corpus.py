@@ -1,4 +1,4 @@
-"""The built-in facts as a corpus to search: questions about some facts, passages about more.
+"""The built-in facts as pairs to search: questions about some facts, passages about more.
 
 The wording of a fact here is one that no training pair has (:data:`FIRST`).
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
+import pandas as pd
 
-from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import Fact
 from hybridlib.data.phrasings import PHRASINGS, phrase
 
@@ -17,13 +16,12 @@ from hybridlib.data.phrasings import PHRASINGS, phrase
 FIRST = PHRASINGS - 1
 
 
-def facts_corpus(
-    name: str, asked: Sequence[Fact], others: Sequence[Fact], languages: Iterable[str], seed: int
-) -> RetrievalCorpus:
-    """Make a corpus of facts.
+def searched_pairs(
+    asked: Sequence[Fact], others: Sequence[Fact], languages: Iterable[str], seed: int
+) -> pd.DataFrame:
+    """Return pairs for :func:`hybridlib.data.corpus.corpus_from_pairs`, with a column ``asked``.
 
     Args:
-        name: the name of the corpus.
         asked: the facts that are asked for. Their passages are candidates.
         others: facts whose passages are candidates too: near misses, with the same subject,
             object or relation as what is asked for.
@@ -31,8 +29,5 @@ def facts_corpus(
         seed: decides the wording, as that of the training pairs.
     """
     pairs = phrase([*asked, *others], languages, seed, first=FIRST)
-    corpus = corpus_from_pairs(name, pairs)
-    # The questions about the other facts are no queries.
-    question_ids = {f"{fact.fact_id}/{FIRST}" for fact in asked}
-    is_asked = corpus.queries["question_id"].isin(question_ids).to_numpy()
-    return corpus.keep(is_asked, np.ones(len(corpus.candidates), dtype=bool))
+    asked_ids = [fact.fact_id for fact in asked]
+    return pairs.assign(asked=pairs["passage_id"].isin(asked_ids))

@@ -9,7 +9,7 @@ from hybridlib.config.names import EVAL_CORPORA
 from hybridlib.data import cldr
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
-from hybridlib.data.facts_corpus import facts_corpus
+from hybridlib.data.facts_corpus import searched_pairs
 from hybridlib.data.folder import load_folder
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.data.miracl import load_miracl
@@ -58,7 +58,8 @@ def load_corpus(
         splits = split_facts(all_facts(), data_seed, validation_fraction, test_fraction)
         others = [*splits["train"], *splits["validation"]]
         wanted = languages or cldr.LANGUAGES
-        return facts_corpus("facts", splits["test"], others, wanted, data_seed)
+        pairs = searched_pairs(splits["test"], others, wanted, data_seed)
+        return corpus_from_pairs("facts", pairs)
     resolved = resolve(path)
     if name == "pairs":
         return corpus_from_pairs(resolved.stem, load_pairs(resolved)).restrict(languages)

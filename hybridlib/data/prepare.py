@@ -13,7 +13,7 @@ import pandas as pd
 from hybridlib.data import cldr, training_sets
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
-from hybridlib.data.facts_corpus import FIRST
+from hybridlib.data.facts_corpus import searched_pairs
 from hybridlib.data.lareqa import LAREQA_LANGUAGES, articles, load_lareqa, pairs_from_lareqa
 from hybridlib.data.load import load_corpus
 from hybridlib.data.overlap import drop_overlap
@@ -79,7 +79,10 @@ def prepare(params: Params) -> StudyData:
             f"no training pairs in {', '.join(missing)}; "
             f"change languages to those there are: {', '.join(sorted(set(train['lang'])))}"
         )
-    return StudyData(train, _validation_corpus(_join_sets(validation_parts)), evaluation)
+    # Sentences that answer one question are one passage, of which one text is enough.
+    validation_pairs = _join_sets(validation_parts)
+    validation_corpus = corpus_from_pairs("validation", validation_pairs, one_text=True)
+    return StudyData(train, validation_corpus, evaluation)
 
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
@@ -145,10 +148,9 @@ def _split_built_in_facts(params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
         all_facts(), params.data_seed, params.validation_fraction, params.test_fraction
     )
     train = phrase(splits["train"], languages, params.data_seed, params.variants)
-    held_out = [fact.fact_id for fact in splits["validation"]]
-    candidates = [*splits["train"][::4], *splits["validation"]]
-    validation = phrase(candidates, languages, params.data_seed, first=FIRST)
-    return train, validation.assign(asked=validation["passage_id"].isin(held_out))
+    near_misses = splits["train"][::4]
+    validation = searched_pairs(splits["validation"], near_misses, languages, params.data_seed)
+    return train, validation
 
 
 def _lareqa_pairs(params: Params, corpus: str, folder: Path) -> pd.DataFrame:
@@ -214,21 +216,6 @@ def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.
     train = pairs[~is_held_out].reset_index(drop=True)
     validation = pairs[is_held_out].reset_index(drop=True)
     return train, validation
-
-
-def _validation_corpus(pairs: pd.DataFrame) -> RetrievalCorpus:
-    """Make the validation corpus.
-
-    Sentences that answer one question are one passage, of which one text is enough. Pairs that a
-    column ``asked`` excludes give a candidate and no query.
-    """
-    corpus = corpus_from_pairs("validation", pairs, one_text=True)
-    if "asked" not in pairs:
-        return corpus
-    excluded = pairs.loc[pairs["asked"].eq(False), ["lang", "pair_id"]]
-    query_ids = excluded["lang"] + ":" + excluded["pair_id"]
-    is_asked = ~corpus.queries["query_id"].isin(query_ids).to_numpy()
-    return corpus.keep(is_asked, np.ones(len(corpus.candidates), dtype=bool))
 
 
 def _check_set_names(parts: Iterable[pd.DataFrame]) -> None:
