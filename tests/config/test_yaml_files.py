@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import parse_overrides, read_yaml
 from hybridlib.errors import InputError
+
+
+def refused(content: str, folder: Path) -> tuple[Path, str]:
+    """A parameter file with this content, and the one line with which it is refused."""
+    file = folder / "run.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError) as error:
+        Params.load(file)
+    message = str(error.value)
+    assert "\n" not in message
+    return file, message
 
 
 def test_numbers_are_those_of_yaml_1_2(tmp_path):
@@ -45,12 +58,8 @@ def test_what_is_no_number_is_refused(text, tmp_path):
     ],
 )
 def test_keys_are_texts_and_stand_once(content, reason, tmp_path):
-    file = tmp_path / "run.yaml"
-    file.write_text(content)
-    with pytest.raises(InputError) as error:
-        Params.load(file)
-    assert reason in str(error.value) and str(file) in str(error.value)
-    assert "\n" not in str(error.value)
+    file, message = refused(content, tmp_path)
+    assert reason in message and str(file) in message
 
 
 @pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
@@ -213,13 +222,9 @@ def test_an_empty_override_is_the_empty_text(text, value):
     ],
 )
 def test_values_of_which_it_would_be_a_guess_what_they_mean(content, reason, tmp_path):
-    file = tmp_path / "run.yaml"
-    file.write_text(content)
-    with pytest.raises(InputError) as error:
-        Params.load(file)
-    message = str(error.value)
+    file, message = refused(content, tmp_path)
     assert message.startswith(f"{file}: ") and reason in message
-    assert "\n" not in message and "lax-or-strict" not in message
+    assert "lax-or-strict" not in message
 
 
 @pytest.mark.parametrize("text", ["1_0", "٣", "0x10", "ten", " 7"])
