@@ -57,23 +57,23 @@ def run_study(
 
     outcomes: list[Outcome] = []
     for study, runs in zip(studies, grids, strict=True):
-        untrained = [each for each in outcomes if each.step == "training" and not each.good]
-        outcomes += _run_one_study(study, runs, untrained, only is None, report)
+        failed = [each for each in outcomes if each.step == "training" and not each.good]
+        outcomes += _run_one_study(study, runs, failed, only is None, report)
     return outcomes
 
 
 def _run_one_study(
     study: Study,
     runs: list[Study],
-    untrained: list[Outcome],
+    failed_trainings: list[Outcome],
     compare: bool,
     report: Callable[[Outcome, Progress], None],
 ) -> list[Outcome]:
     """Run 01, then 02 to 04 of some runs, then 05 if asked.
 
-    Those of which ``untrained`` says that an earlier study could not train them are skipped.
+    A run is skipped if its training has failed in an earlier study.
     """
-    failed = {each.name: each.needs or each for each in untrained}
+    failed = {each.name: each.needs or each for each in failed_trainings}
     once = ["data", "comparison"] if compare else ["data"]
     progress = Progress(once, runs, study.params.jobs)
 
