@@ -251,7 +251,7 @@ class RetrievalCorpus:
         return cls(name, queries, candidates, qrels, candidate_text, checked=True)
 
 
-def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False) -> RetrievalCorpus:
+def corpus_from_pairs(name: str, pairs: pd.DataFrame) -> RetrievalCorpus:
     """Make a corpus of training pairs.
 
     Every question is a query. Every passage in every language, once, is a candidate; of two
@@ -263,8 +263,6 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
         name: the name of the corpus.
         pairs: columns pair_id, lang, question, passage, passage_id; optional ``asked``: a pair
             where it is false gives a candidate, and no query.
-        one_text: of different texts with one passage_id in a language only that of the first
-            pair_id is a candidate.
     """
     pairs = pairs.sort_values(["lang", "passage_id", "pair_id"])
     asked = pairs[pairs["asked"].ne(False)] if "asked" in pairs else pairs
@@ -276,8 +274,7 @@ def corpus_from_pairs(name: str, pairs: pd.DataFrame, *, one_text: bool = False)
             "text": asked["question"],
         }
     )
-    content = ["lang", "passage_id"] if one_text else ["lang", "passage_id", "passage"]
-    passages = pairs.drop_duplicates(content)
+    passages = pairs.drop_duplicates(["lang", "passage_id", "passage"])
     texts_before = passages.groupby(["lang", "passage_id"]).cumcount()
     # Of a passage_id that ends in ~2 itself, no other may become one.
     mark = "~"

@@ -110,8 +110,53 @@ def pairs_from_lareqa(corpus: RetrievalCorpus) -> pd.DataFrame:
     return pairs.sort_values(["pair_id", "lang"], ignore_index=True)
 
 
-def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
-    """Return the article number of each question id of a LAReQA folder.
+def other_sentences(corpus: RetrievalCorpus, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the sentences of a LAReQA set that are no passage of its training pairs.
+
+    Args:
+        corpus: the set.
+        pairs: from :func:`pairs_from_lareqa`.
+
+    Returns:
+        The columns of the pairs, without a question, ``asked`` (false), and ``paragraph``: a key
+        of :attr:`Articles.of_paragraph`.
+    """
+    candidates = corpus.candidates
+    keys = ["lang", "passage_id", "passage"]
+    sentences = candidates.rename(columns={"group": "passage_id", "text": "passage"})
+    is_passage = pd.MultiIndex.from_frame(sentences[keys]).isin(
+        pd.MultiIndex.from_frame(pairs[keys])
+    )
+    others = sentences[~is_passage]
+    return pd.DataFrame(
+        {
+            "pair_id": others["candidate_id"],
+            "dataset": corpus.name,
+            "lang": others["lang"],
+            "question": "",
+            "passage": others["passage"],
+            "passage_id": others["passage_id"],
+            "asked": False,
+            "paragraph": others["candidate_id"].str.rpartition("-")[0],
+        }
+    )
+
+
+class Articles(NamedTuple):
+    """The article numbers of a LAReQA folder.
+
+    Attributes:
+        of_question: by question id.
+        of_paragraph: by what the candidate ids of a paragraph's sentences begin with. Articles
+            without any question have none.
+    """
+
+    of_question: dict[str, int]
+    of_paragraph: dict[str, int]
+
+
+def articles(folder: str | Path, languages: Iterable[str]) -> Articles:
+    """Number the articles of a LAReQA folder.
 
     Articles that share a question, in whatever languages, are one.
 
@@ -122,13 +167,27 @@ def articles(folder: str | Path, languages: Iterable[str]) -> dict[str, int]:
     """
     titles = []
     question_ids = []
+    title_of_paragraph = {}
     for lang in languages:
         for paragraph in read_paragraphs(Path(folder) / f"{lang}.json"):
+            title = f"{lang}{paragraph.article}"
+            title_of_paragraph[_paragraph_id(lang, paragraph)] = title
             for question in paragraph.questions:
-                titles.append(f"{lang}{paragraph.article}")
+                titles.append(title)
                 question_ids.append(question.question_id)
-    groups = connected_groups(pd.Series(titles), pd.Series(question_ids))
-    return dict(zip(question_ids, groups.tolist()))
+    groups = connected_groups(pd.Series(titles), pd.Series(question_ids)).tolist()
+    of_title = dict(zip(titles, groups, strict=True))
+    of_paragraph = {
+        paragraph: of_title[title]
+        for paragraph, title in title_of_paragraph.items()
+        if title in of_title
+    }
+    return Articles(dict(zip(question_ids, groups, strict=True)), of_paragraph)
+
+
+def _paragraph_id(lang: str, paragraph: Paragraph) -> str:
+    """Return what the candidate ids of a paragraph's sentences begin with."""
+    return f"{lang}-{paragraph.number:05d}"
 
 
 def _check_set(folder: Path, name: str, languages: Iterable[str]) -> None:
@@ -181,7 +240,7 @@ def _sentences(paragraph: Paragraph, lang: str) -> list[_Sentence]:
             )
     check_sentences(breaks, paragraph.context, paragraph.source)
     sentences = []
-    first_id = f"{lang}-{paragraph.number:05d}"
+    first_id = _paragraph_id(lang, paragraph)
     for position, (start, end) in enumerate(breaks):
         text = paragraph.context[start:end]
         if not has_words(text):

@@ -14,7 +14,13 @@ from hybridlib.data import cldr, training_sets
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
 from hybridlib.data.facts_corpus import searched_pairs
-from hybridlib.data.lareqa import LAREQA_LANGUAGES, articles, load_lareqa, pairs_from_lareqa
+from hybridlib.data.lareqa import (
+    LAREQA_LANGUAGES,
+    articles,
+    load_lareqa,
+    other_sentences,
+    pairs_from_lareqa,
+)
 from hybridlib.data.load import load_corpus
 from hybridlib.data.overlap import drop_overlap
 from hybridlib.data.pairs import load_pairs
@@ -24,6 +30,9 @@ from hybridlib.files import resolve
 
 if TYPE_CHECKING:
     from hybridlib.config.params import Params
+
+# Texts of training passages among the candidates of the validation, at most.
+_MOST_NEAR_MISSES = 2000
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,10 @@ def prepare(params: Params) -> StudyData:
     sets, pair_id and passage_id begin with the name of the set, and each set gives its share to
     the validation.
 
+    The validation is as hard as the evaluation only if it has other candidates than right answers.
+    A LAReQA set has every sentence of the held-out articles; another set, some of its training
+    passages.
+
     Raises:
         InputError: a set cannot be read or split, has none of the languages or is the evaluation
             corpus too; two sets have one name; a language is in no set.
@@ -79,10 +92,8 @@ def prepare(params: Params) -> StudyData:
             f"no training pairs in {', '.join(missing)}; "
             f"change languages to those there are: {', '.join(sorted(set(train['lang'])))}"
         )
-    # Sentences that answer one question are one passage, of which one text is enough.
-    validation_pairs = _join_sets(validation_parts)
-    validation_corpus = corpus_from_pairs("validation", validation_pairs, one_text=True)
-    return StudyData(train, validation_corpus, evaluation)
+    validation = corpus_from_pairs("validation", _join_sets(validation_parts))
+    return StudyData(train, validation, evaluation)
 
 
 def evaluation_corpus(params: Params) -> RetrievalCorpus:
@@ -154,15 +165,24 @@ def _split_built_in_facts(params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _lareqa_pairs(params: Params, corpus: str, folder: Path) -> pd.DataFrame:
-    """Return training pairs of a LAReQA set with a column ``article``."""
+    """Return training pairs of a LAReQA set, and its other sentences (``asked`` is false).
+
+    A column ``article`` says what must not be divided.
+    """
     known = LAREQA_LANGUAGES[corpus]
     languages = params.languages
     if len(params.training_sets) > 1:
         languages = _wanted_languages(params, str(folder), known)
-    pairs = pairs_from_lareqa(load_lareqa(folder, corpus, languages))
+    loaded = load_lareqa(folder, corpus, languages)
+    pairs = pairs_from_lareqa(loaded)
+    others = other_sentences(loaded, pairs)
     # Files of languages that are not trained on help to find which articles are one.
     with_file = [lang for lang in known if lang in languages or (folder / f"{lang}.json").is_file()]
-    return pairs.assign(article=pairs["pair_id"].map(articles(folder, with_file)))
+    numbers = articles(folder, with_file)
+    pairs = pairs.assign(asked=True, article=pairs["pair_id"].map(numbers.of_question))
+    others = others.assign(article=others["paragraph"].map(numbers.of_paragraph))
+    others = others.dropna(subset="article").drop(columns="paragraph")
+    return pd.concat([pairs, others.astype({"article": pairs["article"].dtype})])
 
 
 def _check_not_evaluated(params: Params, corpus: str, path: Path) -> None:
@@ -198,7 +218,11 @@ def _wanted_languages(params: Params, source: str, present: Iterable[str]) -> li
 
 
 def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return training and validation pairs; no article, or else no passage, stands in both."""
+    """Return training and validation pairs; no question of one article stands in both.
+
+    Where the set has no articles, no question of one passage does. Validation pairs that are not
+    ``asked`` are candidates alone.
+    """
     # What is held out whole: articles where the set has them, else passages.
     unit_of_pair = pairs["article"] if "article" in pairs else pairs["passage_id"]
     units = np.sort(unit_of_pair.unique())
@@ -215,7 +239,27 @@ def _split_pairs(pairs: pd.DataFrame, params: Params) -> tuple[pd.DataFrame, pd.
     is_held_out = unit_of_pair.isin(held_out)
     train = pairs[~is_held_out].reset_index(drop=True)
     validation = pairs[is_held_out].reset_index(drop=True)
-    return train, validation
+    if "asked" in pairs:
+        train = train[train["asked"]].drop(columns="asked").reset_index(drop=True)
+        return train, validation
+    return train, _with_near_misses(validation, train, params.data_seed)
+
+
+def _with_near_misses(
+    validation: pd.DataFrame, train: pd.DataFrame, data_seed: int
+) -> pd.DataFrame:
+    """Return validation pairs, and training pairs whose passages are candidates alone.
+
+    Passages are drawn with all their translations, until there are _MOST_NEAR_MISSES texts.
+    """
+    passages = train.drop_duplicates(["lang", "passage_id", "passage"])
+    sizes = passages.groupby("passage_id").size().sort_index()
+    drawn = sizes.sample(frac=1, random_state=data_seed).cumsum()
+    chosen = drawn.index[drawn <= _MOST_NEAR_MISSES]
+    near_misses = passages[passages["passage_id"].isin(chosen)]
+    return pd.concat(
+        [validation.assign(asked=True), near_misses.assign(asked=False)], ignore_index=True
+    )
 
 
 def _check_set_names(parts: Iterable[pd.DataFrame]) -> None:

@@ -194,8 +194,6 @@ def test_different_texts_of_one_passage_id_are_both_candidates():
         "en:b": "three",
     }
     assert len(corpus.qrels) == 4 * 3 + 2 * 2
-    one_text = corpus_from_pairs("pairs", pairs, one_text=True)
-    assert one_text.candidates["text"].tolist() == ["eins", "drei", "one", "three"]
 
 
 def test_a_prepared_corpus_that_is_broken(tmp_path):

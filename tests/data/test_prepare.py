@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from set_files import add_article, long_pairs, write_table
 from toys import pair_table
@@ -105,10 +107,35 @@ def test_pairs_of_a_file_are_split_by_passage(tmp_path):
     )
     data = prepare(params)
     assert set(data.train["lang"]) == {"de", "en", "zh"}
-    held_out = set(data.validation.candidates["group"])
+    held_out = _answers(data.validation)
     assert len(held_out) == 1
     assert not held_out & set(data.train["passage_id"])
     assert len(data.train) + len(data.validation.queries) == 3 * 40
+    # The training passages, which are few, are candidates too.
+    near_misses = set(data.validation.candidates["group"]) - held_out
+    assert near_misses == set(data.train["passage_id"])
+
+
+def test_few_of_many_training_passages_are_near_misses(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_module, "_MOST_NEAR_MISSES", 12)
+    params = Params(
+        train_corpus="pairs",
+        train_corpus_path=write_table(pair_table(40), tmp_path / "mine.jsonl"),
+        languages=["de", "en", "zh"],
+        validation_fraction=0.25,
+    )
+    candidates = prepare(params).validation.candidates
+    near_misses = candidates[~candidates["group"].isin(_answers(prepare(params).validation))]
+    # Four passages in three languages; others with another seed.
+    assert len(near_misses) == 12
+    assert near_misses["group"].nunique() == 4
+    other = prepare(params.but(data_seed=1)).validation.candidates
+    assert set(other["group"]) != set(candidates["group"])
+
+
+def _answers(corpus):
+    """Return the contents that a question asks for."""
+    return set(corpus.candidates["group"].iloc[corpus.qrels["candidate"]])
 
 
 def test_a_language_without_pairs_is_named(tmp_path):
@@ -150,12 +177,29 @@ def test_validation_articles_are_not_trained_on(shared_data):
         validation_fraction=0.3,
     )
     data = prepare(params)
-    article = lareqa.articles(folder, lareqa.LAREQA_LANGUAGES["mlqa-r"])
+    article = lareqa.articles(folder, lareqa.LAREQA_LANGUAGES["mlqa-r"]).of_question
     trained = {article[name] for name in data.train["pair_id"]}
     held_out = {article[name] for name in data.validation.queries["question_id"]}
     assert not trained & held_out
     assert len(held_out) > 50
     assert list(data.train) == PAIR_COLUMNS
+
+    # The candidates are the sentences of the held-out articles, and no others.
+    sentences = []
+    for lang in ("de", "es"):
+        content = json.loads((folder / f"{lang}.json").read_text(encoding="utf-8"))
+        for paragraph in content["data"]:
+            for part in paragraph["paragraphs"]:
+                ids = {article.get(question["id"]) for question in part["qas"]}
+                if ids & held_out:
+                    text = part["context"]
+                    sentences += [(lang, text[a:b]) for a, b in part["sentence_breaks"]]
+    candidates = data.validation.candidates
+    assert set(zip(candidates["lang"], candidates["text"], strict=True)) >= set(sentences)
+    assert len(candidates) > 2 * len(_answers(data.validation))
+    trained_texts = set(data.train["passage"])
+    long = candidates["text"].str.len() > 40
+    assert not trained_texts & set(candidates["text"][long])
 
 
 # Several sets.
