@@ -87,6 +87,7 @@ class DualEncoder(nn.Module):
         self.source: dict[str, str | None] = {}
         self.lower_case = False
         self.equal_lengths = False
+        self.encode_precision = "fp32"
 
     @property
     def device(self) -> torch.device:
@@ -196,7 +197,8 @@ class DualEncoder(nn.Module):
         """Return vectors ``[texts, dimension]`` (float32, unit length) in the order given.
 
         Texts go through in length order, in micro-batches. Equal texts go through once and have
-        equal vectors, so that their scores tie.
+        equal vectors, so that their scores tie. ``encode_precision``, an attribute, is ``fp32`` or
+        ``bf16``.
 
         Args:
             texts: what to encode.
@@ -214,13 +216,16 @@ class DualEncoder(nn.Module):
         unique, number = unique_rows(self.tokenize(texts, side))
         vectors = np.zeros((len(unique), self.dimension), dtype=np.float32)
         rank, world = rank_and_world() if shared else (0, 1)
-        with tqdm(
+        in_bf16 = self.encode_precision == "bf16"
+        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=in_bf16)
+        bar = tqdm(
             total=len(unique),
             desc=f"encoding {side}",
             unit="text",
             disable=not progress or rank > 0,
             mininterval=2,
-        ) as bar:
+        )
+        with bar, autocast:
             batches = self.micro_batches(unique, token_budget)
             for index, rows in enumerate(batches):
                 # The processes take the micro-batches in turn.

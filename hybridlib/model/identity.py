@@ -20,7 +20,11 @@ _NO_EFFECT = (
 
 def describe(encoder: DualEncoder) -> dict[str, Any]:
     """Return all that vectors depend on, but for the prefixes."""
+    rounded = {}
+    if encoder.encode_precision != "fp32":
+        rounded = {"encode_precision": encoder.encode_precision}
     return {
+        **rounded,
         "pooling": encoder.pooling,
         "max_length": encoder.max_length,
         "layers": layers_of(encoder),

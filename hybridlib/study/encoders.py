@@ -72,7 +72,7 @@ def say_prefixes(params: Params) -> None:
 def load_encoder(params: Params, source: str) -> DualEncoder:
     """Load the encoder at ``source`` as ``params`` want it, on this process's device.
 
-    Pooling, prefixes, length, dropout and projection are those of ``params``.
+    Pooling, prefixes, length, dropout, projection and precision are those of ``params``.
     """
     # Importing transformers takes seconds that the rest of a study need not spend.
     from hybridlib.distributed import processes
@@ -88,6 +88,7 @@ def load_encoder(params: Params, source: str) -> DualEncoder:
         params.projection,
         params.seed,
     )
+    encoder.encode_precision = params.encode_precision
     return encoder.to(processes().device)
 
 

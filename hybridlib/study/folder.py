@@ -38,6 +38,7 @@ _ENCODER_OPTIONS = {
     "query_prefix",
     "passage_prefix",
     "max_length",
+    "encode_precision",
     *_BUILT_IN_ONLY,
 }
 

@@ -15,6 +15,7 @@ from hybridlib.errors import InputError
 from hybridlib.model.batches import micro_batches
 from hybridlib.model.defaults import PAPER_PREFIXES
 from hybridlib.model.encoder import DualEncoder, check_precision
+from hybridlib.model.identity import describe
 
 # ---------------------------------------------------------------------------------------- vectors
 
@@ -42,6 +43,21 @@ def test_equal_texts_have_equal_vectors(encoder, texts, rng):
     for row in np.unique(rows):
         copies = vectors[rows == row]
         assert (copies == copies[0]).all()
+
+
+def test_encoding_in_bf16_gives_nearly_the_same_vectors(tiny_encoder, texts):
+    encoder = DualEncoder.load(tiny_encoder)
+    exact = encoder.encode(texts, "query")
+    before = describe(encoder)
+    encoder.encode_precision = "bf16"
+    rounded = encoder.encode([*texts, texts[0]], "query")
+    assert rounded.dtype == np.float32
+    cosines = (rounded[:-1] * exact).sum(1)
+    assert cosines.min() > 0.999
+    assert not np.array_equal(rounded[:-1], exact)
+    assert np.array_equal(rounded[-1], rounded[0])
+    # Vectors on disk of one precision are not those of another.
+    assert describe(encoder) != before
 
 
 def test_no_texts_give_no_vectors(encoder):
