@@ -16,6 +16,7 @@ from hybridlib.study.stop import GO_ON, ended_by_signals
 # The module and the function of each command.
 _COMMANDS = {
     "run": ("studies", "run_study"),
+    "choose": ("studies", "choose_settings"),
     "compare": ("studies", "compare_study"),
     "export": ("studies", "export_study"),
     "evaluate": ("evaluation", "evaluate_encoder"),
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     _set_up_logging()
     try:
-        with ended_by_signals(GO_ON if options.command == "run" else ""):
+        with ended_by_signals(GO_ON if options.command in ("run", "choose") else ""):
             return command_of(options)(options)
     except InputError as error:
         print(f"hybridlib: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     _add_run(commands)
+    _add_choose(commands)
     _add_compare(commands)
     _add_export(commands)
     _add_evaluate(commands)
@@ -76,6 +77,20 @@ def _add_run(commands: Any) -> None:
         help="only this run of the grid, without the comparison: <encoder>-<strategy>-s<seed>, or "
         "its number in the plan; or `data`: only 01 and the encoders of the hub, which need no GPU",
     )
+
+
+def _add_choose(commands: Any) -> None:
+    """Add ``hybridlib choose``."""
+    choose = _add_command(
+        commands,
+        "choose",
+        "try the settings of a grid on validation",
+        "Train every run of the grid, judge it on validation alone, and print a table. Run it "
+        "again to repeat only what is not finished.",
+        " params/choice_x_to_m.yaml",
+    )
+    choose.add_argument("params", type=Path, help="the parameter file; its grid holds the trials")
+    add_overrides(choose)
 
 
 def _add_compare(commands: Any) -> None:

@@ -119,6 +119,21 @@ def _show_study(study: Study) -> bool:
     return True
 
 
+def choose_settings(options: argparse.Namespace) -> int:
+    """Run the trials of a grid and print their table.
+
+    Returns:
+        The exit status: 1 if a trial failed.
+    """
+    from hybridlib.study import choice  # imports torch in its trials alone
+
+    params = Params.load(options.params, parse_overrides(options.p))
+    table = choice.choose(params, lambda line: print(line, flush=True))
+    print(f"\n{choice.as_markdown(table)}")
+    print(f"Trials: {choice.folder_of(Study(params)) / 'choice.csv'}")
+    return 1 if table["failed"].ne("").any() else 0
+
+
 def show_tables(folder: Path) -> None:
     """Print the tables that 05 has written."""
     for table in _TABLES:

@@ -88,7 +88,7 @@ def _run_one_study(
     with _log_to(study.folder / "study.log"):
         data = note(run_step(study, "data"))
         outcomes = [data]
-        with _share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
+        with share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
             for of_run in workers.map(run_one, runs):
                 outcomes += of_run
         if compare:
@@ -141,7 +141,7 @@ def _check_notebooks() -> None:
 
 
 @contextmanager
-def _share_cores(jobs: int) -> Iterator[None]:
+def share_cores(jobs: int) -> Iterator[None]:
     """Give kernels that start meanwhile their share of the cores, so that none slows another."""
     before = os.environ.get("OMP_NUM_THREADS")
     if jobs > 1 and before is None:
