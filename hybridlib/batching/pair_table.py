@@ -155,6 +155,14 @@ class PairTable:
         """How many languages each pair has, ``[pairs]``."""
         return (self.rows >= 0).sum(1)
 
+    @cached_property
+    def pair_of_row(self) -> np.ndarray:
+        """The pair of each row of the whole frame, ``[rows]``; -1 for rows of other sets."""
+        pairs = np.full(len(self.frame), -1)
+        numbers, languages = np.nonzero(self.rows >= 0)
+        pairs[self.rows[numbers, languages]] = numbers
+        return pairs
+
     def with_language(self, language: str) -> np.ndarray:
         """Return the table's rows in one language, ``[n]``.
 

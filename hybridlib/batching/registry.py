@@ -39,6 +39,8 @@ class Batch:
         passages: row numbers, ``[batch]``.
         question_texts: the questions, where a strategy changed them; None leaves the table's.
         passage_texts: the passages, where a strategy changed them; None leaves the table's.
+        translations: rows whose questions translate the batch's, ``[batch]``; a question's own row
+            where there is none. None where the loss does not compare translations.
     """
 
     regime: str
@@ -46,6 +48,7 @@ class Batch:
     passages: np.ndarray
     question_texts: np.ndarray | None = None
     passage_texts: np.ndarray | None = None
+    translations: np.ndarray | None = None
 
     def slice(self, rank: int, world: int) -> Batch:
         """Return the rows of one of ``world`` processes; their slices in order are the batch."""
@@ -57,6 +60,7 @@ class Batch:
             self.passages[rows],
             None if self.question_texts is None else self.question_texts[rows],
             None if self.passage_texts is None else self.passage_texts[rows],
+            None if self.translations is None else self.translations[rows],
         )
 
     def texts(self, pairs: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -143,6 +143,11 @@ class Fields(BaseModel):
     variants: int = _train_data(
         2, "phrasings of each training fact and language", unit="question-passage pairs", ge=1, le=3
     )
+    paragraph_negatives: bool = _train_data(
+        False,
+        "`xquad-r`, `mlqa-r`: give each pair an explicit negative, a sentence of the answer's "
+        "paragraph that is not the answer",
+    )
     data_seed: int = _data(
         0,
         "seed of the split and of the phrasings: the same data for every run of a study",
@@ -259,6 +264,18 @@ class Fields(BaseModel):
     bidirectional: bool = _training(
         False,
         "mean of the losses query to passage and passage to query, instead of the first alone",
+    )
+    anchor_weight: float = _training(
+        0.0,
+        "weight of the consensus anchor: the mean of 1 - cosine between each text's vector and the "
+        "untrained encoder's unit mean over its translations, added to InfoNCE; 0: none, try 4",
+        ge=0,
+        le=1000,
+    )
+    negative_language: Literal["question", "passage"] | None = _training(
+        None,
+        "explicit negatives of cross-lingual batches: in the question's language or the passage's; "
+        "null: the question's with paragraph_negatives, else the passage's",
     )
     cached_gradients: bool = _training(
         False,

@@ -9,9 +9,10 @@ UNTRAINED = "untrained"  # the strategy that trains nothing
 
 XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 
+LAREQA = ("xquad-r", "mlqa-r")
 HUB_SETS = ("mmarco", "miracl-train", "mr-tydi", "mfaq")
-TRAIN_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r", "squad", "parallel", *HUB_SETS)
-EVAL_CORPORA = ("facts", "pairs", "xquad-r", "mlqa-r", "folder", "miracl")
+TRAIN_CORPORA = ("facts", "pairs", *LAREQA, "squad", "parallel", *HUB_SETS)
+EVAL_CORPORA = ("facts", "pairs", *LAREQA, "folder", "miracl")
 
 LANGUAGE_RULE = (
     "it cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), a "

@@ -29,6 +29,7 @@ from hybridlib.config.names import (
     BUILT_IN,
     EVAL_CORPORA,
     LANGUAGE_RULE,
+    LAREQA,
     TRAIN_CORPORA,
     can_be_language,
 )
@@ -107,6 +108,12 @@ class Params(Fields):
         if "shift" in self.corrections and self.parallel_path is None:
             raise ValueError(
                 "corrections: 'shift' is estimated from parallel passages: give parallel_path"
+            )
+        names = [corpus for corpus, _ in self.training_sets]
+        if self.paragraph_negatives and not set(names) & set(LAREQA):
+            raise ValueError(
+                f"paragraph_negatives: only {' and '.join(LAREQA)} say where sentences of a "
+                f"paragraph end, and train_corpus is {', '.join(names)}"
             )
         for corpus, path in self.training_sets:
             _check_corpus("train_corpus", TRAIN_CORPORA, corpus, path)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
@@ -86,10 +87,14 @@ def load_lareqa(
     return RetrievalCorpus.build(name, queries, candidates, relevance, candidate_text)
 
 
-def pairs_from_lareqa(corpus: RetrievalCorpus) -> pd.DataFrame:
+def pairs_from_lareqa(corpus: RetrievalCorpus, negative_seed: int | None = None) -> pd.DataFrame:
     """Return training pairs of a LAReQA set: a question and its answer sentence in its language.
 
     Of several answer sentences the first is taken, so that a pair is one row per language.
+
+    Args:
+        corpus: with sentences as candidates.
+        negative_seed: of a column ``negative`` (:func:`_paragraph_negatives`); None: without it.
     """
     # Every judgment with the texts at its two ends; those in one language are kept.
     joined = corpus.qrels.merge(corpus.queries, left_on="query", right_index=True).merge(
@@ -107,6 +112,8 @@ def pairs_from_lareqa(corpus: RetrievalCorpus) -> pd.DataFrame:
             "passage_id": first["group"],
         }
     )
+    if negative_seed is not None:
+        pairs["negative"] = _paragraph_negatives(first, corpus.candidates, negative_seed)
     return pairs.sort_values(["pair_id", "lang"], ignore_index=True)
 
 
@@ -137,7 +144,7 @@ def other_sentences(corpus: RetrievalCorpus, pairs: pd.DataFrame) -> pd.DataFram
             "passage": others["passage"],
             "passage_id": others["passage_id"],
             "asked": False,
-            "paragraph": others["candidate_id"].str.rpartition("-")[0],
+            "paragraph": _paragraph_ids(others["candidate_id"]),
         }
     )
 
@@ -188,6 +195,49 @@ def articles(folder: str | Path, languages: Iterable[str]) -> Articles:
 def _paragraph_id(lang: str, paragraph: Paragraph) -> str:
     """Return what the candidate ids of a paragraph's sentences begin with."""
     return f"{lang}-{paragraph.number:05d}"
+
+
+def _paragraph_negatives(answers: pd.DataFrame, candidates: pd.DataFrame, seed: int) -> list[str]:
+    """Draw for each question and language a sentence of its paragraph that is not the answer.
+
+    It has the same position in all languages of a question in which one such position can be had,
+    else the first in an order drawn for the question. A sentence with the answer's content is no
+    choice. A paragraph without another sentence gives the empty text.
+
+    Args:
+        answers: columns question_id, lang, candidate_id, group: one answer a row.
+        candidates: columns candidate_id, group, text: every sentence of the answers' paragraphs.
+        seed: of the drawing.
+    """
+    # The sentences of each paragraph, in their order.
+    sentences = candidates.groupby(_paragraph_ids(candidates["candidate_id"]))
+    texts = sentences["text"].agg(list)
+    groups = sentences["group"].agg(list)
+
+    # The positions of those that do not answer, for each row.
+    paragraphs = _paragraph_ids(answers["candidate_id"]).tolist()
+    positions = []
+    for paragraph, group in zip(paragraphs, answers["group"], strict=True):
+        is_other = np.array(groups[paragraph]) != group
+        positions.append(set(np.flatnonzero(is_other).tolist()))
+
+    # One order for all languages of a question.
+    rng = np.random.default_rng(seed)
+    negatives = [""] * len(answers)
+    for _, rows in sorted(answers.reset_index().groupby("question_id").groups.items()):
+        shared = set.intersection(*(positions[row] for row in rows))
+        order = rng.permutation(max(len(texts[paragraphs[row]]) for row in rows)).tolist()
+        for row in rows:
+            usable = shared or positions[row]
+            if usable:
+                position = min(usable, key=order.index)
+                negatives[row] = texts[paragraphs[row]][position]
+    return negatives
+
+
+def _paragraph_ids(candidate_ids: pd.Series) -> pd.Series:
+    """Return the language and number of each sentence's paragraph, as :func:`_sentences` has it."""
+    return candidate_ids.str.rpartition("-")[0]
 
 
 def _check_set(folder: Path, name: str, languages: Iterable[str]) -> None:

@@ -174,7 +174,7 @@ def _lareqa_pairs(params: Params, corpus: str, folder: Path) -> pd.DataFrame:
     if len(params.training_sets) > 1:
         languages = _wanted_languages(params, str(folder), known)
     loaded = load_lareqa(folder, corpus, languages)
-    pairs = pairs_from_lareqa(loaded)
+    pairs = pairs_from_lareqa(loaded, params.data_seed if params.paragraph_negatives else None)
     others = other_sentences(loaded, pairs)
     # Files of languages that are not trained on help to find which articles are one.
     with_file = [lang for lang in known if lang in languages or (folder / f"{lang}.json").is_file()]

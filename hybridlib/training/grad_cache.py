@@ -90,7 +90,7 @@ class BatchEmbeddings:
     Args:
         accelerator: the run's.
         model: the (prepared) dual encoder.
-        sides: token ids of each text of each side: queries, passages, perhaps negatives.
+        sides: token ids of each text of each side: ``queries``, ``passages`` and others, in order.
         token_budget: tokens of a micro-batch, padding included.
         seed: of dropout.
         cached: use cached gradients.
@@ -98,7 +98,7 @@ class BatchEmbeddings:
 
     Attributes:
         vectors: unit vectors of all sides one after another, ``[texts, d]`` float32.
-        sides: the same, side by side.
+        sides: the same, side by side, by name.
         tokens: how many tokens the texts have.
     """
 
@@ -106,7 +106,7 @@ class BatchEmbeddings:
         self,
         accelerator: Accelerator,
         model: nn.Module,
-        sides: list[list[list[int]]],
+        sides: dict[str, list[list[int]]],
         token_budget: int,
         seed: int,
         cached: bool,
@@ -114,7 +114,7 @@ class BatchEmbeddings:
     ) -> None:
         self.accelerator = accelerator
         self.model = model
-        self.token_ids = [ids for side in sides for ids in side]
+        self.token_ids = [ids for side in sides.values() for ids in side]
         self.token_budget = token_budget
         self.seed = seed
         self.cached = cached
@@ -124,7 +124,8 @@ class BatchEmbeddings:
             self.vectors = self._embed_without_graph()
         else:
             self.vectors = self._embed(self.token_ids, seed)
-        self.sides = self.vectors.split([len(side) for side in sides])
+        sizes = [len(side) for side in sides.values()]
+        self.sides = dict(zip(sides, self.vectors.split(sizes), strict=True))
 
     def backward(self, loss: Tensor) -> None:
         """Send the gradient of the loss to the weights."""

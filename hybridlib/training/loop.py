@@ -20,7 +20,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
@@ -34,7 +33,8 @@ from hybridlib.training.averaging import WeightAverage
 from hybridlib.training.checkpoints import Checkpoints, TrainingState
 from hybridlib.training.grad_cache import BatchEmbeddings, TokenGradients
 from hybridlib.training.log import TrainingLog
-from hybridlib.training.loss import IGNORE, ContrastiveLoss
+from hybridlib.training.loss import ContrastiveLoss
+from hybridlib.training.objective import Objective
 from hybridlib.training.validation import score, validate
 
 
@@ -91,11 +91,6 @@ def train(
     if params.strategy == UNTRAINED:
         return _hand_on_untrained(params, encoder, validation, folder)
     with setup.open_accelerator(params, folder, encoder) as accelerator:
-        # The data: a table to draw from, and a number for what each passage says, so that no
-        # passage with the right content serves as a negative.
-        table = setup.pair_table(params, pairs)
-        contents, negative_contents = setup.content_ids(pairs)
-
         # The model: one encoder for both sides, InfoNCE, AdamW. `model` is the encoder, wrapped
         # where several processes share the work. The loss has one parameter at most and stays
         # unwrapped.
@@ -107,6 +102,11 @@ def train(
         model, optimizer = accelerator.prepare(encoder, optimizer)
         average = WeightAverage(encoder, params.trained_share)
         token_gradients = TokenGradients(encoder, accelerator.num_processes)
+
+        # The data: a table to draw from. The objective: which texts of a batch are encoded, and
+        # the loss of their vectors. It sees the encoder as it is before any checkpoint is loaded.
+        table = setup.pair_table(params, pairs)
+        objective = Objective(params, encoder, pairs, table, loss_function, accelerator)
 
         # Go on from a checkpoint, or begin with step 0: the validation before training.
         parts = {"model": encoder, "optimizer": optimizer, "loss": loss_function}
@@ -134,30 +134,20 @@ def train(
                 )
 
                 # Encode this process's slice of it, all sides with the same weights: queries,
-                # passages and, where the batch has any, explicit negatives.
-                has_negatives = bool((negative_contents[batch.passages] != IGNORE).any())
+                # passages and what else the objective needs.
                 model.train()
                 embeddings = BatchEmbeddings(
                     accelerator,
                     model,
-                    _tokenize(encoder, pairs, batch, accelerator, has_negatives),
+                    objective.tokenize(batch),
                     params.train_tokens,
                     setup.dropout_seed(params.seed, state.step, accelerator.process_index),
                     params.cached_gradients,
                     token_gradients,
                 )
-                queries, passages, *negatives = embeddings.sides
 
-                # InfoNCE: every other passage of the whole batch is a negative of a query, unless
-                # it has the content that the query asks for.
-                loss = loss_function(
-                    queries,
-                    passages,
-                    contents[batch.questions].to(accelerator.device),
-                    contents[batch.passages].to(accelerator.device),
-                    negatives[0] if negatives else None,
-                    negative_contents[batch.passages].to(accelerator.device),
-                )
+                # InfoNCE, and what the parameters add to it.
+                loss = objective(batch, embeddings.sides)
 
                 # Backward, and a step of the optimizer.
                 embeddings.backward(loss)
@@ -226,23 +216,6 @@ def _is_over(params: Params, state: TrainingState) -> bool:
 def _is_due(every: int | None, step: int) -> bool:
     """Return whether something that happens every so many steps happens at this one."""
     return every is not None and step % every == 0
-
-
-def _tokenize(
-    encoder: DualEncoder,
-    pairs: pd.DataFrame,
-    batch: Batch,
-    accelerator: Accelerator,
-    has_negatives: bool,
-) -> list[list[list[int]]]:
-    """Tokenize this process's queries, passages and, where the batch has any, negatives."""
-    part = batch.slice(accelerator.process_index, accelerator.num_processes)
-    questions, passages = part.texts(pairs)
-    token_ids = [encoder.tokenize(questions, "query"), encoder.tokenize(passages, "passage")]
-    if has_negatives:
-        negatives = pairs["negative"].to_numpy()[part.passages]
-        token_ids.append(encoder.tokenize(negatives, "passage"))
-    return token_ids
 
 
 def _share_temperature_gradient(loss_function: ContrastiveLoss, accelerator: Accelerator) -> None:

@@ -152,6 +152,9 @@ def test_heads_must_divide_the_width():
 
 
 def test_a_shift_needs_parallel_passages():
+    negatives = refusal(paragraph_negatives=True)
+    assert "paragraph_negatives: only xquad-r and mlqa-r say" in negatives
+    assert "train_corpus is facts" in negatives
     assert "'shift' is estimated from parallel passages" in refusal(corrections=["shift"])
     params = Params.check({"corrections": ["shift"], "parallel_path": "parallel"})
     assert params.corrections == ["shift"]

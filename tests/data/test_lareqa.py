@@ -211,6 +211,75 @@ def test_questions_in_some_languages_only(small):
     assert corpus.qrels[corpus.qrels["query"] == 1]["candidate"].tolist() == [1]
 
 
+# A sentence of the answer's paragraph as explicit negative.
+
+
+def negatives_of(corpus: RetrievalCorpus, seed: int) -> dict[tuple[str, str], str]:
+    """Return the negative of each question and language."""
+    pairs = pairs_from_lareqa(corpus, seed)
+    return dict(zip(zip(pairs["pair_id"], pairs["lang"]), pairs["negative"]))
+
+
+def test_a_negative_is_the_same_other_sentence_in_all_languages(small):
+    corpus = load_small(small())
+    assert "negative" not in pairs_from_lareqa(corpus)
+    choices = {
+        "q0": {("Zwei Hunde.", "Two dogs."), ("Drei.", "Three.")},
+        "q1": {("Ein Fuchs.", "One fox."), ("Drei.", "Three.")},
+    }
+    drawn = {question: set() for question in choices}
+    for seed in range(20):
+        negatives = negatives_of(corpus, seed)
+        assert negatives == negatives_of(corpus, seed)
+        for question in choices:
+            drawn[question].add((negatives[question, "de"], negatives[question, "en"]))
+    assert drawn == choices
+
+
+def test_a_negative_of_a_paragraph_with_fewer_sentences(small):
+    """The English file has two sentences: the second is q1's answer, and q0's only choice."""
+    breaks = [[0, 8], [9, 25]]
+    corpus = load_small(small(lambda content: paragraph_of(content).update(sentence_breaks=breaks)))
+    for seed in range(5):
+        negatives = negatives_of(corpus, seed)
+        assert (negatives["q0", "en"], negatives["q0", "de"]) == ("Two dogs. Three.", "Zwei Hunde.")
+        assert (negatives["q1", "en"], negatives["q1", "de"]) == ("One fox.", "Ein Fuchs.")
+
+
+def test_a_negative_at_another_place_where_no_place_serves_all(small):
+    """q0 is answered by the first German sentence and the second English one, of two."""
+
+    def change(content):
+        paragraph_of(content).update(sentence_breaks=[[0, 8], [9, 25]])
+        paragraph_of(content)["qas"][0]["answers"] = [{"answer_start": 9}]
+        del paragraph_of(content)["qas"][1]
+
+    negatives = {seed: negatives_of(load_small(small(change)), seed) for seed in range(20)}
+    assert {found["q0", "en"] for found in negatives.values()} == {"One fox."}
+    assert {found["q0", "de"] for found in negatives.values()} == {"Zwei Hunde.", "Drei."}
+
+
+def test_no_negative_without_another_sentence(small):
+    """The English paragraph is one sentence, so all answers have its content."""
+    breaks = [[0, 25]]
+    corpus = load_small(small(lambda content: paragraph_of(content).update(sentence_breaks=breaks)))
+    negatives = negatives_of(corpus, 0)
+    assert negatives["q0", "en"] == negatives["q1", "en"] == ""
+    assert negatives["q0", "de"] == negatives["q1", "de"] == "Drei."
+
+
+def test_negatives_of_xquad_r(xquad):
+    """No negative has the content of its question's answer; 14 in 100 rows have none."""
+    pairs = pairs_from_lareqa(xquad, 0)
+    plain = pairs_from_lareqa(xquad)
+    pd.testing.assert_frame_equal(pairs[PAIR_COLUMNS], plain)
+    candidates = xquad.candidates
+    content = dict(zip(zip(candidates["lang"], candidates["text"]), candidates["group"]))
+    contents = [content.get(key) for key in zip(pairs["lang"], pairs["negative"])]
+    assert not (pd.Series(contents) == pairs["passage_id"]).any()
+    assert (pairs["negative"] != "").mean() == pytest.approx(0.859, abs=0.001)
+
+
 # Bad files.
 
 Change = Callable[[dict[str, Any]], object]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from set_files import add_article, long_pairs, write_table
 from toys import pair_table
@@ -166,6 +167,11 @@ def test_lareqa_sets_train_and_evaluate(small):
     assert data.evaluation.languages == ["en"]
     # Training passages are the sentences alone.
     assert data.train["passage"].str.len().max() < 12
+    # Negatives are added where they are asked for.
+    assert "negative" not in data.train
+    with_negatives = prepare(params.but(paragraph_negatives=True)).train
+    pd.testing.assert_frame_equal(with_negatives.drop(columns="negative"), data.train)
+    assert with_negatives["negative"].str.len().between(5, 11).all()
 
 
 def test_validation_articles_are_not_trained_on(shared_data):

@@ -114,7 +114,7 @@ def test_embeddings_are_those_of_the_encoder_in_the_order_given(cached, tiny_enc
     token_gradients = TokenGradients(encoder, processes=1)
     with setup.open_accelerator(tiny_params(), tmp_path, encoder) as accelerator:
         embeddings = BatchEmbeddings(
-            accelerator, encoder, [token_ids], 32, 0, cached, token_gradients
+            accelerator, encoder, {"passages": token_ids}, 32, 0, cached, token_gradients
         )
         expected = torch.from_numpy(encoder.encode(texts, "passage"))
         torch.testing.assert_close(embeddings.vectors.detach(), expected, rtol=0, atol=1e-5)

@@ -180,6 +180,47 @@ def test_explicit_negatives_join_the_batch(data, tiny_encoder, tmp_path):
     assert without < expected - 0.01
 
 
+@pytest.mark.parametrize("language", [None, "passage", "question"])
+def test_the_language_of_explicit_negatives(language, data, tiny_encoder, tmp_path):
+    """In a cross-lingual batch they are those of the passages' rows, or of the questions'."""
+    params = tiny_params(steps=1, strategy="x-y", negative_language=language)
+    encoder = fresh(tiny_encoder)
+    pairs = data[0].assign(negative="no answer " + data[0]["lang"] + data[0]["pair_id"])
+    batch = draw_batch("x-y", pair_table(params, pairs), params.seed, 1, params.batch_size)
+    questions, passages = batch.texts(pairs)
+    rows = batch.questions if language == "question" else batch.passages
+    vectors = encoder.encode([*passages, *pairs["negative"].iloc[rows]], "passage")
+    logits = encoder.encode(questions, "query") @ vectors.T / params.temperature
+    contents = pairs["passage_id"].to_numpy()[batch.questions]
+    same = contents[:, None] == contents[None, :]
+    np.fill_diagonal(same, False)
+    logits[:, : len(passages)][same] = -np.inf
+    log = train(params, encoder, pairs, data[1], tmp_path)
+    assert log["loss"].iloc[1] == pytest.approx(plain_loss(logits), rel=1e-5)
+
+
+def test_paragraph_negatives_are_in_the_language_of_the_question(data, tiny_encoder, tmp_path):
+    pairs = data[0].assign(negative="no answer " + data[0]["lang"] + data[0]["pair_id"])
+    lareqa = {
+        "train_corpus": "xquad-r",
+        "train_corpus_path": tmp_path,
+        "paragraph_negatives": True,
+    }
+    losses = []
+    for changes in ({"negative_language": "question"}, lareqa, {}):
+        params = tiny_params(steps=1, strategy="x-y", **changes)
+        log = train(params, fresh(tiny_encoder), pairs, data[1], tmp_path)
+        losses.append(log["loss"].iloc[1])
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_language_of_negatives_that_are_not_there_is_refused(data, tiny_encoder, tmp_path):
+    params = tiny_params(negative_language="question")
+    reason = r"negative_language \(question\): the training pairs have no column negative"
+    with pytest.raises(InputError, match=reason):
+        train(params, fresh(tiny_encoder), *data, tmp_path)
+
+
 def test_micro_batches_leave_the_loss_as_it_is(data, tiny_encoder, tmp_path):
     losses = []
     for tokens in (64, 100_000):

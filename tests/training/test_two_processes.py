@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, object]] = {
     "cached gradients": {"cached_gradients": True, "train_tokens": 128},
     "learned temperature, both directions": {"learn_temperature": True, "bidirectional": True},
     "explicit negatives": {"strategy": "x-x-mono"},
+    "more than InfoNCE": {"anchor_weight": 4.0},
     "best weights, averaged": {
         "validate_every": 2,
         "keep_best": True,

@@ -1,0 +1,128 @@
+"""What a training step minimises: InfoNCE, and what some parameters add to it.
+
+    loss = InfoNCE + anchor_weight * anchor + consistency_weight * consistency
+
+A weight of 0 leaves its part out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+from torch import Tensor
+
+from hybridlib.batching.pair_table import PairTable
+from hybridlib.batching.registry import Batch
+from hybridlib.config.params import Params
+from hybridlib.errors import InputError
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.training.anchor import Anchor
+from hybridlib.training.loss import IGNORE, ContrastiveLoss
+from hybridlib.training.setup import content_ids
+
+
+class Objective:
+    """The loss of a batch, and the texts that it needs.
+
+    Args:
+        params: the weights, and which explicit negatives a batch has.
+        encoder: as training begins with it.
+        pairs: the training table.
+        table: the same, as batches are drawn from it.
+        contrastive: InfoNCE, with the temperature.
+        accelerator: the run's.
+
+    Raises:
+        InputError: the training pairs lack what a parameter needs.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        encoder: DualEncoder,
+        pairs: pd.DataFrame,
+        table: PairTable,
+        contrastive: ContrastiveLoss,
+        accelerator: Accelerator,
+    ) -> None:
+        _check_pairs(params, table)
+        self.params = params
+        self.encoder = encoder
+        self.pairs = pairs
+        self.contrastive = contrastive
+        self.accelerator = accelerator
+
+        # A number for what each passage says, so that no passage with the right content serves as
+        # a negative.
+        self.contents, self.negative_contents = content_ids(pairs)
+        self.anchor = Anchor(params, encoder, table) if params.anchor_weight else None
+
+    def tokenize(self, batch: Batch) -> dict[str, list[list[int]]]:
+        """Tokenize this process's slice of a batch.
+
+        Returns:
+            Token ids of its queries and passages; of explicit negatives, where the batch has any;
+            and of translations of the questions, where it has these.
+        """
+        part = self._slice(batch)
+        questions, passages = part.texts(self.pairs)
+        sides = {
+            "queries": self.encoder.tokenize(questions, "query"),
+            "passages": self.encoder.tokenize(passages, "passage"),
+        }
+        if (self.negative_contents[self._negative_rows(batch)] != IGNORE).any():
+            negatives = self.pairs["negative"].to_numpy()[self._negative_rows(part)]
+            sides["negatives"] = self.encoder.tokenize(negatives, "passage")
+        if part.translations is not None:
+            translations = self.pairs["question"].to_numpy()[part.translations]
+            sides["translations"] = self.encoder.tokenize(translations, "query")
+        return sides
+
+    def __call__(self, batch: Batch, sides: dict[str, Tensor]) -> Tensor:
+        """Return the loss of this process's slice; the mean over processes is the batch's.
+
+        Args:
+            batch: the whole batch.
+            sides: unit vectors of what :meth:`tokenize` returned.
+        """
+        device = self.accelerator.device
+        queries = sides["queries"]
+        passages = sides["passages"]
+
+        # InfoNCE: every other passage of the whole batch is a negative of a query, unless it has
+        # the content that the query asks for.
+        loss = self.contrastive(
+            queries,
+            passages,
+            self.contents[batch.questions].to(device),
+            self.contents[batch.passages].to(device),
+            sides.get("negatives"),
+            self.negative_contents[self._negative_rows(batch)].to(device),
+        )
+
+        # Keep every text near the untrained encoder's mean over its translations.
+        if self.anchor is not None:
+            anchor = self.anchor.loss(self._slice(batch), queries, passages)
+            loss = loss + self.params.anchor_weight * anchor
+        return loss
+
+    def _slice(self, batch: Batch) -> Batch:
+        """Return this process's slice of a batch."""
+        return batch.slice(self.accelerator.process_index, self.accelerator.num_processes)
+
+    def _negative_rows(self, batch: Batch) -> np.ndarray:
+        """Return the table's rows whose explicit negatives a batch takes."""
+        language = self.params.negative_language
+        if language is None:
+            language = "question" if self.params.paragraph_negatives else "passage"
+        return batch.questions if language == "question" else batch.passages
+
+
+def _check_pairs(params: Params, table: PairTable) -> None:
+    """Check that the training pairs have what the parameters speak of."""
+    if params.negative_language is not None and "negative" not in table.frame:
+        raise InputError(
+            f"negative_language ({params.negative_language}): the training pairs have no column "
+            "negative; leave it at null"
+        )
