@@ -210,6 +210,15 @@ def test_the_encoder_is_left_as_it_came(tiny_encoder, tmp_path):
     assert equal(weights(encoder), weights(fresh(tiny_encoder)))
 
 
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="of a CPU alone")
+def test_attention_in_bf16_on_a_cpu_is_plain(tiny_encoder, tmp_path):
+    encoder = fresh(tiny_encoder)
+    for precision in ("bf16", "fp32"):
+        with setup.open_accelerator(tiny_params(precision=precision), tmp_path, encoder):
+            assert torch.backends.cuda.flash_sdp_enabled() == (precision == "fp32")
+        assert torch.backends.cuda.flash_sdp_enabled()
+
+
 def test_tensorboard_gets_the_figures(data, tiny_encoder, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
