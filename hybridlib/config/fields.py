@@ -71,6 +71,14 @@ class Fields(BaseModel):
         "grid: further parameters to vary, each with its values, such as `alpha: [0.25, 0.5]`; a "
         "run is named after those of them that differ from their default",
     )
+    systems: list[dict[str, Any]] = _study(
+        [],
+        "grid: what to compare, instead of `strategies` and `grid`: entries with a `name` of one's "
+        "own, a `strategy`, parameters that this one has for itself, and perhaps `seeds`",
+    )
+    system: str | None = _study(
+        None, "name of this run's entry in `systems` (what a study sets); null: of none"
+    )
     also_evaluate: list[dict[str, Any]] = _study(
         [],
         "further evaluations of the trained runs: evaluation parameters, at least eval_corpus; "
@@ -272,6 +280,13 @@ class Fields(BaseModel):
         ge=0,
         le=1000,
     )
+    consistency_weight: float = _training(
+        0.0,
+        "weight of consistency: the Jensen-Shannon divergence between a question's scores of the "
+        "batch's passages and those of a translation of it, added to InfoNCE; 0: none",
+        ge=0,
+        le=1000,
+    )
     negative_language: Literal["question", "passage"] | None = _training(
         None,
         "explicit negatives of cross-lingual batches: in the question's language or the passage's; "
@@ -363,20 +378,42 @@ class Fields(BaseModel):
     score_block: int = _evaluation(
         256, "queries scored at a time; changes memory, not the ranks", unit="queries", ge=1
     )
-    corrections: list[Literal["centering", "lir", "shift"]] = _evaluation(
+    corrections: list[str] = _evaluation(
         ["centering", "lir"],
-        "training-free corrections to report beside the plain figures; `shift` needs parallel_path",
+        "training-free corrections to report beside the plain figures: centering, lir, shift, "
+        "filter, or a chain such as centering+filter; fitted on training pairs and parallel text, "
+        "with @candidates behind it on the candidates",
+    )
+    correction_texts: int | None = _evaluation(
+        4000,
+        "fit corrections on about so many questions and passages of the training pairs, drawn by "
+        "whole groups of translations; null: all",
+        unit="texts",
+        ge=1,
+    )
+    parallel_path: Path | None = _evaluation(
+        None,
+        "parallel text to fit corrections on, too, for example of languages without training "
+        "pairs: a folder of aligned <lang>.txt (one passage a line), or a table of training pairs",
+    )
+    parallel_passages: int | None = _evaluation(
+        None, "only the first so many passages of it; null: all", unit="passages", ge=1
     )
     lir_directions: int = _evaluation(
         1, "principal directions of each language that `lir` removes", unit="directions", ge=1
     )
-    parallel_path: Path | None = _evaluation(
-        None,
-        "parallel passages for `shift`: a folder of aligned <lang>.txt (one passage a line), or a"
-        " table of training pairs",
+    filter_k: float = _evaluation(
+        0.1,
+        "how much `filter` damps what translations of a text differ by; 0: not at all",
+        gt=0,
+        le=1000,
     )
-    parallel_passages: int | None = _evaluation(
-        None, "`shift`: only the first so many parallel passages; null: all", unit="passages", ge=1
+    filter_shrinkage: float = _evaluation(
+        0.0,
+        "share by which `filter` moves its covariances towards equal variances; for few texts",
+        unit="share",
+        ge=0,
+        lt=1,
     )
     top_k: int = _evaluation(
         10,

@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from hybridlib.batching.strategies import draw_batch
+from hybridlib.batching.translations import with_translations
 from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
@@ -132,6 +133,8 @@ def train(
                 batch = draw_batch(
                     params.strategy, table, params.seed, state.step, params.batch_size, params.alpha
                 )
+                if params.consistency_weight:
+                    batch = with_translations(batch, table, params.seed, state.step)
 
                 # Encode this process's slice of it, all sides with the same weights: queries,
                 # passages and what else the objective needs.

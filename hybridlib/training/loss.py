@@ -55,6 +55,29 @@ def ignore_mask(query_contents: Tensor, passage_contents: Tensor, positives: Ten
     return mask
 
 
+def score_divergence(
+    queries: Tensor, translations: Tensor, passages: Tensor, temperature: float | Tensor
+) -> Tensor:
+    """Return how unlike each query and its translation score the passages, ``[q]``.
+
+    It is the Jensen-Shannon divergence of ``softmax(s(query, .)/t)`` and
+    ``softmax(s(translation, .)/t)``, in nats: 0 where all scores differ by a constant, log 2 at
+    most. s is the cosine.
+
+    Args:
+        queries: unit vectors ``[q, d]``.
+        translations: unit vectors ``[q, d]``.
+        passages: unit vectors ``[p, d]``: the whole batch's passages.
+        temperature: t.
+    """
+    log_p = (queries @ passages.T / temperature).log_softmax(-1)
+    log_q = (translations @ passages.T / temperature).log_softmax(-1)
+    log_mean = torch.logaddexp(log_p, log_q) - math.log(2)
+    from_p = (log_p.exp() * (log_p - log_mean)).sum(-1)
+    from_q = (log_q.exp() * (log_q - log_mean)).sum(-1)
+    return (from_p + from_q) / 2
+
+
 class ContrastiveLoss(nn.Module):
     """InfoNCE of a batch that is shared by the processes, in one direction or both.
 

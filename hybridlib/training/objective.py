@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 
@@ -18,7 +19,12 @@ from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.anchor import Anchor
-from hybridlib.training.loss import IGNORE, ContrastiveLoss
+from hybridlib.training.loss import (
+    IGNORE,
+    ContrastiveLoss,
+    gather_with_gradient,
+    score_divergence,
+)
 from hybridlib.training.setup import content_ids
 
 
@@ -105,7 +111,30 @@ class Objective:
         if self.anchor is not None:
             anchor = self.anchor.loss(self._slice(batch), queries, passages)
             loss = loss + self.params.anchor_weight * anchor
+
+        # Score the passages alike whatever the question's language.
+        if batch.translations is not None:
+            consistency = self._consistency(batch, queries, sides["translations"], passages)
+            loss = loss + self.params.consistency_weight * consistency
         return loss
+
+    def _consistency(
+        self, batch: Batch, queries: Tensor, translations: Tensor, passages: Tensor
+    ) -> Tensor:
+        """Return the mean divergence over the questions of the batch that have a translation.
+
+        A learned temperature learns nothing from it. Arguments as in :meth:`__call__`.
+        """
+        temperature = torch.as_tensor(self.contrastive.temperature).detach()
+        divergence = score_divergence(
+            queries, translations, gather_with_gradient(passages), temperature
+        )
+        has_one = _has_translation(self._slice(batch)).to(divergence.device)
+
+        # The processes' losses are averaged, so each takes its share of the batch's mean.
+        count = max(1, int(_has_translation(batch).sum()))
+        share = self.accelerator.num_processes / count
+        return (divergence * has_one).sum() * share
 
     def _slice(self, batch: Batch) -> Batch:
         """Return this process's slice of a batch."""
@@ -119,10 +148,20 @@ class Objective:
         return batch.questions if language == "question" else batch.passages
 
 
+def _has_translation(batch: Batch) -> Tensor:
+    """Return which questions of a batch have a translation beside them, ``[batch]``."""
+    return torch.from_numpy(batch.translations != batch.questions)
+
+
 def _check_pairs(params: Params, table: PairTable) -> None:
     """Check that the training pairs have what the parameters speak of."""
     if params.negative_language is not None and "negative" not in table.frame:
         raise InputError(
             f"negative_language ({params.negative_language}): the training pairs have no column "
             "negative; leave it at null"
+        )
+    if params.consistency_weight and not table.capacity["x-y"]:
+        raise InputError(
+            f"consistency_weight ({params.consistency_weight}) compares translations of a "
+            "question, and no training pair is in two languages; set it to 0"
         )

@@ -29,7 +29,7 @@ CASES: dict[str, dict[str, object]] = {
     "cached gradients": {"cached_gradients": True, "train_tokens": 128},
     "learned temperature, both directions": {"learn_temperature": True, "bidirectional": True},
     "explicit negatives": {"strategy": "x-x-mono"},
-    "more than InfoNCE": {"anchor_weight": 4.0},
+    "more than InfoNCE": {"anchor_weight": 4.0, "consistency_weight": 1.0},
     "best weights, averaged": {
         "validate_every": 2,
         "keep_best": True,
@@ -40,7 +40,13 @@ CASES: dict[str, dict[str, object]] = {
 
 
 def pairs_of(case: str, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the training pairs of a case; every other row has an explicit negative, or none."""
+    """Return the training pairs of a case.
+
+    Every other row has an explicit negative, or none; or some pairs have no translation.
+    """
+    if case == "more than InfoNCE":
+        alone = pairs["pair_id"].isin(pairs["pair_id"].unique()[::3])
+        return pairs[~alone | (pairs["lang"] == "en")].reset_index(drop=True)
     if case != "explicit negatives":
         return pairs
     others = pairs["passage"].to_numpy()[::-1]
