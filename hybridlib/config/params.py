@@ -34,6 +34,7 @@ from hybridlib.config.names import (
     can_be_language,
 )
 from hybridlib.config.notebook import parameter_cell_names
+from hybridlib.config.systems import check_systems
 from hybridlib.config.yaml_files import read_yaml
 from hybridlib.errors import InputError, did_you_mean
 
@@ -120,6 +121,7 @@ class Params(Fields):
         _check_corpus("eval_corpus", EVAL_CORPORA, self.eval_corpus, self.eval_corpus_path)
         self._check_also_evaluate()
         self._check_grid()
+        self._check_systems()
         return self
 
     def _check_also_evaluate(self) -> None:
@@ -160,6 +162,14 @@ class Params(Fields):
             checked = [_check_value("grid", name, value) for value in values]
             if any(value in checked[:place] for place, value in enumerate(checked)):
                 raise ValueError(f"grid: a value of {name!r} stands twice")
+
+    def _check_systems(self) -> None:
+        """Refuse entries that name no run, and a grid beside them."""
+        if self.systems and self.grid:
+            raise ValueError("systems: stands instead of grid; give one of the two")
+        settings = [*names_of_step("training"), *names_of_step("evaluation")]
+        allowed = [name for name in settings if name not in ("encoder", "seed")]
+        check_systems(self.systems, allowed, _check_value)
 
     def further(self) -> list[Params]:
         """Return the parameters of each evaluation in ``also_evaluate``.

@@ -62,7 +62,8 @@ class Study:
             InputError: a plugin fails, or no strategy has one of the names.
         """
         plugins.load(params.plugins)
-        check_strategies([params.strategy, *params.strategies])
+        named = [entry["strategy"] for entry in params.systems] or params.strategies
+        check_strategies([params.strategy, *named])
         return cls(params)
 
     @classmethod
@@ -182,7 +183,8 @@ class Study:
     def runs(self) -> list[Study]:
         """Return the runs of the grid: by encoder, strategy, parameters of the grid, and seed.
 
-        A parameter of the grid varies only the strategies that read it. An encoder that was not
+        Where the study has ``systems``, these take the place of strategies and parameters. A
+        parameter of the grid varies only the strategies that read it. An encoder that was not
         made here is the same untrained whatever the seed: it runs with the first one alone.
 
         Raises:
@@ -190,11 +192,12 @@ class Study:
         """
         grid = self.params
         runs = []
-        for encoder, strategy in itertools.product(grid.encoders, grid.strategies):
-            fixed = strategy == UNTRAINED and encoder != BUILT_IN
-            seeds = grid.seeds[:1] if fixed else grid.seeds
-            for cell, seed in itertools.product(self._cells(strategy), seeds):
-                runs.append(Study(grid.but(encoder=encoder, strategy=strategy, seed=seed, **cell)))
+        for encoder, cell in itertools.product(grid.encoders, self._cells()):
+            settings = {"encoder": encoder, **cell}
+            seeds = settings.pop("seeds", grid.seeds)
+            if cell["strategy"] == UNTRAINED and encoder != BUILT_IN:
+                seeds = seeds[:1]
+            runs += [Study(grid.but(**settings, seed=seed)) for seed in seeds]
         names = [run_name(run.params) for run in runs]
         for name in names:
             if names.count(name) > 1:
@@ -221,16 +224,23 @@ class Study:
             f"numbers from 1 to {len(runs)}"
         )
 
-    def _cells(self, strategy: str) -> list[dict[str, Any]]:
-        """Return the values of the grid's parameters for one strategy."""
-        values = []
-        for name, choices in self.params.grid.items():
-            default = Params.model_fields[name].default
-            values.append(choices if reads(strategy, name) else [default])
-        return [
-            dict(zip(self.params.grid, choice, strict=True))
-            for choice in itertools.product(*values)
-        ]
+    def _cells(self) -> list[dict[str, Any]]:
+        """Return what is run with each encoder and seed, as changes of the study's parameters."""
+        cells = []
+        for entry in self.params.systems:
+            cell = {name: value for name, value in entry.items() if name != "name"}
+            cells.append({**cell, "system": entry["name"]})
+        if cells:
+            return cells
+        for strategy in self.params.strategies:
+            values = []
+            for name, choices in self.params.grid.items():
+                default = Params.model_fields[name].default
+                values.append(choices if reads(strategy, name) else [default])
+            for choice in itertools.product(*values):
+                cell = dict(zip(self.params.grid, choice, strict=True))
+                cells.append({"strategy": strategy, **cell})
+        return cells
 
     # -------------------------------------------------------------------------------- what it holds
 
@@ -254,10 +264,14 @@ class Study:
 def label(params: Params) -> str:
     """Return what a run is called beside others: its strategy, and what the grid changes of it.
 
+    A run of ``systems`` has the name of its entry.
+
     Example:
         >>> label(Params(strategy="hybrid", grid={"alpha": [0.25, 0.5]}, alpha=0.25))
         'hybrid-alpha-0.25'
     """
+    if params.system is not None:
+        return params.system
     parts = [params.strategy]
     for name, value in varied(params).items():
         parts += [name, re.sub(r"[^A-Za-z0-9._-]+", "-", str(value))]

@@ -105,7 +105,7 @@ def _facts_suffice(study: Study) -> bool:
     usual = Params()
     return (
         max(run.params.batch_size for run in study.runs()) <= _FACTS
-        and set(params.strategies) <= set(usual.strategies)
+        and {run.params.strategy for run in study.runs()} <= set(usual.strategies)
         and len(params.languages) > 1
         and params.validation_fraction >= usual.validation_fraction
         and params.test_fraction >= usual.test_fraction

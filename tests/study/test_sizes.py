@@ -84,7 +84,7 @@ def test_a_strategy_that_can_fill_no_batch_is_named(small, tmp_path):
 
 def test_small_sizes_are_said(small):
     validation, comparison = sizes.check_sizes(small())
-    assert validation.startswith("validation on 2 questions and 2 passages: its curve is mostly")
+    assert validation.startswith("validation on 2 questions and 40 passages: its curve is mostly")
     assert comparison.startswith("comparison on 12 questions (test): of fewer than 50 an interval")
 
 
@@ -135,7 +135,7 @@ def test_enough_is_not_commented(small):
     params = small(validation_fraction=0.49)
     assert len(few_validated(sizes.prepare(params).validation)) == 0
     assert (
-        "1 question and 1 passage"
+        "1 question and 40 passages"
         in few_validated(sizes.prepare(small(validation_fraction=0.01)).validation)[0]
     )
 

@@ -1,0 +1,71 @@
+"""The entries of ``systems``: checked as a study file is read, and one run for each seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from hybridlib.config.params import Params
+from hybridlib.errors import InputError
+from hybridlib.study.folder import Study, label, run_name
+
+SYSTEMS = [
+    {"name": "untrained", "strategy": "untrained"},
+    {"name": "x-y", "strategy": "x-y", "temperature": 0.02},
+    {"name": "half", "strategy": "hybrid", "trained_share": 0.5, "seeds": [3]},
+]
+
+
+def test_each_system_is_run_with_its_own_settings_and_seeds(tmp_path):
+    params = Params(
+        systems=SYSTEMS, seeds=[0, 1], encoders=["built-in", str(tmp_path)], output_dir=tmp_path
+    )
+    runs = [run.params for run in Study.open(params).runs()]
+    names = ["untrained-s0", "untrained-s1", "x-y-s0", "x-y-s1", "half-s3"]
+    # An encoder that was not made here is the same untrained whatever the seed.
+    others = [name for name in names if name != "untrained-s1"]
+    expected = [f"built-in-{name}" for name in names]
+    expected += [f"{tmp_path.name}-{name}" for name in others]
+    assert [run_name(run) for run in runs] == expected
+    assert [run.temperature for run in runs[:5]] == [0.05, 0.05, 0.02, 0.02, 0.05]
+    assert [run.trained_share for run in runs[:5]] == [1, 1, 1, 1, 0.5]
+    assert label(runs[-1]) == "half"
+    assert Study(params).run_called("built-in-half-s3").params.strategy == "hybrid"
+
+
+def test_a_run_of_a_system_goes_through_a_file(tmp_path):
+    run = Study.open(Params(systems=SYSTEMS)).runs()[-1].params
+    run.save(tmp_path / "run.yaml")
+    assert Params.load(tmp_path / "run.yaml") == run
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"strategy": "x-y"}, "systems, entry 1: it has no name"),
+        ({"name": "mine"}, "systems, entry 1: it has no strategy"),
+        ({"name": "a/b", "strategy": "x-y"}, "name 'a/b': use letters"),
+        (
+            {"name": "mine", "strategy": "x-y", "temprature": 0.1},
+            "'temprature' is no parameter of training or evaluation.*temperature",
+        ),
+        ({"name": "mine", "strategy": "x-y", "seed": 3}, "'seed' is no parameter"),
+        ({"name": "mine", "strategy": "x-y", "alpha": 2}, "alpha = 2: .*less than or equal to 1"),
+        ({"name": "mine", "strategy": "x-y", "seeds": []}, r"seeds = \[\]: .*at least 1"),
+    ],
+)
+def test_an_entry_that_names_no_run_is_refused(entry, message):
+    with pytest.raises(InputError, match=message):
+        Params.check({"systems": [entry]})
+
+
+def test_two_systems_of_one_name_and_a_grid_beside_them_are_refused():
+    with pytest.raises(InputError, match="two entries are called 'x-y'"):
+        Params.check({"systems": [SYSTEMS[1], SYSTEMS[1]]})
+    with pytest.raises(InputError, match="systems: stands instead of grid"):
+        Params.check({"systems": SYSTEMS, "grid": {"alpha": [0.5]}})
+
+
+def test_a_strategy_that_is_none_is_refused():
+    params = Params(systems=[{"name": "mine", "strategy": "hybird"}])
+    with pytest.raises(InputError, match="no strategy is called 'hybird'.*hybrid"):
+        Study.open(params)
