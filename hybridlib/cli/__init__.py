@@ -18,6 +18,7 @@ _COMMANDS = {
     "run": ("studies", "run_study"),
     "choose": ("studies", "choose_settings"),
     "compare": ("studies", "compare_study"),
+    "combine": ("studies", "combine_studies"),
     "export": ("studies", "export_study"),
     "evaluate": ("evaluation", "evaluate_encoder"),
     "params": ("listing", "list_params"),

@@ -29,6 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_choose(commands)
     _add_compare(commands)
+    _add_combine(commands)
     _add_export(commands)
     _add_evaluate(commands)
     _add_listings(commands)
@@ -106,6 +107,27 @@ def _add_compare(commands: Any) -> None:
         "params", type=Path, help="the study's parameter file, or the folder of an exported study"
     )
     add_overrides(compare)
+
+
+def _add_combine(commands: Any) -> None:
+    """Add ``hybridlib combine``."""
+    combine = _add_command(
+        commands,
+        "combine",
+        "combine the claims of several studies",
+        "Combine the paper's claims over studies (random effects): a table and a figure.",
+        " outputs/reference/study_x_to_m outputs/reference/study_m_to_x --out outputs/combined",
+    )
+    combine.add_argument(
+        "studies",
+        type=Path,
+        nargs="+",
+        metavar="STUDY",
+        help="a study's parameter file, or the folder of an exported study",
+    )
+    combine.add_argument(
+        "--out", type=Path, required=True, help="folder for combined.csv, combined.md, forest.png"
+    )
 
 
 def _add_export(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""Commands on studies: ``hybridlib run``, ``compare`` and ``export``."""
+"""Commands on studies: ``hybridlib run``, ``compare``, ``combine`` and ``export``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,7 +15,7 @@ from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import parse_overrides
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
-from hybridlib.study import export, grid, plan
+from hybridlib.study import combine, export, grid, plan
 from hybridlib.study.encoders import say_prefixes
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, Study
@@ -142,12 +143,7 @@ def show_tables(folder: Path) -> None:
 
 def compare_study(options: argparse.Namespace) -> int:
     """Make the tables and figures of a study again, and of each of its ``also_evaluate``."""
-    file = export.grid_of(options.params)
-    values = parse_overrides(options.p)
-    if file != resolve(options.params):
-        # The folder of an exported study may lie anywhere.
-        values = {"output_dir": str(file.parent.parent), "study": file.parent.name, **values}
-    params = Params.load(file, values)
+    params = _params_of(options.params, parse_overrides(options.p))
     for part in (params, *params.further()):
         study = Study.open_to_compare(part)
         count = len(finished_runs(study))
@@ -158,6 +154,28 @@ def compare_study(options: argparse.Namespace) -> int:
         show_tables(folder)
         print(f"Tables and figures of {count} of {len(study.runs())} runs: {folder}")
     return 0
+
+
+def combine_studies(options: argparse.Namespace) -> int:
+    """Combine the claims of several studies."""
+    studies = [Study.open_to_compare(_params_of(path, {})) for path in options.studies]
+    print(combine.write_combined(studies, options.out))
+    print(f"wrote combined.csv, combined.md and forest.png: {options.out}")
+    return 0
+
+
+def _params_of(path: Path, values: dict[str, Any]) -> Params:
+    """Return the parameters of a file, or of the folder of an exported study.
+
+    Args:
+        path: of the file or the folder.
+        values: that replace those of the file.
+    """
+    file = export.grid_of(path)
+    if file != resolve(path):
+        # The folder of an exported study may lie anywhere.
+        values = {"output_dir": str(file.parent.parent), "study": file.parent.name, **values}
+    return Params.load(file, values)
 
 
 def export_study(options: argparse.Namespace) -> int:

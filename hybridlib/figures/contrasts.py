@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,23 +15,29 @@ from matplotlib.ticker import MaxNLocator
 
 from hybridlib.config.names import UNTRAINED
 from hybridlib.figures.axes import legend_above, new_axes, signed
-from hybridlib.figures.reshape import MEASURES, RANK_DISTANCE, check_columns
+from hybridlib.figures.reshape import MEASURES, RANK_DISTANCE, bars, check_columns
 from hybridlib.figures.style import GREY, styled
 
+STUDY_COLUMNS = ["first", "second", "setting", "study", "difference"]
 COLUMNS = ["first", "second", "setting", "difference", "low", "high", "verdict"]
 
 # Colour, marker and whether it is filled, of each verdict.
 VERDICT_STYLES = {
-    "holds": ("#0072B2", "o", True),
-    "does not hold": ("#D55E00", "s", True),
-    "cannot be told": (GREY, "o", False),
+    "shown": ("#0072B2", "o", True),
+    "shown the other way": ("#D55E00", "s", True),
+    "not shown": (GREY, "o", False),
 }
+STUDY_MARKERS = ("^", "v", "<", ">", "P", "X", "d", "p", "*", "h")
 _OTHER_VERDICT = ("black", "v", True)
-POOLED_MARKER = "D"
 
 
 @styled
-def forest(table: pd.DataFrame, title: str | None = None, note: str = "95 % interval") -> Figure:
+def forest(
+    table: pd.DataFrame,
+    title: str | None = None,
+    note: str | None = None,
+    studies: pd.DataFrame | None = None,
+) -> Figure:
     """Draw differences between strategies: a row each, by setting, with zero and intervals.
 
     Right of zero the first strategy is better, in rank distance too: its axis is turned. The axes
@@ -39,13 +46,18 @@ def forest(table: pd.DataFrame, title: str | None = None, note: str = "95 % inte
 
     Args:
         table: columns first, second, setting (of retrieval, or ``rank distance``), difference
-            (first - second), low, high, verdict. Optional: study, named where there are several;
-            pooled, true where a row sums up several studies. Rows keep their order in a setting.
+            (first - second), low, high, verdict. Optional: over, see ``reshape.bars``. Rows keep
+            their order in a setting.
         title: the question; None: which of the two is better, and where.
-        note: what the bars are.
+        note: what the bars are; None: the 95 % intervals of the table.
+        studies: single studies whose differences the table combines: columns first, second,
+            setting, study, difference. Each is a mark above its row.
     """
     check_columns(table, COLUMNS, "forest")
     table = table.assign(row=_row_names(table))
+    if studies is not None:
+        check_columns(studies, STUDY_COLUMNS, "forest")
+        studies = studies.assign(row=_row_names(studies))
     settings = [name for name in MEASURES if name in set(table["setting"])]
     settings += [name for name in dict.fromkeys(table["setting"]) if name not in settings]
 
@@ -54,27 +66,22 @@ def forest(table: pd.DataFrame, title: str | None = None, note: str = "95 % inte
     parts.append([name for name in settings if name == RANK_DISTANCE])
     parts = [part for part in parts if part]
     rows = [table["setting"].isin(part).sum() + len(part) for part in parts]
-    height = 1.3 + 0.75 * len(parts) + 0.27 * sum(rows)
+    height = 1.3 + 0.95 * len(parts) + 0.27 * sum(rows)
     fig, axes = new_axes(height, len(parts), 1, height_ratios=rows)
     for ax, part in zip(axes.flat, parts):
-        _draw_part(ax, table[table["setting"].isin(part)], part, note)
-    legend_above(fig, _handles(table), 2, title or _question(table))
+        _draw_part(ax, table[table["setting"].isin(part)], part, note or bars(table), studies)
+    handles = _handles(table)
+    if studies is not None:
+        handles += [_mark(name, style) for name, style in _study_styles(studies).items()]
+    legend_above(fig, handles, 2, title or _question(table))
     return fig
 
 
 def _row_names(table: pd.DataFrame) -> list[str]:
     """Return what each row is called: what differs between the rows of a setting."""
-    several_firsts = table["first"].nunique() > 1
-    several_studies = "study" in table and table["study"].nunique() > 1
-    names = []
-    for row in table.itertuples():
-        name = f"{row.first} against {row.second}" if several_firsts else f"against {row.second}"
-        if several_studies and table["second"].nunique() == 1 and not several_firsts:
-            name = str(row.study)
-        elif several_studies:
-            name += f", {row.study}"
-        names.append(name)
-    return names
+    if table["first"].nunique() == 1:
+        return [f"against {second}" for second in table["second"]]
+    return [f"{row.first} against {row.second}" for row in table.itertuples()]
 
 
 def _question(table: pd.DataFrame) -> str:
@@ -84,13 +91,27 @@ def _question(table: pd.DataFrame) -> str:
     first = firsts[0] if len(firsts) == 1 else "the first"
     second = seconds[0] if len(seconds) == 1 else "the others"
     claim = f"{first} is better than {second}"
-    return f"\N{LEFT DOUBLE QUOTATION MARK}{claim}\N{RIGHT DOUBLE QUOTATION MARK}: does it hold?"
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{claim}\N{RIGHT DOUBLE QUOTATION MARK}: is it shown?"
 
 
-def _draw_part(ax: Axes, table: pd.DataFrame, settings: Sequence[str], note: str) -> None:
-    """Draw the rows of some settings, each under its setting's name."""
+def _draw_part(
+    ax: Axes,
+    table: pd.DataFrame,
+    settings: Sequence[str],
+    note: str,
+    studies: pd.DataFrame | None,
+) -> None:
+    """Draw the rows of some settings, each under its setting's name.
+
+    Args:
+        ax: the axes.
+        table: the rows.
+        settings: in order.
+        note: what the bars are.
+        studies: see :func:`forest`.
+    """
     unit = "rank distance" if settings == [RANK_DISTANCE] else "mAP"
-    limits = _limits(table)
+    limits = _limits(table, studies)
     heights = []
     names: list[str] = []
     for setting in settings:
@@ -99,6 +120,8 @@ def _draw_part(ax: Axes, table: pd.DataFrame, settings: Sequence[str], note: str
         for row in table[table["setting"] == setting].itertuples():
             heights.append(len(names))
             _draw_row(ax, row, len(names), limits, digits=0 if unit == "rank distance" else 3)
+            if studies is not None:
+                _draw_studies(ax, studies, row, len(names), limits)
             names.append(row.row)
     ax.set_yticks(heights, names)
     for label in ax.get_yticklabels():
@@ -110,12 +133,15 @@ def _draw_part(ax: Axes, table: pd.DataFrame, settings: Sequence[str], note: str
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter("{x:.6g}")
-    ax.set_xlabel(f"difference in {unit}; bars: {note}")
+    ax.set_xlabel(f"difference in {unit}\n{note}")
     _name_sides(ax, table)
 
 
-def _limits(table: pd.DataFrame) -> tuple[float, float]:
+def _limits(table: pd.DataFrame, studies: pd.DataFrame | None) -> tuple[float, float]:
     """Return the limits of an axis: of the rows without untrained encoders, or else of all."""
+    if studies is not None:
+        of_settings = studies[studies["setting"].isin(table["setting"])]
+        table = pd.concat([table, of_settings])
     untrained = table["first"].eq(UNTRAINED) | table["second"].eq(UNTRAINED)
     inside = table[~untrained] if not untrained.all() else table
     low = min(0.0, float(inside[["low", "difference"]].min(axis=None)))
@@ -129,9 +155,6 @@ def _draw_row(ax: Axes, row: Any, height: int, limits: tuple[float, float], digi
     colour, marker, filled = VERDICT_STYLES.get(row.verdict, _OTHER_VERDICT)
     turned = row.setting == RANK_DISTANCE
     size = 8
-    if getattr(row, "pooled", False):
-        marker = POOLED_MARKER
-        size = 10
     x = row.difference
     if not limits[0] <= x <= limits[1]:
         # Outside: an arrow at the edge.
@@ -155,6 +178,28 @@ def _draw_row(ax: Axes, row: Any, height: int, limits: tuple[float, float], digi
     ax.text(1.05, height, number, va="center", transform=ax.get_yaxis_transform())
 
 
+def _draw_studies(
+    ax: Axes, studies: pd.DataFrame, row: Any, height: int, limits: tuple[float, float]
+) -> None:
+    """Draw the marks of single studies above their row; those outside the axes are left out."""
+    styles = _study_styles(studies)
+    of_row = studies[(studies["setting"] == row.setting) & (studies["row"] == row.row)]
+    for study in of_row[of_row["difference"].between(*limits)].itertuples():
+        ax.plot(study.difference, height - 0.32, color=GREY, markersize=5, **styles[study.study])
+
+
+def _study_styles(studies: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the marker of each study."""
+    names = studies["study"].unique()
+    markers = itertools.cycle(STUDY_MARKERS)
+    return {name: {"marker": marker, "linestyle": ""} for name, marker in zip(names, markers)}
+
+
+def _mark(label: str, style: dict[str, Any]) -> Line2D:
+    """Return an entry of the legend for a study."""
+    return Line2D([], [], color=GREY, markersize=6, label=label, **style)
+
+
 def _name_sides(ax: Axes, table: pd.DataFrame) -> None:
     """Write above an axes who is better on which side of zero."""
     firsts = table["first"].unique()
@@ -166,7 +211,7 @@ def _name_sides(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _handles(table: pd.DataFrame) -> list[Line2D]:
-    """Return a legend of the verdicts, with how many rows each has, and of pooled rows."""
+    """Return a legend of the verdicts, with how many rows each has."""
     counts = table["verdict"].value_counts()
     order = [*VERDICT_STYLES, *sorted(set(counts.index) - set(VERDICT_STYLES))]
     handles = []
@@ -174,8 +219,6 @@ def _handles(table: pd.DataFrame) -> list[Line2D]:
         if verdict in counts.index:
             style = VERDICT_STYLES.get(verdict, _OTHER_VERDICT)
             handles.append(_handle(f"{verdict} ({counts[verdict]})", *style))
-    if "pooled" in table and table["pooled"].any():
-        handles.append(_handle("several studies together", GREY, POOLED_MARKER, filled=False))
     return handles
 
 

@@ -30,8 +30,8 @@ from hybridlib.figures.axes import (
     strategy_legend,
 )
 from hybridlib.figures.reshape import (
-    BARS,
     RANK_DISTANCE,
+    bars,
     check_columns,
     mean_and_bar,
     measures_in,
@@ -120,13 +120,15 @@ def gains(table: pd.DataFrame, strategy: str) -> Figure:
     """Draw one strategy's differences to each other one, a panel per measure.
 
     The panels of mAP share their axis, so that their differences can be compared. A point is hollow
-    where its bar contains zero.
+    where the difference is not shown: its corrected p is 0.05 or more.
 
     Args:
-        table: columns measure, other, difference, low, high, of one encoder (comparison.against).
+        table: columns measure, other, difference, low, high, p_holm, of one encoder
+            (comparison.against).
         strategy: the one that the differences are of.
     """
-    check_columns(table, ["measure", "other", "difference", "low", "high"], "gains")
+    columns = ["measure", "other", "difference", "low", "high", "p_holm"]
+    check_columns(table, columns, "gains")
     measures = measures_in(table)
     names = in_order(table["other"])
     height = 1.3 + (len(measures) + 1) // 2 * (1.0 + 0.42 * len(names))
@@ -142,7 +144,8 @@ def gains(table: pd.DataFrame, strategy: str) -> Figure:
     for ax in axes.flat[len(measures) :]:
         ax.set_axis_off()
     fig.supxlabel(
-        f"{strategy} minus the other; {BARS} (hollow: with 0 in it)\n"
+        f"{strategy} minus the other; {bars(table)}\n"
+        "hollow: not shown (p corrected for all comparisons)\n"
         f"{strategy} is better right of 0; in rank distance, left of it",
         fontsize=FONT,
     )
@@ -153,7 +156,7 @@ def gains(table: pd.DataFrame, strategy: str) -> Figure:
 def _draw_gain(ax: Axes, row: Any, height: int, digits: int) -> None:
     """Draw a difference with its bar, and the number above it."""
     point = draw_point(ax, row.difference, height, row.other, x_bar=(row.low, row.high))
-    if row.low <= 0 <= row.high:
+    if not row.p_holm < 0.05:
         point.set(markerfacecolor="white", markeredgecolor=point.get_color(), markeredgewidth=1.2)
     number = signed(row.difference, digits)
     ax.annotate(number, (row.difference, height), (0, 7), textcoords="offset points", ha="center")
@@ -193,7 +196,7 @@ def alpha_curve(table: pd.DataFrame) -> Figure:
         ax.set_xticks([0.25, 0.75], minor=True)
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.margins(0.08, 0.15)
-    fig.supxlabel(f"alpha: share of monolingual batches; {BARS}", fontsize=FONT)
+    fig.supxlabel(f"alpha: share of monolingual batches; {bars(table)}", fontsize=FONT)
     strategy_legend(fig, table["strategy"], "How many batches should be monolingual?")
     return fig
 
@@ -217,7 +220,7 @@ def seen_unseen(table: pd.DataFrame) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(3))
         name_rows(ax, names, top=-0.7)
     _seen_unseen_legend(fig)
-    fig.supxlabel(f"{MAP_LABEL}; {BARS}", fontsize=FONT)
+    fig.supxlabel(f"{MAP_LABEL}; {bars(table)}", fontsize=FONT)
     return fig
 
 
@@ -269,6 +272,6 @@ def map_by_language(table: pd.DataFrame) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(3))
         name_rows(ax, labels)
     star = "" if order["seen"].all() else "; * not trained on"
-    fig.supxlabel(f"{MAP_LABEL}; {BARS}{star}", fontsize=FONT)
+    fig.supxlabel(f"{MAP_LABEL}; {bars(table)}{star}", fontsize=FONT)
     strategy_legend(fig, table["strategy"], "How good is each in which query language?")
     return fig

@@ -105,14 +105,15 @@ def settings_of_intervals(intervals: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         intervals: columns strategy, measure, mean, low, high, of one encoder; the rows
-            whose measure is no setting are dropped.
+            whose measure is no setting are dropped. Optional: over, see :func:`bars`.
 
     Returns:
         Columns strategy, seed, setting, map, low, high: means over seeds, under seed 0.
     """
     table = intervals[intervals["measure"].isin(SETTINGS)]
     table = table.rename(columns={"measure": "setting", "mean": "map"}).assign(seed=0)
-    return table[["strategy", "seed", "setting", "map", "low", "high"]]
+    columns = ["strategy", "seed", "setting", "map", "low", "high", "over"]
+    return table[[name for name in columns if name in table]]
 
 
 def check_columns(table: pd.DataFrame, columns: Sequence[str], figure: str) -> None:
@@ -128,6 +129,20 @@ def check_columns(table: pd.DataFrame, columns: Sequence[str], figure: str) -> N
         )
     if table.empty:
         raise InputError(f"{figure}: the table is empty, there is nothing to draw")
+
+
+def bars(table: pd.DataFrame) -> str:
+    """Return what the bars of a figure are.
+
+    Args:
+        table: an optional column over says what each interval is over (``questions and seeds``, or
+            ``questions``). Intervals over questions alone in all rows are called so.
+    """
+    if "over" not in table:
+        return BARS
+    if table["over"].dropna().str.contains("seeds").any():
+        return f"{BARS} over questions and seeds"
+    return f"{BARS} over questions alone"
 
 
 def mean_and_bar(
@@ -160,7 +175,7 @@ def mean_and_bar(
         return table, f"bars: range over {seeds} seeds"
     if {low, high} <= set(results):
         ends = groups[[low, high]].mean().reset_index()
-        return table.assign(low=ends[low], high=ends[high]), BARS
+        return table.assign(low=ends[low], high=ends[high]), bars(results)
     return table.assign(low=np.nan, high=np.nan), ""
 
 

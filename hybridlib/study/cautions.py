@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.study.folder import Study
-from hybridlib.study.per_query import clustered_mean, settings_of
+from hybridlib.study.per_query import (
+    by_encoder,
+    clustered_mean,
+    seed_variance,
+    settings_of,
+)
 
 # Fewer topics than this are known to rank systems unreliably (Buckley and Voorhees, SIGIR 2000).
 FEW_QUESTIONS = 50
@@ -41,8 +46,23 @@ def weak_sizes(runs: Sequence[Study]) -> list[str]:
     first = runs[0]
     questions = len(clustered_mean([first], settings_of([first])[0]).questions)
     warnings = few_questions(first.metrics()["corpus"], questions)
+    warnings += one_seed(runs)
     if first.trained.has_texts():  # an exported study has none
         warnings += few_validated(first.trained.validation_corpus())
+    return warnings
+
+
+def one_seed(runs: Sequence[Study]) -> list[str]:
+    """Return a warning for each encoder of which no strategy was trained with two seeds."""
+    groups = by_encoder(runs)
+    warnings = []
+    for encoder, of_encoder in groups.items():
+        if seed_variance(of_encoder, settings_of(of_encoder)[0]) is None:
+            whose = f" of {encoder}" if len(groups) > 1 else ""
+            warnings.append(
+                f"no strategy{whose} has two seeds: intervals and verdicts are over questions "
+                "alone, and another seed may turn them"
+            )
     return warnings
 
 

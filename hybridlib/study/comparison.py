@@ -1,31 +1,30 @@
 """Systems of a study compared: intervals, differences, and what they are over languages and alpha.
 
-A system is an encoder trained with one strategy. Intervals are bootstrap intervals over question
-ids, and over seeds where there are several (:mod:`hybridlib.evaluation.significance`).
+A system is an encoder trained with one strategy. Intervals are over question ids, and over seeds
+where any strategy of an encoder has several (:mod:`hybridlib.evaluation.significance`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
-from tqdm.auto import tqdm
 
-from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.metrics import POOL
-from hybridlib.evaluation.significance import Interval
+from hybridlib.evaluation.significance import Estimate
 from hybridlib.study.folder import Study, label, varied
 from hybridlib.study.per_query import (
     RANK_DISTANCE,
+    by_encoder,
     cells_of,
     clustered_mean,
     has_results,
     measures_of,
-    settings_of,
+    seed_variance,
     systems,
 )
 from hybridlib.study.report import stacked
@@ -41,115 +40,99 @@ _DIFFERENCE_COLUMNS = [
     "difference",
     "low",
     "high",
+    "standard_error",
+    "degrees_of_freedom",
     "p",
-    "seeds",
+    "first_seeds",
+    "second_seeds",
+    "over",
 ]
 
-# A bar where resampling takes a while.
-_resampling = partial(tqdm, desc="resampling", mininterval=2, delay=2, leave=False)
 
-
-def intervals(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+def intervals(runs: Sequence[Study]) -> pd.DataFrame:
     """Return mAP in each setting, and rank distance, with 95 % intervals.
 
     Returns:
         One row per encoder, strategy and measure (a setting, or ``rank distance``): encoder,
-        strategy, measure, mean, low, high, seeds.
+        strategy, measure, mean, low, high, over (what the interval is over: ``questions and
+        seeds``, or ``questions``), seeds (how many).
     """
     rows = []
-    for (encoder, strategy), seeds in _resampling(systems(runs).items()):
-        for measure in measures_of(seeds):
-            interval = significance.interval(clustered_mean(seeds, measure), draws)
-            rows.append(
-                {
-                    "encoder": encoder,
-                    "strategy": strategy,
-                    "measure": measure,
-                    **_values(interval),
-                    "seeds": len(seeds),
-                }
-            )
+    for encoder, of_encoder in by_encoder(runs).items():
+        variances = {name: seed_variance(of_encoder, name) for name in measures_of(of_encoder)}
+        for (_, strategy), seeds in systems(of_encoder).items():
+            for measure, variance in variances.items():
+                estimate = significance.interval(clustered_mean(seeds, measure), variance)
+                row = {"encoder": encoder, "strategy": strategy, "measure": measure}
+                rows.append({**row, **_values(estimate), "seeds": len(seeds)})
     return pd.DataFrame(rows)
 
 
 def differences(
     runs: Sequence[Study],
-    draws: int = 2000,
     correction: str = PLAIN,
     measures: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Compare every pair of strategies of an encoder, in each measure.
 
-    The comparison is paired over question ids, and over the seeds that both have. An untrained
-    encoder is the same whatever the seed, and is compared with all of them.
+    The comparison is paired over question ids. All seeds of both strategies count.
 
     Args:
         runs: of one or several encoders.
-        draws: samples of the bootstrap, and of the randomisation test.
         correction: compare the encoders under this training-free correction.
         measures: only these (settings, or ``rank distance``); None: all.
 
     Returns:
         Columns encoder, measure, first, second, difference (first - second), low, high (95 %
-        bootstrap), p (paired randomisation), seeds (how many both have).
+        interval), standard_error, degrees_of_freedom, p (of this one comparison), first_seeds,
+        second_seeds (how many), over (as in :func:`intervals`).
     """
     rows = []
-    for encoder in dict.fromkeys(run.params.encoder for run in runs):
-        of_encoder = [run for run in runs if run.params.encoder == encoder]
+    for encoder, of_encoder in by_encoder(runs).items():
         for measure in measures_of(runs) if measures is None else measures:
             # The strategies that have results of this measure, each with its seeds.
             evaluated = [run for run in of_encoder if has_results(run, measure, correction)]
-            by_strategy = {name: seeds for (_, name), seeds in systems(evaluated).items()}
-            for pair in _resampling(list(combinations(by_strategy, 2))):
-                first, second = _of_common_seeds(by_strategy, *pair)
-                difference = significance.compare(
-                    clustered_mean(first, measure, correction),
-                    clustered_mean(second, measure, correction),
-                    draws,
-                )
+            variance = seed_variance(evaluated, measure, correction)
+            means = {
+                strategy: clustered_mean(seeds, measure, correction)
+                for (_, strategy), seeds in systems(evaluated).items()
+            }
+            for first, second in combinations(means, 2):
+                estimate = significance.compare(means[first], means[second], variance)
                 rows.append(
                     {
                         "encoder": encoder,
                         "measure": measure,
-                        "first": pair[0],
-                        "second": pair[1],
-                        "difference": difference.mean,
-                        "low": difference.low,
-                        "high": difference.high,
-                        "p": difference.p,
-                        "seeds": max(len(first), len(second)),
+                        "first": first,
+                        "second": second,
+                        **_difference_values(estimate),
+                        "first_seeds": len(means[first].sums),
+                        "second_seeds": len(means[second].sums),
                     }
                 )
     return pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS)
 
 
-def _of_common_seeds(
-    by_strategy: dict[str, list[Study]], first: str, second: str
-) -> tuple[list[Study], list[Study]]:
-    """Return the runs of two strategies to compare: of the seeds that both have, or else all.
+def with_holm(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
+    """Return the rows of :func:`differences` with a column p_holm.
 
-    All are taken of an untrained encoder, too.
+    It is p corrected over all comparisons with one strategy, and missing from the other rows.
     """
-    runs = by_strategy[first]
-    others = by_strategy[second]
-    common = {run.params.seed for run in runs} & {run.params.seed for run in others}
-    if UNTRAINED in (first, second) or not common:
-        return runs, others
-    return (
-        [run for run in runs if run.params.seed in common],
-        [run for run in others if run.params.seed in common],
-    )
+    of_strategy = table["first"].eq(strategy) | table["second"].eq(strategy)
+    adjusted = pd.Series(significance.holm(table["p"][of_strategy]), table.index[of_strategy])
+    return table.assign(p_holm=adjusted.reindex(table.index).astype(float))
 
 
 def against(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
     """Return the rows of :func:`differences` that concern one strategy, each strategy - other.
 
     Returns:
-        Columns encoder, measure, other, difference, low, high, seeds, p_holm (p corrected over all
-        these rows).
+        Columns encoder, measure, other, difference, low, high, standard_error, over, p, p_holm (p
+        corrected over all these rows).
     """
-    first = table[table["first"] == strategy]
-    second = table[table["second"] == strategy]
+    corrected = with_holm(table, strategy)
+    first = corrected[corrected["first"] == strategy]
+    second = corrected[corrected["second"] == strategy]
     # Turn the rows that name the strategy second: signs and the ends of the interval change.
     turned = second.assign(
         second=second["first"],
@@ -158,12 +141,12 @@ def against(table: pd.DataFrame, strategy: str) -> pd.DataFrame:
         high=-second["low"],
     )
     both = pd.concat([first, turned]).rename(columns={"second": "other"}).reset_index(drop=True)
-    columns = ["encoder", "measure", "other", "difference", "low", "high", "seeds"]
-    return both[columns].assign(p_holm=significance.holm(both["p"]))
+    columns = ["encoder", "measure", "other", "difference", "low", "high", "standard_error"]
+    return both[[*columns, "over", "p", "p_holm"]]
 
 
 def corrected_gains(
-    runs: Sequence[Study], corrections: Sequence[str], strategy: str, draws: int = 2000
+    runs: Sequence[Study], corrections: Sequence[str], strategy: str
 ) -> pd.DataFrame:
     """Return what one strategy gains over the others in the pool, all of them corrected.
 
@@ -171,7 +154,6 @@ def corrected_gains(
         runs: of one or several encoders.
         corrections: training-free corrections, each applied to both sides of a difference.
         strategy: the one that the differences are of.
-        draws: as in :func:`differences`.
 
     Returns:
         As :func:`against`, with a column correction: multilingual mAP, and rank distance. Empty
@@ -180,7 +162,7 @@ def corrected_gains(
     pooled = [name for name in ("multilingual", RANK_DISTANCE) if name in measures_of(runs)]
     parts = []
     for name in corrections:
-        table = differences(runs, draws, correction=name, measures=pooled)
+        table = differences(runs, correction=name, measures=pooled)
         parts.append(against(table, strategy).assign(correction=name))
     return stacked(parts)
 
@@ -212,67 +194,56 @@ def _monolingual_share(params: Params) -> float | None:
     return _FIXED_SHARES.get(params.strategy)
 
 
-def by_language(runs: Sequence[Study], draws: int = 1000) -> pd.DataFrame:
+def by_language(runs: Sequence[Study]) -> pd.DataFrame:
     """Return mAP of each query language in each setting, with 95 % intervals.
 
     Returns:
-        Columns encoder, strategy, setting, lang, seen (whether it was trained on), mean, low, high.
+        Columns encoder, strategy, setting, lang, seen (whether it was trained on), mean, low, high,
+        over (as in :func:`intervals`).
     """
     rows = []
-    cells = cells_of(runs[0])
-    for (encoder, strategy), seeds in _resampling(systems(runs).items()):
-        for setting in settings_of(seeds):
-            whole = clustered_mean(seeds, setting)
-            for lang, of_language in cells[setting].groupby("query_lang")["cell"]:
-                interval = significance.interval(whole.within(of_language), draws)
-                rows.append(
-                    {
-                        "encoder": encoder,
-                        "strategy": strategy,
-                        "setting": setting,
-                        "lang": lang,
-                        "seen": lang in seeds[0].params.languages,
-                        **_values(interval),
-                    }
-                )
+    for setting, cells in cells_of(runs[0]).items():
+        for lang, of_language in cells.groupby("query_lang")["cell"]:
+            seen = lang in runs[0].params.languages
+            part = _within(runs, setting, of_language)
+            rows += [{**row, "lang": lang, "seen": seen} for row in part]
     return pd.DataFrame(rows)
 
 
-def seen_unseen(runs: Sequence[Study], draws: int = 2000) -> pd.DataFrame:
+def seen_unseen(runs: Sequence[Study]) -> pd.DataFrame:
     """Return mAP over the languages that were trained on, and over the others.
 
     A cell (a language, or an ordered pair) is unseen if one of its languages was not trained on;
     the pool itself, which always holds all languages, does not count.
 
     Returns:
-        Columns encoder, strategy, setting, languages (``seen`` or ``unseen``), mean, low, high;
-        empty where there are no other languages.
+        Columns encoder, strategy, setting, languages (``seen`` or ``unseen``), mean, low, high,
+        over (as in :func:`intervals`); empty where there are no other languages.
     """
     rows = []
-    cells = cells_of(runs[0])
-    for (encoder, strategy), seeds in _resampling(systems(runs).items()):
-        trained = {*seeds[0].params.languages, POOL}
-        for setting in settings_of(seeds):
-            of_setting = cells[setting]
-            seen = of_setting["query_lang"].isin(trained) & of_setting["target"].isin(trained)
-            if seen.all():
-                continue
-            whole = clustered_mean(seeds, setting)
-            for languages, chosen in (("seen", seen), ("unseen", ~seen)):
-                if not chosen.any():
-                    continue
-                part = whole.within(of_setting["cell"][chosen])
-                rows.append(
-                    {
-                        "encoder": encoder,
-                        "strategy": strategy,
-                        "setting": setting,
-                        "languages": languages,
-                        **_values(significance.interval(part, draws)),
-                    }
-                )
-    columns = ["encoder", "strategy", "setting", "languages", "mean", "low", "high"]
+    trained = {*runs[0].params.languages, POOL}
+    for setting, cells in cells_of(runs[0]).items():
+        seen = cells["query_lang"].isin(trained) & cells["target"].isin(trained)
+        if seen.all():
+            continue
+        for languages, chosen in (("seen", seen), ("unseen", ~seen)):
+            if chosen.any():
+                part = _within(runs, setting, cells["cell"][chosen])
+                rows += [{**row, "languages": languages} for row in part]
+    columns = ["encoder", "strategy", "setting", "languages", "mean", "low", "high", "over"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _within(runs: Sequence[Study], setting: str, cells: pd.Series) -> list[dict[str, Any]]:
+    """Return the mAP of every system over some cells of a setting, a row each."""
+    rows = []
+    for encoder, of_encoder in by_encoder(runs).items():
+        variance = seed_variance(of_encoder, setting, cells=cells)
+        for (_, strategy), seeds in systems(of_encoder).items():
+            estimate = significance.interval(clustered_mean(seeds, setting).within(cells), variance)
+            row = {"encoder": encoder, "strategy": strategy, "setting": setting}
+            rows.append({**row, **_values(estimate)})
+    return rows
 
 
 def plane(table: pd.DataFrame, results: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -291,7 +262,8 @@ def plane(table: pd.DataFrame, results: pd.DataFrame | None = None) -> pd.DataFr
         return pd.DataFrame()
     parts = [_coordinate(table, "multilingual", "map")]
     parts.append(_coordinate(table, RANK_DISTANCE, "rank_distance"))
-    points = pd.concat(parts, axis=1).reset_index().assign(correction=PLAIN)
+    over = table[table["measure"] == "multilingual"].set_index(["encoder", "strategy"])["over"]
+    points = pd.concat([*parts, over], axis=1).reset_index().assign(correction=PLAIN)
     if results is not None:
         names = {"multilingual mAP": "map", RANK_DISTANCE: "rank_distance"}
         corrected = over_seeds(results[results["correction"] != PLAIN]).rename(columns=names)
@@ -309,6 +281,23 @@ def _coordinate(table: pd.DataFrame, measure: str, name: str) -> pd.DataFrame:
     return part[["mean", "low", "high"]].rename(columns=names)
 
 
-def _values(interval: Interval) -> dict[str, float]:
-    """Return the columns of an interval."""
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+def _values(estimate: Estimate) -> dict[str, Any]:
+    """Return the columns of a mean with its interval."""
+    return {
+        "mean": estimate.mean,
+        "low": estimate.low,
+        "high": estimate.high,
+        "over": "questions and seeds" if estimate.has_seeds else "questions",
+    }
+
+
+def _difference_values(estimate: Estimate) -> dict[str, Any]:
+    """Return the columns of a difference with its interval and its test."""
+    values = _values(estimate)
+    return {
+        "difference": values.pop("mean"),
+        **values,
+        "standard_error": estimate.standard_error,
+        "degrees_of_freedom": estimate.degrees_of_freedom,
+        "p": estimate.p,
+    }

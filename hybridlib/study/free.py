@@ -15,7 +15,13 @@ from hybridlib.config.names import UNTRAINED
 from hybridlib.evaluation import significance
 from hybridlib.files import read_json
 from hybridlib.study.folder import Study, label
-from hybridlib.study.per_query import RANK_DISTANCE, clustered_mean, has_results, systems
+from hybridlib.study.per_query import (
+    RANK_DISTANCE,
+    clustered_mean,
+    has_results,
+    seed_variance,
+    systems,
+)
 from hybridlib.study.results import PLAIN, headlines, over_seeds
 
 # What a correction is chosen by, and encoders are compared by: mAP in the pool of all languages,
@@ -83,11 +89,11 @@ def _training_seconds(run: Study) -> float:
 # ------------------------------------------------------------------------------------ in sentences
 
 
-def cheapest(runs: Sequence[Study], draws: int = 2000) -> list[str]:
+def cheapest(runs: Sequence[Study]) -> list[str]:
     """Return what costs nothing, and what training adds to it: sentences for each encoder.
 
-    The rule: training pays where the whole 95 % interval of its gain over the best that needs none
-    lies above zero, and not where it lies below.
+    The rule: it is shown that training pays where the whole 95 % interval of its gain over the best
+    that needs none lies above zero, and that it does not where it lies below.
     """
     table = by_cost(runs)
     setting = decisive_setting(runs)
@@ -95,18 +101,17 @@ def cheapest(runs: Sequence[Study], draws: int = 2000) -> list[str]:
     for encoder, part in table.groupby("encoder", sort=False):
         of_encoder = [run for run in runs if run.params.encoder == encoder]
         prefix = f"{encoder}: " if table["encoder"].nunique() > 1 else ""
-        lines += [prefix + line for line in _sentences(of_encoder, part, setting, draws)]
+        lines += [prefix + line for line in _sentences(of_encoder, part, setting)]
     return lines
 
 
-def _sentences(runs: list[Study], table: pd.DataFrame, setting: str, draws: int) -> list[str]:
+def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str]:
     """Return the sentences of one encoder.
 
     Args:
         runs: of the encoder.
         table: their rows of :func:`by_cost`.
         setting: that decides.
-        draws: of the bootstrap.
     """
     decisive = f"{setting} mAP"
     without = table[table["strategy"] == UNTRAINED]
@@ -131,7 +136,7 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str, draws: int)
     best = trained.loc[trained[decisive].idxmax()]
     minutes = f"{best['minutes of training']:.1f} minutes of training"
     lines.append(f"Best trained: {_written(best)} has {best[decisive]:.3f}, after {minutes}.")
-    lines.append(_judged(runs, best, free, setting, draws))
+    lines.append(_judged(runs, best, free, setting))
     return lines
 
 
@@ -141,7 +146,7 @@ def _corrections(runs: Sequence[Study]) -> list[str]:
     return list(first.metrics().get("corrections", {}))
 
 
-def _judged(runs: list[Study], best: Any, free: Any, setting: str, draws: int) -> str:
+def _judged(runs: list[Study], best: Any, free: Any, setting: str) -> str:
     """Return what training gains over the best that is free, and whether it pays.
 
     Args:
@@ -149,7 +154,6 @@ def _judged(runs: list[Study], best: Any, free: Any, setting: str, draws: int) -
         best: the row of :func:`by_cost` of the best trained system.
         free: the row of the best untrained one.
         setting: that decides.
-        draws: of the bootstrap.
     """
     sides = []
     for row in (best, free):
@@ -157,13 +161,16 @@ def _judged(runs: list[Study], best: Any, free: Any, setting: str, draws: int) -
         if not all(has_results(run, setting, row["correction"]) for run in seeds):
             return f"Training gains {best[f'{setting} mAP'] - free[f'{setting} mAP']:+.3f}."
         sides.append(clustered_mean(seeds, setting, row["correction"]))
-    gain = significance.compare(sides[0], sides[1], draws)
+    variance = seed_variance(runs, setting, best["correction"])
+    gain = significance.compare(sides[0], sides[1], variance)
     written = f"Training gains {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    if not gain.has_seeds:
+        written += " over questions alone"
     if gain.low > 0:
-        return f"{written}: it pays."
+        return f"{written}: it is shown that it pays."
     if gain.high < 0:
-        return f"{written}: it does not pay, take the cheapest."
-    return f"{written}: it cannot be told whether it pays, take the cheapest."
+        return f"{written}: it is shown that it does not pay, take the cheapest."
+    return f"{written}: it is not shown that it pays, take the cheapest."
 
 
 def _written(row: Any) -> str:

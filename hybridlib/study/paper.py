@@ -9,47 +9,67 @@ import pandas as pd
 
 from hybridlib.config.names import UNTRAINED
 from hybridlib.evaluation.metrics import SETTINGS
+from hybridlib.evaluation.significance import LEVEL
 from hybridlib.study.comparison import against
 from hybridlib.study.per_query import RANK_DISTANCE
 from hybridlib.study.report import written_interval, written_mean
 
 # The strategies that the paper compares hybrid batches with.
-_COMPARED = (UNTRAINED, "x-x-mono", "x-y")
+COMPARED = (UNTRAINED, "x-x-mono", "x-y")
 
 
 def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
-    """Return the paper's claims of hybrid batches (tables 2 to 4), and whether they hold.
+    """Return the paper's claims of hybrid batches (tables 2 to 4), and whether they are shown.
 
     Args:
         table: from :func:`hybridlib.study.comparison.differences`.
         strategy: whose claims.
 
     Returns:
-        Columns encoder, claim, difference (text), verdict; see :func:`claims`.
+        Columns encoder, claim, difference (text), over, p_holm (text), verdict; see :func:`claims`.
     """
     rows = [_written(row) for row in claims(table, strategy).itertuples()]
-    return pd.DataFrame(rows, columns=["encoder", "claim", "difference", "verdict"])
+    columns = ["encoder", "claim", "difference", "over", "p_holm", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def claims(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
     """Return the paper's claims of hybrid batches as :func:`hybridlib.figures.forest` draws them.
 
-    A claim holds where the whole 95 % interval of the difference lies on its side of zero, does
-    not hold where it lies on the other side, and cannot be told where it contains zero.
+    See :func:`verdict_of`. The correction is over all comparisons with the strategy, those with
+    other strategies among them.
 
     Args:
-        table: from :func:`hybridlib.study.comparison.differences`.
+        table: from :func:`hybridlib.study.comparison.differences`, of all encoders.
         strategy: whose claims.
 
     Returns:
-        Columns encoder, first (the strategy), second, setting, difference, low, high, verdict.
+        Columns encoder, first (the strategy), second, setting, difference, low, high, p_holm, over,
+        verdict.
     """
     found = against(table, strategy)
-    found = found[found["other"].isin(_COMPARED)]
+    found = found[found["other"].isin(COMPARED)]
     found = found.rename(columns={"other": "second", "measure": "setting"})
-    verdicts = [_verdict(row) for row in found.itertuples()]
-    columns = ["encoder", "first", "second", "setting", "difference", "low", "high", "verdict"]
+    verdicts = [verdict_of(row.setting, row.difference, row.p_holm) for row in found.itertuples()]
+    columns = ["encoder", "first", "second", "setting", "difference", "low", "high"]
+    columns += ["p_holm", "over", "verdict"]
     return found.assign(first=strategy, verdict=verdicts)[columns].reset_index(drop=True)
+
+
+def verdict_of(measure: str, difference: float, p_holm: float) -> str:
+    """Return whether it is shown that the first strategy is the better one.
+
+    It is shown, or shown the other way, where p stays below 0.05 after Holm's correction.
+
+    Args:
+        measure: of retrieval, or ``rank distance``, of which less is better.
+        difference: first - second.
+        p_holm: its corrected p.
+    """
+    if not p_holm < 1 - LEVEL:
+        return "not shown"
+    is_better = difference < 0 if measure == RANK_DISTANCE else difference > 0
+    return "shown" if is_better else "shown the other way"
 
 
 def conclusion(verdicts: pd.DataFrame, strategy: str, corpus: str) -> str:
@@ -63,13 +83,13 @@ def conclusion(verdicts: pd.DataFrame, strategy: str, corpus: str) -> str:
     if verdicts.empty:
         return (
             f"No claim of the paper was tested on {corpus}: that takes {strategy} and one of "
-            f"{', '.join(_COMPARED)}."
+            f"{', '.join(COMPARED)}."
         )
     outcomes = verdicts["verdict"].tolist()
     return (
         f"On {corpus}, {len(outcomes)} claims of the paper were tested for {strategy}: "
-        f"{outcomes.count('holds')} confirmed, {outcomes.count('does not hold')} refuted, "
-        f"{outcomes.count('cannot be told')} left open."
+        f"{outcomes.count('shown')} shown, {outcomes.count('shown the other way')} shown the other "
+        f"way, {outcomes.count('not shown')} not shown."
     )
 
 
@@ -77,34 +97,30 @@ def _written(row: Any) -> dict[str, str]:
     """Return a row of :func:`claims` as texts."""
     return {
         "encoder": row.encoder,
-        "claim": _claim(row),
-        "difference": _written_difference(row),
+        "claim": written_claim(row),
+        "difference": written_difference(row),
+        "over": row.over,
+        "p_holm": written_p(row.p_holm),
         "verdict": row.verdict,
     }
 
 
-def _claim(row: Any) -> str:
+def written_claim(row: Any) -> str:
     """Return what the paper claims of a strategy against another."""
     if row.setting == RANK_DISTANCE:
         return f"{row.first} has a lower rank distance than {row.second}"
     return f"{row.first} is better than {row.second} in {row.setting} retrieval"
 
 
-def _written_difference(row: Any) -> str:
+def written_difference(row: Any) -> str:
     """Return a difference with its interval, signs shown."""
     digits = "+.1f" if row.setting == RANK_DISTANCE else "+.3f"
     return f"{row.difference:{digits}} [{row.low:{digits}}, {row.high:{digits}}]"
 
 
-def _verdict(row: Any) -> str:
-    """Return what the interval of a difference says of the claim."""
-    is_above = row.low > 0
-    is_below = row.high < 0
-    # A lower rank distance is the better one.
-    better = is_below if row.setting == RANK_DISTANCE else is_above
-    if better:
-        return "holds"
-    return "does not hold" if is_above or is_below else "cannot be told"
+def written_p(p: float) -> str:
+    """Return a p-value to three digits."""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def beside_paper(table: pd.DataFrame, corpus: str) -> pd.DataFrame:

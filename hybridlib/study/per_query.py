@@ -1,19 +1,22 @@
-"""What each query got in the runs of a study, read from their parquet files and ready to resample.
+"""What each query got in the runs of a study, read from their parquet files as arrays.
 
 A system is an encoder trained with one strategy: its runs differ in their seed alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hybridlib.config.names import BUILT_IN, UNTRAINED
+from hybridlib.evaluation import significance
 from hybridlib.evaluation.metrics import SETTINGS
-from hybridlib.evaluation.significance import ClusteredMean
+from hybridlib.evaluation.significance import ClusteredMean, SeedVariance
 from hybridlib.retrieval.ranking import cell_name
 from hybridlib.study.folder import Study, label
 from hybridlib.study.results import PLAIN
@@ -21,7 +24,11 @@ from hybridlib.study.results import PLAIN
 RANK_DISTANCE = "rank distance"  # the measure beside the mAP of each setting
 
 _QUERY = ["question_id", "query_lang"]  # what names a query in all runs of a corpus
-_COLUMNS = ["question_id", "query_lang", "target", "relevant", "ap", "rank_distance"]
+_COLUMNS = [*_QUERY, "target", "setting", "ap", "rank_distance"]
+
+
+# By measure and correction.
+_Results = dict[tuple[str, str], ClusteredMean]
 
 
 def systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
@@ -29,6 +36,14 @@ def systems(runs: Sequence[Study]) -> dict[tuple[str, str], list[Study]]:
     groups: dict[tuple[str, str], list[Study]] = {}
     for run in runs:
         groups.setdefault((run.params.encoder, label(run.params)), []).append(run)
+    return groups
+
+
+def by_encoder(runs: Sequence[Study]) -> dict[str, list[Study]]:
+    """Return the runs of each encoder."""
+    groups: dict[str, list[Study]] = {}
+    for run in runs:
+        groups.setdefault(run.params.encoder, []).append(run)
     return groups
 
 
@@ -52,11 +67,8 @@ def cells_of(run: Study) -> dict[str, pd.DataFrame]:
     Returns:
         By setting, one row per cell: cell, query_lang, target.
     """
-    cells = {}
-    for setting in settings_of([run]):
-        table = _average_precision(_file(run, PLAIN), setting, PLAIN)
-        cells[setting] = table[["cell", "query_lang", "target"]].drop_duplicates()
-    return cells
+    file = _file(run, PLAIN)
+    return _cells(file, file.stat().st_mtime_ns)
 
 
 def clustered_mean(seeds: Sequence[Study], measure: str, correction: str = PLAIN) -> ClusteredMean:
@@ -71,28 +83,58 @@ def clustered_mean(seeds: Sequence[Study], measure: str, correction: str = PLAIN
     """
     files = [_file(run, correction) for run in seeds]
     dated = tuple((file, file.stat().st_mtime_ns) for file in files)
-    return _clustered_mean(dated, measure, correction)
+    # Untrained, an encoder that was not made here is the same whatever the seed.
+    params = seeds[0].params
+    is_fixed = params.strategy == UNTRAINED and params.encoder != BUILT_IN
+    return _clustered_mean(dated, measure, correction, is_fixed)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def _clustered_mean(
-    files: tuple[tuple[Path, int], ...], measure: str, correction: str
+    files: tuple[tuple[Path, int], ...], measure: str, correction: str, is_fixed: bool
 ) -> ClusteredMean:
-    """Read the files of all seeds; their times are there to notice a change."""
-    read = _rank_distance if measure == RANK_DISTANCE else _average_precision
-    return ClusteredMean([read(file, measure, correction) for file, _ in files])
+    """Put the seeds together; the files' times are there to notice a change."""
+    setting = _setting(measure, correction)
+    seeds = [_results(*dated, setting)[measure, correction] for dated in files]
+    return dataclasses.replace(ClusteredMean.over_seeds(seeds), is_fixed=is_fixed)
 
 
 def has_results(run: Study, measure: str, correction: str) -> bool:
     """Return whether a run was evaluated with a correction, and its queries' results were kept."""
     if correction == PLAIN:
         return True
-    if correction not in run.metrics().get("corrections", {}):
-        return False
-    setting = "multilingual" if measure == RANK_DISTANCE else measure
     file = _file(run, correction)
-    filters = [("setting", "==", setting), ("correction", "==", correction)]
-    return file.exists() and len(pd.read_parquet(file, columns=["ap"], filters=filters)) > 0
+    if correction not in run.metrics().get("corrections", {}) or not file.exists():
+        return False
+    setting = _setting(measure, correction)
+    return (measure, correction) in _results(file, file.stat().st_mtime_ns, setting)
+
+
+def seed_variance(
+    runs: Sequence[Study],
+    measure: str,
+    correction: str = PLAIN,
+    cells: Collection[str] | None = None,
+) -> SeedVariance | None:
+    """Return how a measure varies between the seeds of an encoder's trained strategies.
+
+    Args:
+        runs: of one encoder.
+        measure: as in :func:`clustered_mean`.
+        correction: as in :func:`clustered_mean`.
+        cells: the macro average over these alone; None: over all.
+
+    Returns:
+        One value for all strategies; None where none has two seeds.
+    """
+    trained = []
+    for seeds in systems(runs).values():
+        found = [run for run in seeds if has_results(run, measure, correction)]
+        if not found or found[0].params.strategy == UNTRAINED:
+            continue
+        mean = clustered_mean(found, measure, correction)
+        trained.append(mean if cells is None else mean.within(cells))
+    return significance.seed_variance(trained)
 
 
 def _file(run: Study, correction: str) -> Path:
@@ -100,51 +142,106 @@ def _file(run: Study, correction: str) -> Path:
     return run.run / ("per_query.parquet" if correction == PLAIN else "corrected.parquet")
 
 
-def _read(file: Path, setting: str, correction: str) -> pd.DataFrame:
-    """Read the rows of one setting and correction."""
-    return _read_dated(file, file.stat().st_mtime_ns, setting, correction)
+def _setting(measure: str, correction: str) -> str | None:
+    """Return the setting to read for a measure; None: all, of an encoder as it is."""
+    if correction == PLAIN:
+        return None
+    return "multilingual" if measure == RANK_DISTANCE else measure
 
 
-# Few at a time, for they are large: multilingual mAP and rank distance of a system share them.
-@functools.lru_cache(maxsize=16)
-def _read_dated(file: Path, changed: int, setting: str, correction: str) -> pd.DataFrame:
-    """Read the rows of one setting and correction; ``changed`` is there to notice a change."""
-    filters = [("setting", "==", setting)]
-    if correction != PLAIN:
-        filters.append(("correction", "==", correction))
-    table = pd.read_parquet(file, columns=_COLUMNS, filters=filters)
-    return table.assign(
-        query_lang=table["query_lang"].astype(str), target=table["target"].astype(str)
-    )
+@functools.lru_cache(maxsize=1024)
+def _results(file: Path, changed: int, setting: str | None) -> _Results:
+    """Read a file once: every measure of the encoder as it is, or a setting of all corrections.
 
-
-def _average_precision(file: Path, setting: str, correction: str) -> pd.DataFrame:
-    """Read average precision; a cell is a query language and a target."""
-    table = _read(file, setting, correction)
-    groups = table.groupby(["query_lang", "target"])
-    names = np.array([cell_name(*cell) for cell in groups.size().index])
-    return table.assign(cell=names[groups.ngroup()], value=table["ap"])
-
-
-def _rank_distance(file: Path, measure: str, correction: str) -> pd.DataFrame:
-    """Read rank distance in the pool, of queries with relevant candidates in two languages."""
-    table = _read(file, "multilingual", correction)
+    Args:
+        file: the results.
+        changed: when the file was written; there to notice a change.
+        setting: to be read; None: all.
+    """
+    table = _read(file, setting)
+    if "correction" not in table:
+        return _measures(table, PLAIN, _in_two_languages(table))
     plain = file.with_name("per_query.parquet")
-    several = _in_two_languages(plain, plain.stat().st_mtime_ns)
-    table = table[pd.MultiIndex.from_frame(table[_QUERY]).isin(several)]
-    return table.assign(cell=table["query_lang"], value=table["rank_distance"])
+    several = _counted(_results(plain, plain.stat().st_mtime_ns, None))
+    found: _Results = {}
+    for correction, part in table.groupby("correction", observed=True):
+        found |= _measures(part, str(correction), several)
+    return found
 
 
-@functools.lru_cache(maxsize=256)
-def _in_two_languages(file: Path, changed: int) -> pd.Index:
+def _read(file: Path, setting: str | None) -> pd.DataFrame:
+    """Read the rows of one setting, or all; names come as categories."""
+    columns = _COLUMNS
+    if file.name == "corrected.parquet":
+        columns = [*_COLUMNS, "correction"]
+    filters = None if setting is None else [("setting", "==", setting)]
+    table = pd.read_parquet(file, columns=columns, filters=filters)
+    return table.astype({"query_lang": "category", "target": "category", "setting": "category"})
+
+
+def _measures(table: pd.DataFrame, correction: str, several: pd.Index) -> _Results:
+    """Return every measure of one run under one correction.
+
+    Args:
+        table: what each query got.
+        correction: under which.
+        several: the queries with relevant candidates in two languages, to which rank distance is
+            limited.
+    """
+    found: _Results = {}
+    for setting, rows in table.groupby("setting", observed=True):
+        found[str(setting), correction] = ClusteredMean.of(
+            rows.assign(cell=_cell_names(rows), value=rows["ap"])
+        )
+    pooled = table[table["setting"] == "multilingual"]
+    pooled = pooled[_queries(pooled).isin(several)]
+    if len(pooled):
+        found[RANK_DISTANCE, correction] = ClusteredMean.of(
+            pooled.assign(cell=pooled["query_lang"].astype(str), value=pooled["rank_distance"])
+        )
+    return found
+
+
+def _cell_names(table: pd.DataFrame) -> np.ndarray:
+    """Return the name of each row's cell: a query language and a target."""
+    groups = table.groupby(["query_lang", "target"], observed=True)
+    names = [cell_name(*cell) for cell in groups.size().index]
+    return np.array(names, dtype=object)[groups.ngroup()]
+
+
+@functools.lru_cache(maxsize=16)
+def _cells(file: Path, changed: int) -> dict[str, pd.DataFrame]:
+    """Return the cells of each setting; ``changed`` is there to notice a change."""
+    cells = {}
+    for setting, rows in _read(file, None).groupby("setting", observed=True):
+        found = rows[["query_lang", "target"]].drop_duplicates().astype(str)
+        found.insert(0, "cell", [cell_name(*pair) for pair in found.to_numpy()])
+        cells[str(setting)] = found
+    return cells
+
+
+def _in_two_languages(table: pd.DataFrame) -> pd.Index:
     """Return the queries with relevant candidates in two languages, by question and language.
 
     A query has a row for each language in which it has one, also in results of earlier versions.
 
     Args:
-        file: the results of the encoder as it is.
-        changed: when the file was written; there to notice a change.
+        table: the results of the encoder as it is, in all settings.
     """
-    table = pd.read_parquet(file, columns=_QUERY, filters=[("setting", "!=", "multilingual")])
-    languages = table.astype({"query_lang": str}).groupby(_QUERY).size()
-    return languages.index[languages > 1]
+    rows = table[table["setting"] != "multilingual"]
+    languages = rows.groupby(_QUERY, observed=True).size().reset_index(name="languages")
+    return _queries(languages[languages["languages"] > 1])
+
+
+def _counted(results: _Results) -> pd.Index:
+    """Return the queries that rank distance counts, by question and language."""
+    if (RANK_DISTANCE, PLAIN) not in results:
+        return pd.MultiIndex.from_arrays([[], []])
+    mean = results[RANK_DISTANCE, PLAIN]
+    question, language = np.nonzero(mean.counts)
+    return pd.MultiIndex.from_arrays([mean.questions[question], mean.cells[language]])
+
+
+def _queries(table: pd.DataFrame) -> pd.MultiIndex:
+    """Return the query of each row, by question and language."""
+    return pd.MultiIndex.from_arrays([table["question_id"], table["query_lang"].astype(str)])

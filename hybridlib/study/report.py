@@ -28,11 +28,12 @@ def interval_table(table: pd.DataFrame) -> pd.DataFrame:
         table: from :func:`hybridlib.study.comparison.intervals`.
 
     Returns:
-        One row per encoder and strategy, a column per measure: ``mean [low, high]``.
+        One row per encoder and strategy, a column per measure: ``mean [low, high]``; and a column
+        that says what the intervals are over.
     """
     measures = table["measure"]
     names = measures.where(measures == RANK_DISTANCE, measures + " mAP")
-    keys = ["encoder", "strategy", "seeds"]
+    keys = ["encoder", "strategy", "seeds", "over"]
     texts = [written_interval(row) for row in table.itertuples()]
     wide = table.assign(measure=names, text=texts).pivot(
         index=keys, columns="measure", values="text"

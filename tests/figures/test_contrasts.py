@@ -21,9 +21,9 @@ def test_rows_stand_under_their_setting_with_their_number(drawn):
     assert texts(fig) == ["+.900", "+.020", "\N{MINUS SIGN}.010"]
     assert tick_labels(fig, panel=1) == ["rank distance", "against x-y", "against x-x-mono"]
     assert texts(fig, 1) == ["+5", "\N{MINUS SIGN}40"]
-    assert headline(fig).endswith("does it hold?")
+    assert headline(fig).endswith("is it shown?")
     legend = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert legend == ["holds (3)", "does not hold (1)", "cannot be told (1)"]
+    assert legend == ["shown (3)", "shown the other way (1)", "not shown (1)"]
 
 
 def test_right_is_better_in_rank_distance_too(drawn):
@@ -37,9 +37,9 @@ def test_right_is_better_in_rank_distance_too(drawn):
 
 def test_points_and_bars_stand_at_their_values_and_open_ones_are_hollow(drawn):
     fig = drawn("forest")
-    (refuted,) = lines(fig, "does not hold")
+    (refuted,) = lines(fig, "shown the other way")
     np.testing.assert_allclose(refuted.get_xydata(), [[-0.01, 3]])
-    (left_open,) = lines(fig, "cannot be told", panel=1)
+    (left_open,) = lines(fig, "not shown", panel=1)
     np.testing.assert_allclose(left_open.get_xydata(), [[5, 1]])
     assert left_open.get_markerfacecolor() == "white"
     assert refuted.get_markerfacecolor() == refuted.get_color()
@@ -64,16 +64,26 @@ def test_an_untrained_encoder_far_away_is_an_arrow_at_the_edge(drawn):
     assert far.get_marker() == ">"
 
 
-def test_several_studies_are_named_and_their_sum_is_a_diamond():
-    part = claims().query("second == 'x-y'").drop(columns="second").assign(second="x-y")
-    parts = [part.assign(study=name, pooled=False) for name in ("small", "large")]
-    parts.append(part.assign(study="both", pooled=True))
-    fig = figures.forest(pd.concat(parts))
-    assert tick_labels(fig) == ["monolingual", "small", "large", "both"]
-    markers = [line.get_marker() for line in fig.axes[0].get_lines()[:3]]
-    assert markers == ["o", "o", "D"]
-    assert fig.axes[0].get_title(loc="left") == "\N{LEFTWARDS ARROW} x-y better"
-    assert fig.legends[0].get_texts()[-1].get_text() == "several studies together"
+def test_single_studies_are_marks_above_their_row():
+    parts = [claims().assign(study=name) for name in ("small", "large")]
+    parts[1]["difference"] = parts[1]["difference"] + 0.001
+    fig = figures.forest(claims(), studies=pd.concat(parts))
+    marks = [line for line in fig.axes[0].get_lines() if line.get_ydata()[0] == 2 - 0.32]
+    assert [line.get_xdata()[0] for line in marks] == pytest.approx([0.02, 0.021])
+    assert marks[0].get_marker() != marks[1].get_marker()
+    # Those of the untrained encoder, far away, are not drawn.
+    assert not [line for line in fig.axes[0].get_lines() if line.get_ydata()[0] == 1 - 0.32]
+    legend = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert legend[-2:] == ["small", "large"]
+
+
+@pytest.mark.parametrize(
+    ("over", "expected"),
+    [(["questions"] * 5, "alone"), (["questions"] * 4 + ["questions and seeds"], "and seeds")],
+)
+def test_what_the_intervals_are_over_is_said(over, expected):
+    fig = figures.forest(claims().assign(over=over))
+    assert fig.axes[0].get_xlabel().endswith(f"over questions {expected}")
 
 
 def test_other_verdicts_and_settings_are_drawn_too():

@@ -26,7 +26,7 @@ def runs(study: Study) -> list[Study]:
 
 @pytest.fixture(scope="module")
 def intervals(runs: list[Study]) -> pd.DataFrame:
-    return comparison.intervals(runs, 50)
+    return comparison.intervals(runs)
 
 
 def metrics_of(runs: list[Study], name: str) -> list[dict]:
@@ -63,7 +63,7 @@ def test_the_arrows_of_the_plane_end_at_means_over_the_same_seeds(study, tmp_pat
         export(study, tmp_path)
         study = Study(Params.load(grid_of(tmp_path / "made-up")))
     runs = finished_runs(study)
-    table = comparison.intervals(runs, 50)
+    table = comparison.intervals(runs)
     plane = comparison.plane(table, headlines(runs)).set_index(["strategy", "correction"])
     metrics = metrics_of(runs, "hybrid")
     assert len(metrics) == 2
@@ -86,53 +86,80 @@ def test_there_is_no_plane_without_a_pool_of_languages(intervals):
 
 
 def test_against_turns_the_differences_that_name_the_strategy_second(runs, intervals):
-    turned = comparison.against(comparison.differences(runs, 50), "x-y")
+    turned = comparison.against(comparison.differences(runs), "x-y")
     turned = turned.set_index(["measure", "other"])
     assert set(turned.index.get_level_values("other")) == set(LABELS) - {"x-y"}
     means = intervals.set_index(["measure", "strategy"])["mean"]
-    first_seeds = comparison.intervals([run for run in runs if run.params.seed == 0], 50)
-    first_means = first_seeds.set_index(["measure", "strategy"])["mean"]
+    # All seeds count, also of a strategy that has one of the two.
     for (measure, other), row in turned.iterrows():
-        is_partial = other == PARTLY_MISSING
-        of = first_means if is_partial else means
-        assert row["difference"] == pytest.approx(of[measure, "x-y"] - of[measure, other])
-        assert row["seeds"] == (1 if is_partial else 2)
+        assert row["difference"] == pytest.approx(means[measure, "x-y"] - means[measure, other])
         assert row["low"] <= row["difference"] <= row["high"]
 
 
+def test_the_seeds_of_both_are_counted_and_said(runs):
+    table = comparison.differences(runs)
+    assert set(table["over"]) == {"questions and seeds"}
+    of_missing = table[table["second"] == PARTLY_MISSING]
+    assert set(of_missing["first_seeds"]) == {2}
+    assert set(of_missing["second_seeds"]) == {1}
+    one_seed = [run for run in runs if run.params.seed == 0]
+    for part in (comparison.intervals(one_seed), comparison.differences(one_seed)):
+        assert set(part["over"]) == {"questions"}
+
+
+def test_an_interval_is_wider_with_one_seed_than_with_two(runs, intervals):
+    """The variance between seeds is that of the strategies with two."""
+    width = intervals["high"] - intervals["low"]
+    part = intervals.assign(width=width).set_index(["strategy", "measure"])
+    alone = comparison.intervals([run for run in runs if run.params.seed == 0])
+    alone = alone.assign(width=alone["high"] - alone["low"]).set_index(["strategy", "measure"])
+    for measure in SETTINGS:
+        # Its interval over questions is the same in both tables.
+        key = (PARTLY_MISSING, measure)
+        assert part.loc[key, "mean"] == alone.loc[key, "mean"]
+        assert part.loc[key, "width"] > alone.loc[key, "width"]
+
+
+def test_what_the_table_of_differences_keeps_is_corrected_for_one_strategy(runs):
+    table = comparison.differences(runs)
+    kept = comparison.with_holm(table, "hybrid")
+    of_strategy = kept["first"].eq("hybrid") | kept["second"].eq("hybrid")
+    assert kept["p_holm"].notna().equals(of_strategy)
+    corrected = kept["p_holm"][of_strategy]
+    assert (corrected >= kept["p"][of_strategy]).all()
+    assert sorted(comparison.against(table, "hybrid")["p_holm"]) == sorted(corrected)
+
+
 def test_differences_of_corrected_encoders_and_of_some_measures(runs):
-    table = comparison.differences(runs, 50, "centering", ["multilingual"])
+    table = comparison.differences(runs, "centering", ["multilingual"])
     results = headlines(runs)
     results = results[results["correction"] == "centering"]
     assert set(table["measure"]) == {"multilingual"}
     assert len(table) == 10
+    means = results.groupby("strategy")["multilingual mAP"].mean()
     for row in table.itertuples():
-        # An untrained encoder is compared with all seeds; others over the seeds that both have.
-        names = {row.first, row.second}
-        seeds = [0] if PARTLY_MISSING in names and "untrained" not in names else [0, 1]
-        of_seeds = results[results["seed"].isin(seeds)]
-        means = of_seeds.groupby("strategy")["multilingual mAP"].mean()
         assert row.difference == pytest.approx(means[row.first] - means[row.second])
 
 
 def test_gains_under_a_correction_are_those_of_the_pool(runs):
-    gains = comparison.corrected_gains(runs, ["centering"], "hybrid", 50)
-    table = comparison.differences(runs, 50, "centering", ["multilingual", "rank distance"])
+    gains = comparison.corrected_gains(runs, ["centering"], "hybrid")
+    table = comparison.differences(runs, "centering", ["multilingual", "rank distance"])
     expected = comparison.against(table, "hybrid").assign(correction="centering")
     pd.testing.assert_frame_equal(gains, expected)
     assert set(gains["measure"]) == {"multilingual", "rank distance"}
-    assert comparison.corrected_gains(runs, [], "hybrid", 50).empty
+    assert comparison.corrected_gains(runs, [], "hybrid").empty
 
 
 def test_one_strategy_alone_has_no_differences(runs):
-    table = comparison.differences(runs[:2], 50)
+    table = comparison.differences(runs[:2])
     assert table.empty
     assert {"encoder", "measure", "first", "second", "p"} <= set(table)
 
 
 def test_the_correction_is_over_the_comparisons_with_one_strategy():
     """The pairs of a dozen strategies leave room for a p below 0.05."""
-    row = {"encoder": "e", "difference": 1.0, "low": 0.9, "high": 1.1, "p": 2 / 2001, "seeds": 3}
+    row = {"encoder": "e", "difference": 1.0, "low": 0.9, "high": 1.1, "p": 2 / 2001}
+    row |= {"standard_error": 0.05, "over": "questions"}
     rows = [
         {**row, "measure": measure, "first": str(first), "second": str(second)}
         for measure in range(4)
@@ -190,7 +217,7 @@ def test_the_points_of_the_alpha_curve_differ_in_alpha_alone(params, points):
 
 
 def test_figures_of_a_language_are_its_own(runs):
-    table = comparison.by_language(runs, 20).set_index(["strategy", "setting", "lang"])
+    table = comparison.by_language(runs).set_index(["strategy", "setting", "lang"])
     metrics = [part["per_language"] for part in metrics_of(runs, "hybrid")]
     for lang in LANGUAGES:
         for setting in SETTINGS:
@@ -200,8 +227,8 @@ def test_figures_of_a_language_are_its_own(runs):
 
 
 def test_unseen_cells_are_those_with_a_language_not_trained_on(runs):
-    assert len(comparison.seen_unseen(runs, 20)) == len(LABELS) * 3 * 2
-    table = comparison.seen_unseen(runs[:1], 20).set_index(["setting", "languages"])["mean"]
+    assert len(comparison.seen_unseen(runs)) == len(LABELS) * 3 * 2
+    table = comparison.seen_unseen(runs[:1]).set_index(["setting", "languages"])["mean"]
     per_query = pd.read_parquet(runs[0].run / "per_query.parquet")
     cross_lingual = per_query[per_query["setting"] == "cross-lingual"]
     cells = cross_lingual.groupby(["query_lang", "target"])["ap"].mean()
@@ -214,4 +241,4 @@ def test_unseen_cells_are_those_with_a_language_not_trained_on(runs):
 
 def test_where_every_language_was_trained_on_there_is_no_other(runs):
     trained_on_all = Study(runs[0].params.but(languages=list(LANGUAGES)))
-    assert comparison.seen_unseen([trained_on_all], 20).empty
+    assert comparison.seen_unseen([trained_on_all]).empty

@@ -38,9 +38,9 @@ def test_the_same_runs_are_finished_and_missing(study, exported):
 def test_the_tables_are_the_same(study, exported):
     runs = finished_runs(study)
     copies = finished_runs(exported)
-    before = comparison.intervals(runs, 50)
-    pd.testing.assert_frame_equal(before, comparison.intervals(copies, 50), rtol=1e-3)
-    options = (50, "centering", ["multilingual", "rank distance"])
+    before = comparison.intervals(runs)
+    pd.testing.assert_frame_equal(before, comparison.intervals(copies), rtol=1e-3)
+    options = ("centering", ["multilingual", "rank distance"])
     before = comparison.differences(runs, *options)
     after = comparison.differences(copies, *options)
     pd.testing.assert_frame_equal(before, after, rtol=1e-2, atol=1e-4)

@@ -59,7 +59,7 @@ def test_what_is_kept_is_small(kept):
 def is_kept(row: list[str], kept: list[list[str]]) -> bool:
     """Whether a row of a page stands in a kept table, but for columns that the page leaves out.
 
-    Where a row has a claim beside the verdicts of several studies (``holds: +0.017 [+0.012,
+    Where a row has a claim beside the verdicts of several studies (``shown: +0.017 [+0.012,
     +0.022]``), each of them has to stand in a kept table.
     """
     if any(set(row) <= set(other) for other in kept):
@@ -85,9 +85,9 @@ def test_the_tables_of_a_page_are_those_of_the_kept_studies(page):
 
 CLAIM = "hybrid is better"
 TABLE = [
-    ["e", CLAIM, "+0.1 [+0.0, +0.2]", "holds"],
+    ["e", CLAIM, "+0.1 [+0.0, +0.2]", "shown"],
     ["e", "x-y", "0.5 [0.4, 0.6]", "0.7 [0.6, 0.8]"],
-    ["e", CLAIM, "-0.2 [-0.3, -0.1]", "does not hold"],
+    ["e", CLAIM, "-0.2 [-0.3, -0.1]", "shown the other way"],
 ]
 
 
@@ -95,10 +95,10 @@ TABLE = [
     ("row", "expected"),
     [
         (["x-y", "0.7 [0.6, 0.8]"], True),
-        ([CLAIM, "holds: +0.1 [+0.0, +0.2]", "does not hold: -0.2 [-0.3, -0.1]"], True),
-        (["e", "0.7 [0.6, 0.8]", "holds"], False),  # figures of two studies
+        ([CLAIM, "shown: +0.1 [+0.0, +0.2]", "shown the other way: -0.2 [-0.3, -0.1]"], True),
+        (["e", "0.7 [0.6, 0.8]", "shown"], False),  # figures of two studies
         (["x-y", "0.7 [0.6, 0.9]"], False),
-        ([CLAIM, "holds: -0.2 [-0.3, -0.1]", "holds: +0.1 [+0.0, +0.2]"], False),
+        ([CLAIM, "shown: -0.2 [-0.3, -0.1]", "shown: +0.1 [+0.0, +0.2]"], False),
     ],
 )
 def test_a_row_that_was_not_measured_is_noticed(row, expected):

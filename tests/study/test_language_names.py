@@ -62,7 +62,7 @@ def test_no_two_pairs_of_languages_are_one(tiny_encoder, tmp_path):
         assert figures["queries"] == count
         within = mean.within([cells[asked, answered]])
         assert within.mean() == pytest.approx(figures["map"])
-    intervals = comparison.intervals([run], 20).set_index("measure")["mean"]
+    intervals = comparison.intervals([run]).set_index("measure")["mean"]
     for setting, figures in metrics["settings"].items():
         assert intervals[setting] == pytest.approx(figures["map"])
 

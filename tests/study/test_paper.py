@@ -12,33 +12,60 @@ from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.paper import beside_paper, claims, conclusion, paper_results, verdict
 
 
+def difference(**values: object) -> pd.DataFrame:
+    """A row of comparison.differences."""
+    row = {
+        "encoder": "e",
+        "measure": "monolingual",
+        "first": "hybrid",
+        "second": "x-y",
+        "difference": 0.01,
+        "low": -0.01,
+        "high": 0.03,
+        "standard_error": 0.01,
+        "degrees_of_freedom": 9.0,
+        "p": 0.5,
+        "first_seeds": 3,
+        "second_seeds": 3,
+        "over": "questions and seeds",
+    }
+    return pd.DataFrame([{**row, **values}])
+
+
 @pytest.mark.parametrize(
     ("measure", "low", "high", "expected"),
     [
-        ("monolingual", 0.01, 0.02, "holds"),
-        ("monolingual", -0.02, -0.01, "does not hold"),
-        ("monolingual", -0.01, 0.01, "cannot be told"),
-        ("rank distance", -20, -10, "holds"),
-        ("rank distance", 10, 20, "does not hold"),
-        ("rank distance", -10, 10, "cannot be told"),
+        ("monolingual", 0.01, 0.02, "shown"),
+        ("monolingual", -0.02, -0.01, "shown the other way"),
+        ("monolingual", -0.01, 0.01, "not shown"),
+        ("rank distance", -20, -10, "shown"),
+        ("rank distance", 10, 20, "shown the other way"),
+        ("rank distance", -10, 10, "not shown"),
     ],
 )
 @pytest.mark.parametrize("order", [("hybrid", "x-y"), ("x-y", "hybrid")])
-def test_a_verdict_follows_the_interval(measure, low, high, expected, order):
+def test_a_verdict_follows_sign_and_p(measure, low, high, expected, order):
     if order[1] == "hybrid":
         low, high = -high, -low
-    row = {
-        "encoder": "e",
-        "measure": measure,
-        "first": order[0],
-        "second": order[1],
-        "difference": (low + high) / 2,
-        "low": low,
-        "high": high,
-        "p": 0.5,
-        "seeds": 1,
-    }
-    assert verdict(pd.DataFrame([row]))["verdict"].tolist() == [expected]
+    row = difference(
+        measure=measure,
+        first=order[0],
+        second=order[1],
+        difference=(low + high) / 2,
+        low=low,
+        high=high,
+        p=0.051 if expected == "not shown" else 0.049,
+    )
+    assert verdict(row)["verdict"].tolist() == [expected]
+
+
+def test_a_verdict_takes_all_comparisons_into_account():
+    """Five comparisons with hybrid, two of them claims: p is multiplied by up to five."""
+    others = ["x-y", "x-x-mono", "x-x", "code-switched", "x-y-pair"]
+    rows = [difference(second=name, p=0.011) for name in others]
+    judged = claims(pd.concat(rows, ignore_index=True))
+    assert judged["verdict"].tolist() == ["not shown"] * 2
+    assert judged["p_holm"].tolist() == pytest.approx([0.055] * 2)
 
 
 def test_a_claim_is_written_with_its_difference():
@@ -48,40 +75,42 @@ def test_a_claim_is_written_with_its_difference():
         ("multilingual", "x-x", 0.1, 0.1, 0.1),
     ]
     columns = ["measure", "second", "difference", "low", "high"]
-    table = pd.DataFrame(rows, columns=columns).assign(encoder="e", first="hybrid", p=0.5, seeds=1)
-    written = verdict(table)
+    written = verdict(
+        pd.concat([difference(**dict(zip(columns, row))) for row in rows], ignore_index=True)
+    )
     assert written["claim"].tolist() == [
         "hybrid is better than x-x-mono in monolingual retrieval",
         "hybrid has a lower rank distance than untrained",
     ]
     assert written["difference"].tolist() == ["+0.012 [+0.004, +0.020]", "-12.3 [-20.1, +3.0]"]
+    assert written["p_holm"].tolist() == ["1.000", "1.000"]
+    assert set(written["over"]) == {"questions and seeds"}
 
 
 def test_claims_are_rows_of_a_forest_plot():
-    rows = [("monolingual", "x-x-mono", -0.02), ("rank distance", "x-y", -20.0)]
-    table = pd.DataFrame(rows, columns=["measure", "second", "difference"])
-    table = table.assign(encoder="e", first="hybrid", p=0.5, seeds=1)
-    table = table.assign(low=table["difference"] - 0.01, high=table["difference"] + 0.01)
-    judged = claims(table)
+    rows = [
+        difference(second="x-x-mono", difference=-0.02, low=-0.03, high=-0.01, p=0.01),
+        difference(measure="rank distance", difference=-20.0, low=-21.0, high=-19.0, p=0.01),
+    ]
+    judged = claims(pd.concat(rows, ignore_index=True))
     assert judged["first"].tolist() == ["hybrid", "hybrid"]
     assert judged["second"].tolist() == ["x-x-mono", "x-y"]
-    assert judged["verdict"].tolist() == ["does not hold", "holds"]
+    assert judged["verdict"].tolist() == ["shown the other way", "shown"]
     assert len(forest(judged).axes) == 2
 
 
 def test_the_conclusion_counts_the_verdicts():
-    outcomes = ["holds", "cannot be told", "holds", "does not hold"]
+    outcomes = ["shown", "not shown", "shown", "shown the other way"]
     assert conclusion(pd.DataFrame({"verdict": outcomes}), "hybrid", "facts") == (
-        "On facts, 4 claims of the paper were tested for hybrid: 2 confirmed, 1 refuted, "
-        "1 left open."
+        "On facts, 4 claims of the paper were tested for hybrid: 2 shown, 1 shown the other way, "
+        "1 not shown."
     )
-    columns = ["measure", "first", "second", "difference", "low", "high", "p", "seeds"]
-    nothing = verdict(pd.DataFrame(columns=["encoder", *columns]), "x-y")
+    nothing = verdict(difference().iloc[:0], "x-y")
     assert conclusion(nothing, "x-y", "facts").startswith("No claim of the paper was tested")
 
 
 def test_the_papers_figures_stand_beside_those_of_the_same_corpus(study):
-    table = intervals(finished_runs(study), 50)
+    table = intervals(finished_runs(study))
     beside = beside_paper(table, "xquad-r").set_index(["measure", "strategy"])
     assert beside.loc[("multilingual", "hybrid"), "LaBSE, paper"] == "0.682"
     assert beside.loc[("rank distance", "x-y"), "XLM-R, paper"] == "295.4"

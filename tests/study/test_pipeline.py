@@ -170,7 +170,7 @@ def test_the_comparison_shows_every_run(finished_study):
 
 def test_intervals_contain_the_figures_of_metrics_json(finished_study):
     runs = finished_runs(finished_study)
-    table = intervals(runs, draws=50).set_index(["strategy", "measure"])["mean"]
+    table = intervals(runs).set_index(["strategy", "measure"])["mean"]
     for run in runs:
         metrics = run.metrics()
         name = label(run.params)
