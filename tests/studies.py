@@ -23,6 +23,7 @@ MINIATURE = {
     "alpha": 0.25,
     "languages": ["de", "en", "th"],
     "eval_languages": ["de", "en"],
+    "corrections": ["centering", "centering@candidates"],
     "steps": 3,
     "batch_size": 8,
     "validate_every": 3,

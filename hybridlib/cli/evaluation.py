@@ -6,17 +6,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from hybridlib.config.corrections import ON_CANDIDATES, CorrectionName
 from hybridlib.config.params import Params
 from hybridlib.data.lareqa import LAREQA_LANGUAGES
 from hybridlib.data.prepare import evaluation_corpus
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
 from hybridlib.evaluation.evaluate import (
+    NOT_ALWAYS,
     Evaluation,
-    check_correction_names,
     evaluate,
     evaluation_options,
 )
+from hybridlib.evaluation.fitting import check_correction_names
 from hybridlib.files import check_writable, written_aside
 from hybridlib.retrieval.trec import check_depth, files_of_cells, write_trec
 from hybridlib.study.encoders import load_encoder
@@ -71,7 +73,8 @@ def _save(
     result: Evaluation, about: dict[str, Any], options: argparse.Namespace, score_block: int
 ) -> None:
     """Replace the results of an earlier evaluation in the folder, its TREC files among them."""
-    earlier = [options.out / "corrected.parquet", *files_of_cells(options.out / "trec")]
+    earlier = [options.out / name for name in NOT_ALWAYS]
+    earlier += files_of_cells(options.out / "trec")
     with written_aside(options.out, "metrics.json", earlier) as aside:
         result.save(aside, about)
         if options.trec:
@@ -95,16 +98,22 @@ def _check_options(options: argparse.Namespace, params: Params) -> None:
     check_depth(_trec_depth(options))
     if options.trec:
         check_writable(options.out / "trec")
-    has_lir = "lir" in params.corrections
-    has_shift = "shift" in params.corrections
+    names = [CorrectionName.parse(name) for name in params.corrections]
+    has_lir = any("lir" in name.steps for name in names)
+    on_texts = [text for text, name in zip(params.corrections, names) if not name.on_candidates]
     needs = (
         ("--trec-depth", options.trec_depth, "--trec", options.trec),
         ("--lir-directions", options.lir_directions, "--corrections lir", has_lir),
-        ("--parallel-path", options.parallel_path, "--corrections shift", has_shift),
+        ("--parallel-path", options.parallel_path, "--corrections without @candidates", on_texts),
     )
     for option, value, needed, present in needs:
         if value is not None and not present:
             raise InputError(f"{option} changes nothing without {needed}; give both or neither")
+    if on_texts and options.parallel_path is None:
+        raise InputError(
+            f"--corrections {on_texts[0]} is fitted on parallel text: give --parallel-path, or "
+            f"write {on_texts[0]}{ON_CANDIDATES} to fit it on the candidates that are searched"
+        )
     if options.candidate_text is not None and params.eval_corpus not in LAREQA_LANGUAGES:
         raise InputError(
             f"--candidate-text is of {' and '.join(LAREQA_LANGUAGES)}; "

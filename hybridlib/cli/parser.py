@@ -218,7 +218,9 @@ def _add_correction_options(group: argparse._ArgumentGroup) -> None:
         "--corrections",
         nargs="*",
         metavar="NAME",
-        help="training-free corrections to report as well: centering, lir, shift (default: none)",
+        help="training-free corrections to report as well: centering, lir, shift, filter, or a "
+        "chain such as centering+filter; fitted on --parallel-path, with @candidates behind it on "
+        "the candidates (default: none)",
     )
     group.add_argument(
         "--lir-directions", type=int, help="directions per language that lir removes (default 1)"

@@ -404,13 +404,14 @@ class Fields(BaseModel):
     )
     filter_k: float = _evaluation(
         0.1,
-        "how much `filter` damps what translations of a text differ by; 0: not at all",
+        "how much `filter` damps what translations of a text differ by",
         gt=0,
         le=1000,
     )
     filter_shrinkage: float = _evaluation(
-        0.0,
-        "share by which `filter` moves its covariances towards equal variances; for few texts",
+        0.1,
+        "share by which `filter` moves its covariances towards equal variances; higher for few "
+        "texts",
         unit="share",
         ge=0,
         lt=1,

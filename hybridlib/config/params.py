@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from hybridlib.config.corrections import CorrectionName
 from hybridlib.config.fields import Fields
 from hybridlib.config.names import (
     BUILT_IN,
@@ -91,6 +92,13 @@ class Params(Fields):
                 raise ValueError(f"{name!r}: {LANGUAGE_RULE}")
         return value
 
+    @field_validator("corrections")
+    @classmethod
+    def _refuse_other_corrections(cls, value: list[str]) -> list[str]:
+        for name in value:
+            CorrectionName.parse(name)
+        return value
+
     @field_validator("eval_languages")
     @classmethod
     def _refuse_no_languages(cls, value: list[str] | None) -> list[str] | None:
@@ -105,10 +113,6 @@ class Params(Fields):
             raise ValueError(
                 f"attention_heads ({self.attention_heads}) must divide "
                 f"hidden_size ({self.hidden_size})"
-            )
-        if "shift" in self.corrections and self.parallel_path is None:
-            raise ValueError(
-                "corrections: 'shift' is estimated from parallel passages: give parallel_path"
             )
         names = [corpus for corpus, _ in self.training_sets]
         if self.paragraph_negatives and not set(names) & set(LAREQA):

@@ -1,30 +1,44 @@
-"""Training-free corrections of language bias: linear maps of vectors, one for each language.
+"""Corrections of language bias without training: linear maps of vectors.
 
-Every correction is fitted on vectors whose language is known (the candidates themselves, or a named
-parallel set), never on evaluation queries. It is then applied to the vectors of queries and
-candidates. Corrected vectors are brought back to unit length, so that scores stay cosines. Where a
-correction leaves (nearly) nothing of a vector, what is left is rounding noise without a direction:
-this is a :class:`CorrectionError`, never a vector.
+Each is fitted on vectors whose language is known, never on evaluation queries: on texts that a user
+has before searching (training pairs, parallel text), or on the candidates that are searched. What
+was fitted on queries corrects queries, and what was fitted on passages corrects passages. Corrected
+vectors are brought back to unit length, so that scores stay cosines. Where a correction leaves
+(nearly) nothing of a vector, what is left is rounding noise without a direction: this is a
+:class:`CorrectionError`, never a vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from hybridlib.config.corrections import CorrectionName
 from hybridlib.errors import InputError
+from hybridlib.retrieval.fitting_texts import FittingTexts
+from hybridlib.retrieval.language_filter import LanguageFilter
+from hybridlib.retrieval.language_means import language_means
+from hybridlib.retrieval.unit import (
+    SMALLEST_LEFT,
+    CorrectionError,
+    check_directions,
+    corrected_to_unit,
+    unit,
+)
 
-CORRECTIONS = ("centering", "lir", "shift")
-
-# The share of its length that a vector must keep. float32 rounds to 1e-7 of it, and the same text
-# in another batch has another vector by about 1e-6; below this share noise is the larger part.
-SMALLEST_LEFT = 1e-4
-
-
-class CorrectionError(InputError):
-    """A correction cannot be estimated from its vectors, or leaves nothing of one."""
+__all__ = [
+    "LIR",
+    "Centering",
+    "Chain",
+    "Correction",
+    "CorrectionError",
+    "Shift",
+    "fit",
+    "unit",
+]
 
 
 class Correction(Protocol):
@@ -45,85 +59,114 @@ class Correction(Protocol):
         """Return candidate vectors ``[n, d]`` as corrected for the queries of one language."""
 
 
-class _SameForAllQueries:
-    """A correction that treats candidates as it treats queries, whatever the query language."""
+class Step(Protocol):
+    """A linear map of vectors, one for queries and one for passages."""
+
+    def apply(self, vectors: np.ndarray, languages: Sequence[str], side: str) -> np.ndarray:
+        """Return the vectors of a side (``query`` or ``passage``) as mapped, at any length."""
+
+
+class Chain:
+    """Steps, one after the other; the vectors are brought to length 1 behind the last.
+
+    Args:
+        name: of the correction, for its errors.
+        steps: in order.
+    """
 
     by_query_language = False
 
+    def __init__(self, name: str, steps: Sequence[Step]) -> None:
+        self.name = name
+        self.steps = list(steps)
+
     def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
         """Return corrected query vectors ``[n, d]``."""
-        raise NotImplementedError
+        return self._apply(vectors, languages, "query")
 
     def candidates(
-        self, vectors: np.ndarray, languages: Sequence[str], query_language: str
+        self, vectors: np.ndarray, languages: Sequence[str], query_language: str = ""
     ) -> np.ndarray:
         """Return corrected candidate vectors ``[n, d]``; the query language changes nothing."""
-        return self.queries(vectors, languages)
+        return self._apply(vectors, languages, "passage")
+
+    def _apply(self, vectors: np.ndarray, languages: Sequence[str], side: str) -> np.ndarray:
+        corrected = vectors
+        for step in self.steps:
+            corrected = step.apply(corrected, languages, side)
+        return corrected_to_unit(self.name, vectors, corrected, languages)
 
 
-class Centering(_SameForAllQueries):
-    """Subtract each language's mean vector.
+class Centering:
+    """Subtract the mean vector of each language.
 
     Args:
-        vectors: what the means are taken over, for instance the candidates: ``[n, d]``.
-        languages: theirs, ``[n]``.
+        sides: what the means of ``query`` and of ``passage`` are taken over.
+        plain: take the plain means of all texts of a language, instead of holding texts fixed as
+            :func:`language_means` does.
+
+    Attributes:
+        means: the means, by side and language.
 
     Raises:
-        CorrectionError: a language has one passage or all of one vector, or a vector is zero or
-            not finite.
+        CorrectionError: a language has one text or all of one vector.
     """
 
-    def __init__(self, vectors: np.ndarray, languages: Sequence[str]) -> None:
-        parts = _by_language("centering", vectors, languages)
-        _refuse_empty("centering", parts, [name for name in parts if _is_one_vector(parts[name])])
-        self.means = language_means(vectors, languages)
+    def __init__(self, sides: dict[str, FittingTexts], plain: bool = False) -> None:
+        _refuse_empty("centering", sides, _is_one_vector)
+        self.means = _by_side(sides, _plain_means if plain else language_means)
 
-    def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-        """Return corrected query vectors ``[n, d]``."""
-        corrected = vectors - _rows_of(self.means, languages)
-        return _to_unit("centering", vectors, corrected, languages)
+    def apply(self, vectors: np.ndarray, languages: Sequence[str], side: str) -> np.ndarray:
+        """Return centred vectors ``[n, d]``."""
+        return vectors - _rows_of(self.means[side], languages)
 
 
-class LIR(_SameForAllQueries):
+class LIR:
     """Language information removal: remove each language's first r principal directions.
 
     The directions are the first right singular vectors of the language's matrix of vectors, not
     centred; the first one lies close to the language's mean. Source: arXiv 2109.04727.
 
     Args:
-        vectors: what the directions are estimated from, ``[n, d]``.
-        languages: theirs, ``[n]``.
+        sides: what the directions of ``query`` and of ``passage`` are estimated from.
         r: directions per language.
+
+    Attributes:
+        directions: ``[r, d]``, by side and language.
 
     Raises:
         CorrectionError: the vectors of a language span no more than r directions, so that nothing
-            of them would be left, or one of them is zero or not finite.
+            of them would be left.
     """
 
-    def __init__(self, vectors: np.ndarray, languages: Sequence[str], r: int = 1) -> None:
+    def __init__(self, sides: dict[str, FittingTexts], r: int = 1) -> None:
         if r < 1:
             raise InputError(f"lir: removes {r} directions; it must be 1 or more")
-        parts = _by_language("lir", vectors, languages)
-        self.directions = {}
-        empty = []
-        for name, part in parts.items():
-            _, sizes, directions = np.linalg.svd(part, full_matrices=False)
-            # Beyond the span of the vectors, directions are made of rounding.
-            span = (sizes > SMALLEST_LEFT * sizes[0]).sum()
-            if span <= r:
-                empty.append(name)
-            self.directions[name] = directions[:r]
-        _refuse_empty("lir", parts, empty)
 
-    def queries(self, vectors: np.ndarray, languages: Sequence[str]) -> np.ndarray:
-        """Return corrected query vectors ``[n, d]``."""
-        corrected = vectors.copy()
+        def spans_too_little(vectors: np.ndarray) -> bool:
+            # Beyond the span of the vectors, directions are made of rounding.
+            sizes = np.linalg.svd(vectors, compute_uv=False)
+            return bool((sizes > SMALLEST_LEFT * sizes[0]).sum() <= r)
+
+        def first_directions(texts: FittingTexts) -> dict[str, np.ndarray]:
+            parts = _by_language(texts)
+            return {
+                name: np.linalg.svd(part, full_matrices=False)[2][:r]
+                for name, part in parts.items()
+            }
+
+        _refuse_empty("lir", sides, spans_too_little)
+        self.directions = _by_side(sides, first_directions)
+
+    def apply(self, vectors: np.ndarray, languages: Sequence[str], side: str) -> np.ndarray:
+        """Return vectors ``[n, d]`` without their language's directions."""
+        left = vectors.copy()
         names = np.asarray(languages)
         for name in np.unique(names):
-            basis = _entry(self.directions, name)
+            basis = _entry(self.directions[side], name)
             rows = names == name
-            corrected[rows] -= vectors[rows] @ basis.T @ basis
-        return _to_unit("lir", vectors, corrected, languages)
+            left[rows] -= vectors[rows] @ basis.T @ basis
+        return left
 
 
 class Shift:
@@ -149,7 +192,7 @@ class Shift:
     def __init__(
         self, vectors: np.ndarray, languages: Sequence[str], groups: Sequence[str]
     ) -> None:
-        _check_directions("shift", vectors, languages)
+        check_directions("shift", vectors, languages)
         names = np.asarray(languages)
         keys = np.asarray(groups)
         self.tables: dict[str, dict[str, np.ndarray]] = {}
@@ -189,106 +232,87 @@ class Shift:
         """Return candidate vectors ``[n, d]`` as corrected for the queries of one language."""
         offsets = {name: self.offset(name, query_language) for name in sorted(set(languages))}
         corrected = vectors - _rows_of(offsets, languages)
-        return _to_unit("shift", vectors, corrected, languages)
+        return corrected_to_unit("shift", vectors, corrected, languages)
 
 
 def fit(
     name: str,
-    vectors: np.ndarray,
-    languages: Sequence[str],
-    groups: Sequence[str],
+    passages: FittingTexts,
+    queries: FittingTexts | None = None,
+    *,
     directions: int = 1,
+    k: float = 0.1,
+    shrinkage: float = 0.1,
+    plain_means: bool = False,
 ) -> Correction:
-    """Fit the correction of that name to candidates or parallel passages.
+    """Fit the correction of that name (:mod:`hybridlib.config.corrections`).
+
+    Each step of a chain is fitted on the vectors as the steps before it leave them.
 
     Args:
-        name: ``centering``, ``lir`` or ``shift``.
-        vectors: what it is estimated from, ``[n, d]``.
-        languages: theirs, ``[n]``.
-        groups: the same group in two languages means translation; only ``shift`` reads them.
+        name: such as ``centering+filter``; what stands behind an ``@`` is not looked at.
+        passages: what corrects passages, and queries too if ``queries`` is None.
+        queries: what corrects queries; ``shift`` does not read them.
         directions: per language, of ``lir``.
+        k: of the filter, see :class:`LanguageFilter`.
+        shrinkage: likewise.
+        plain_means: of ``centering``, see :class:`Centering`.
 
     Raises:
         InputError: no correction has that name.
         CorrectionError: the correction cannot be estimated from these vectors.
     """
-    if name == "centering":
-        return Centering(vectors, languages)
-    if name == "lir":
-        return LIR(vectors, languages, directions)
-    if name == "shift":
-        return Shift(vectors, languages, groups)
-    raise InputError(f"no correction is called {name!r}; there are {', '.join(CORRECTIONS)}")
+    steps = CorrectionName.parse(name).steps
+    check_directions(steps[0], passages.vectors, passages.languages)
+    if steps == ("shift",):
+        return Shift(passages.vectors, passages.languages, passages.groups)
+    if queries is not None:
+        check_directions(steps[0], queries.vectors, queries.languages, "query")
+    sides = {"query": passages if queries is None else queries, "passage": passages}
+    fitted: list[Step] = []
+    for step in steps:
+        if step == "centering":
+            fitted.append(Centering(sides, plain_means))
+        elif step == "lir":
+            fitted.append(LIR(sides, directions))
+        else:
+            fitted.append(LanguageFilter(sides["query"], sides["passage"], k, shrinkage))
+        sides = _mapped(sides, fitted[-1])
+    return Chain(name, fitted)
 
 
-def language_means(vectors: np.ndarray, languages: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the mean vector ``[d]`` of each language."""
-    names = np.asarray(languages)
-    return {str(name): vectors[names == name].mean(0) for name in np.unique(names)}
+def _mapped(sides: dict[str, FittingTexts], step: Step) -> dict[str, FittingTexts]:
+    """Return what a step leaves of its own fitting texts."""
+
+    def mapped(side: str) -> FittingTexts:
+        texts = sides[side]
+        return texts.moved_to(step.apply(texts.vectors, texts.languages, side))
+
+    passages = mapped("passage")
+    shared = sides["query"] is sides["passage"]
+    return {"query": passages if shared else mapped("query"), "passage": passages}
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the rows scaled to length 1, float32.
-
-    Raises:
-        InputError: a row is zero or not finite, so that it has no direction.
-    """
-    lengths = _lengths(vectors)
-    usable = (lengths > 0) & np.isfinite(lengths)
-    if not usable.all():
-        row = int(usable.argmin())
-        raise InputError(f"vector {row} has the length {lengths[row]}, so it has no direction")
-    return (vectors / lengths[:, None]).astype(np.float32)
+def _by_side(sides: dict[str, FittingTexts], estimate: Callable[[FittingTexts], Any]) -> dict:
+    """Return what is estimated from each side, and from shared texts once."""
+    of_passages = estimate(sides["passage"])
+    shared = sides["query"] is sides["passage"]
+    return {
+        "query": of_passages if shared else estimate(sides["query"]),
+        "passage": of_passages,
+    }
 
 
-def _to_unit(
-    correction: str, vectors: np.ndarray, corrected: np.ndarray, languages: Sequence[str]
-) -> np.ndarray:
-    """Return corrected vectors at length 1; refuse those of which (nearly) nothing is left."""
-    before = _lengths(vectors)
-    kept = (before > 0) & (_lengths(corrected) > SMALLEST_LEFT * before)
-    lost = ~kept
-    if lost.any():
-        first = str(np.asarray(languages)[lost.argmax()])
-        raise CorrectionError(
-            f"{correction}: leaves (nearly) nothing of {int(lost.sum())} of {len(lost)} vectors, "
-            f"the first of them in {first!r}; no figure follows from rounding noise"
-        )
-    return unit(corrected)
+def _by_language(texts: FittingTexts) -> dict[str, np.ndarray]:
+    """Return the vectors of each language."""
+    names = np.asarray(texts.languages)
+    return {str(name): texts.vectors[names == name] for name in np.unique(names)}
 
 
-def _check_directions(correction: str, vectors: np.ndarray, languages: Sequence[str]) -> None:
-    """Refuse vectors without a language or a direction, or rounded to less than float32."""
-    if len(vectors) != len(languages):
-        raise InputError(f"{correction}: {len(vectors)} vectors and {len(languages)} languages")
-    if vectors.dtype.itemsize < np.dtype(np.float32).itemsize:
-        raise CorrectionError(
-            f"{correction}: the vectors are {vectors.dtype}, whose rounding is as large as what a "
-            "correction may leave; give float32"
-        )
-    lengths = _lengths(vectors)
-    usable = (lengths > 0) & np.isfinite(lengths)
-    if not usable.all():
-        row = int(usable.argmin())
-        raise CorrectionError(
-            f"{correction}: passage {row}, in {str(np.asarray(languages)[row])!r}, has a vector of "
-            f"length {lengths[row]}; look at what encoded it"
-        )
-
-
-def _lengths(vectors: np.ndarray) -> np.ndarray:
-    """Return the length of each row, ``[n]``."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.linalg.norm(vectors, axis=1)
-
-
-def _by_language(
-    correction: str, vectors: np.ndarray, languages: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Return the vectors of each language, after checking that all have a direction."""
-    _check_directions(correction, vectors, languages)
-    names = np.asarray(languages)
-    return {str(name): vectors[names == name] for name in np.unique(names)}
+def _plain_means(texts: FittingTexts) -> dict[str, np.ndarray]:
+    """Return the mean vector ``[d]`` of each language, as though no text were translated."""
+    own_groups = [str(number) for number in range(len(texts.vectors))]
+    return language_means(replace(texts, groups=own_groups))
 
 
 def _is_one_vector(vectors: np.ndarray) -> bool:
@@ -297,14 +321,21 @@ def _is_one_vector(vectors: np.ndarray) -> bool:
     return bool(distances.max() <= SMALLEST_LEFT * np.linalg.norm(vectors[0]))
 
 
-def _refuse_empty(correction: str, parts: dict[str, np.ndarray], empty: list[str]) -> None:
+def _refuse_empty(
+    correction: str, sides: dict[str, FittingTexts], is_empty: Callable[[np.ndarray], bool]
+) -> None:
     """Refuse a correction that leaves nothing of what it is estimated from, in some languages."""
-    if empty:
-        counts = ", ".join(f"{name} ({len(parts[name])})" for name in empty)
-        raise CorrectionError(
-            f"{correction}: nothing would be left of the passages in {counts}: too few in number, "
-            "or too much alike"
-        )
+    nouns = {"passage": "passages", "query": "queries"}
+    if sides["query"] is sides["passage"]:
+        del nouns["query"]
+    for side, noun in nouns.items():
+        parts = _by_language(sides[side])
+        empty = [f"{name} ({len(part)})" for name, part in parts.items() if is_empty(part)]
+        if empty:
+            raise CorrectionError(
+                f"{correction}: nothing would be left of the {noun} in {', '.join(empty)}: too few "
+                "in number, or too much alike"
+            )
 
 
 def _rows_of(by_language: dict[str, np.ndarray], languages: Sequence[str]) -> np.ndarray:

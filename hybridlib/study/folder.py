@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from hybridlib.batching import plugins
 from hybridlib.batching.strategies import STRATEGIES, check_strategies
 from hybridlib.config.names import BUILT_IN, UNTRAINED
@@ -247,6 +249,10 @@ class Study:
     def metrics(self) -> dict[str, Any]:
         """Read metrics.json of this run."""
         return read_json(self.run / "metrics.json")
+
+    def training_pairs(self) -> pd.DataFrame:
+        """Read the training pairs of the study."""
+        return pd.read_parquet(self.data / "train.parquet")
 
     def has_texts(self) -> bool:
         """Return whether the evaluation corpus is there; an exported study has none."""

@@ -114,15 +114,16 @@ def test_evaluate_writes_what_the_notebook_writes(finished_study, tmp_path, caps
     command = [
         *("evaluate", str(run.model)),
         *("--corpus", "folder", "--corpus-path", str(corpus)),
-        *("--max-length", "64", "--corrections", "centering"),
+        *("--max-length", "64", "--corrections", "centering@candidates"),
         *("--trec", "--trec-depth", "5", "--out", str(out)),
     ]
     assert main(command) == 0
     metrics = json.loads((out / "metrics.json").read_text())
     expected = run.metrics()
     assert set(expected) - {"strategy", "seed"} <= set(metrics)
+    name = "centering@candidates"
     for part in ((metrics, expected), (metrics["corrections"], expected["corrections"])):
-        ours, theirs = (side.get("centering", side)["settings"] for side in part)
+        ours, theirs = (side.get(name, side)["settings"] for side in part)
         for setting in ("monolingual", "cross-lingual", "multilingual"):
             assert ours[setting]["map"] == pytest.approx(theirs[setting]["map"], abs=1e-6)
     # Two languages, their two ordered pairs, and two query languages of the pool.
@@ -153,7 +154,7 @@ def test_an_evaluation_replaces_an_earlier_one_with_its_trec_files(
     out = tmp_path / "out"
     options = ["--corpus", "facts", "--trec", "--trec-depth", "2", "--out", str(out)]
     command = ["evaluate", str(tiny_encoder), *options, "--languages"]
-    assert main([*command, "de", "en", "--corrections", "centering"]) == 0
+    assert main([*command, "de", "en", "--corrections", "centering@candidates"]) == 0
     (out / "trec" / "bm25.run").touch()
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
 
@@ -184,7 +185,7 @@ def test_a_correction_without_figures_is_said_once(tiny_encoder, tmp_path, capsy
     columns = ["pair_id", "lang", "question", "passage"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "pairs.csv", index=False)
     options = ["--corpus", "pairs", "--corpus-path", str(tmp_path / "pairs.csv")]
-    options += ["--corrections", "centering", "--out", str(tmp_path / "out")]
+    options += ["--corrections", "centering@candidates", "--out", str(tmp_path / "out")]
     assert main(["evaluate", str(tiny_encoder), *options]) == 0
     reason = "centering: nothing would be left"
     printed = capsys.readouterr().out

@@ -151,13 +151,10 @@ def test_heads_must_divide_the_width():
     assert "attention_heads (5) must divide hidden_size (128)" in refusal(attention_heads=5)
 
 
-def test_a_shift_needs_parallel_passages():
+def test_negatives_of_paragraphs_need_paragraphs():
     negatives = refusal(paragraph_negatives=True)
     assert "paragraph_negatives: only xquad-r and mlqa-r say" in negatives
     assert "train_corpus is facts" in negatives
-    assert "'shift' is estimated from parallel passages" in refusal(corrections=["shift"])
-    params = Params.check({"corrections": ["shift"], "parallel_path": "parallel"})
-    assert params.corrections == ["shift"]
 
 
 def test_all_mistakes_are_said_at_once():

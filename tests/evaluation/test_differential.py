@@ -20,9 +20,11 @@ from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.evaluation.evaluate import evaluate, summarise_correction
 from hybridlib.evaluation.metrics import of_pair, summarise
 from hybridlib.retrieval.corrections import fit
+from hybridlib.retrieval.fitting_texts import FittingTexts
 from hybridlib.retrieval.rank import rank_corrected
 
 # Joined by a hyphen, hi and en-hi are what hi-en and hi are.
+ON_CANDIDATES = ["centering@candidates", "lir@candidates"]
 NAMES = ("hi", "en", "hi-en", "en-hi", "zh-Hans", "pt_BR", "nan", "1")
 FEW = range(6)
 MANY = range(6, 150)
@@ -131,7 +133,7 @@ def corrected_by_hand(
     result = []
     for vector, lang in zip(vectors.astype(float), langs):
         own = np.array([v for v, name in zip(fitted, fitted_langs) if name == lang], dtype=float)
-        if name == "centering":
+        if name.startswith("centering"):
             vector = vector - own.mean(0)
         else:
             # The first directions are the eigenvectors of the largest eigenvalues.
@@ -158,7 +160,7 @@ def test_every_figure_of_an_evaluation_with_corrections(seed, tmp_path: Path):
     texts = [*corpus.queries["text"], *corpus.candidates["text"]]
     encoder = Lookup(dict(zip(texts, np.concatenate([queries, candidates]))))
     k = int(rng.integers(1, 20))
-    options = {"top_k": k, "corrections": ["centering", "lir"], "lir_directions": 2}
+    options = {"top_k": k, "corrections": ON_CANDIDATES, "lir_directions": 2}
     evaluate(encoder, corpus, **options, progress=False).save(tmp_path)
 
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
@@ -166,7 +168,7 @@ def test_every_figure_of_an_evaluation_with_corrections(seed, tmp_path: Path):
     assert_plain(metrics, Plain(corpus, queries.astype(float) @ candidates.T.astype(float), k))
     langs = corpus.queries["lang"].tolist()
     candidate_langs = corpus.candidates["lang"].tolist()
-    for name in ("centering", "lir"):
+    for name in ON_CANDIDATES:
         fitted = (candidates, candidate_langs)
         scores = (
             corrected_by_hand(name, queries, langs, *fitted)
@@ -194,7 +196,8 @@ def test_every_figure_under_shift(seed):
     )
     vectors = unit_vectors(rng, passages["lang"])
     k = int(rng.integers(1, 20))
-    shift = fit("shift", vectors, passages["lang"].to_numpy(), passages["group"].to_numpy())
+    texts = FittingTexts(vectors, passages["lang"].to_numpy(), passages["group"].to_numpy())
+    shift = fit("shift", texts)
     ranking = rank_corrected(queries, candidates, corpus, shift, k)
     ours = summarise_correction(ranking, corpus, "parallel", k)
 

@@ -13,17 +13,16 @@ from toys import corpus_of
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.errors import InputError
-from hybridlib.evaluation.evaluate import (
-    Evaluation,
-    check_corrections,
-    evaluate,
-    evaluation_options,
-)
+from hybridlib.evaluation.evaluate import Evaluation, evaluate, evaluation_options
+from hybridlib.evaluation.fitting import check_corrections, fitting_table
 from hybridlib.evaluation.metrics import headline, per_query, summarise
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.retrieval.corrections import fit
+from hybridlib.retrieval.fitting_texts import FittingTexts
 from hybridlib.retrieval.rank import rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
+
+BOTH = ["centering@candidates", "lir@candidates"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def result(encoder, corpus, parallel) -> Evaluation:
         encoder,
         corpus,
         top_k=20,
-        corrections=["shift", "centering", "lir"],
+        corrections=["shift", "centering", *BOTH],
         lir_directions=2,
         parallel_path=parallel,
         parallel_passages=15,
@@ -78,14 +77,16 @@ def test_it_encodes_ranks_and_summarises(result, encoder, corpus):
     assert_same(result.ranking, ranking)
     corrections = result.metrics["corrections"]
     assert result.metrics == {**summarise(ranking, corpus, 20), "corrections": corrections}
-    assert list(corrections) == list(result.corrected) == ["shift", "centering", "lir"]
+    assert list(corrections) == list(result.corrected) == ["shift", "centering", *BOTH]
 
 
-@pytest.mark.parametrize("name", ["centering", "lir"])
+@pytest.mark.parametrize("name", BOTH)
 def test_corrections_are_fitted_to_the_candidates(name, result, corpus):
+    """Plain means, as though no candidate were a translation of another."""
     candidates = result.candidate_vectors
     languages = corpus.candidates["lang"].to_numpy()
-    correction = fit(name, candidates, languages, languages, directions=2)
+    own_groups = [str(number) for number in range(len(candidates))]
+    correction = fit(name, FittingTexts(candidates, languages, own_groups), directions=2)
     ranking = rank_corrected(result.query_vectors, candidates, corpus, correction, 20)
     assert_same(result.corrected[name], ranking)
     assert not result.corrected[name].relevant.equals(result.ranking.relevant)
@@ -97,23 +98,28 @@ def test_corrections_are_fitted_to_the_candidates(name, result, corpus):
     }
 
 
-def test_shift_is_fitted_to_the_first_parallel_passages(result, encoder, corpus, parallel):
+def test_corrections_are_fitted_to_the_first_parallel_passages(result, encoder, corpus, parallel):
+    """Queries to the passages as queries, and passages to them as passages."""
     passages = pd.read_parquet(parallel)
     first = passages["passage_id"].unique()[:15]
     passages = passages[passages["passage_id"].isin(first)]
-    vectors = encoder.encode(passages["passage"], "passage")
-    groups = passages["passage_id"].to_numpy()
-    correction = fit("shift", vectors, passages["lang"].to_numpy(), groups)
+    sides = {}
+    for side in ("query", "passage"):
+        vectors = encoder.encode(passages["passage"], side)
+        groups = passages["passage_id"].to_numpy()
+        sides[side] = FittingTexts(vectors, passages["lang"].to_numpy(), groups)
     vectors = (result.query_vectors, result.candidate_vectors)
-    assert_same(result.corrected["shift"], rank_corrected(*vectors, corpus, correction, 20))
-    assert result.metrics["corrections"]["shift"]["fitted_on"] == "passages.parquet"
+    for name in ("shift", "centering"):
+        correction = fit(name, sides["passage"], sides["query"])
+        assert_same(result.corrected[name], rank_corrected(*vectors, corpus, correction, 20))
+        assert result.metrics["corrections"][name]["fitted_on"] == "passages.parquet"
 
 
 def test_headline_has_a_column_for_each_correction(result):
     table = result.headline()
-    assert list(table.columns) == ["as it is", "shift", "centering", "lir"]
+    assert list(table.columns) == ["as it is", "shift", "centering", *BOTH]
     assert table["as it is"].to_dict() == headline(result.metrics)
-    assert table["lir"].to_dict() == headline(result.metrics["corrections"]["lir"])
+    assert table[BOTH[1]].to_dict() == headline(result.metrics["corrections"][BOTH[1]])
 
 
 def test_what_is_saved_is_the_result(result, corpus, tmp_path):
@@ -162,7 +168,11 @@ def test_the_options_are_parameters_of_a_study(tmp_path):
     params = Params(
         top_k=7,
         corrections=["shift"],
+        correction_texts=100,
+        data_seed=4,
         lir_directions=3,
+        filter_k=0.2,
+        filter_shrinkage=0.5,
         parallel_path=tmp_path,
         parallel_passages=9,
         encode_tokens=1000,
@@ -171,7 +181,11 @@ def test_the_options_are_parameters_of_a_study(tmp_path):
     assert evaluation_options(params) == {
         "top_k": 7,
         "corrections": ["shift"],
+        "correction_texts": 100,
+        "data_seed": 4,
         "lir_directions": 3,
+        "filter_k": 0.2,
+        "filter_shrinkage": 0.5,
         "parallel_path": tmp_path,
         "parallel_passages": 9,
         "token_budget": 1000,
@@ -239,12 +253,13 @@ def one_french(corpus) -> RetrievalCorpus:
 
 
 def test_a_correction_that_leaves_nothing_is_left_out(one_french, encoder, tmp_path, caplog):
-    result = evaluate(encoder, one_french, corrections=["centering", "lir"], progress=False)
+    result = evaluate(encoder, one_french, corrections=BOTH, progress=False)
     assert result.metrics["corrections"] == result.corrected == {}
     left_out = result.metrics["corrections_left_out"]
-    assert set(left_out) == {"centering", "lir"}
+    assert list(left_out) == BOTH
     for name, reason in left_out.items():
-        assert reason.startswith(f"{name}: nothing would be left of the passages in fr (1)")
+        step = name.partition("@")[0]
+        assert reason.startswith(f"{step}: nothing would be left of the passages in fr (1)")
         assert f"left out: {reason}" in caplog.text
     assert list(result.headline().columns) == ["as it is"]
     result.save(tmp_path)
@@ -256,10 +271,10 @@ def test_a_correction_that_leaves_nothing_is_left_out(one_french, encoder, tmp_p
 def test_a_correction_may_be_left_out_beside_another(one_french, encoder, parallel, tmp_path):
     """SHIFT needs no second passage in a language."""
     write_lines(tmp_path, **dict.fromkeys([*one_french.languages], "one\ntwo\n"))
-    options = {"corrections": ["lir", "shift"], "parallel_path": tmp_path, "progress": False}
+    options = {"corrections": [BOTH[1], "shift"], "parallel_path": tmp_path, "progress": False}
     metrics = evaluate(encoder, one_french, **options).metrics
     assert list(metrics["corrections"]) == ["shift"]
-    assert list(metrics["corrections_left_out"]) == ["lir"]
+    assert list(metrics["corrections_left_out"]) == [BOTH[1]]
 
 
 class Spoilt:
@@ -308,36 +323,59 @@ def test_a_corpus_in_which_nothing_is_relevant_is_refused():
         evaluate(None, corpus, progress=False)
 
 
+def check(corpus: RetrievalCorpus, name: str, **fitting: object) -> None:
+    """Check one correction against the texts that it is fitted on."""
+    check_corrections(corpus, [name], fitting_table(corpus, **fitting))
+
+
 def test_corrections_need_candidates_in_the_languages_of_the_queries(without_german):
-    check_corrections(without_german, [])
-    message = "centering is estimated from candidates, and toy has none in de"
+    check_corrections(without_german, [], fitting_table(without_german))
+    message = "centering@candidates is estimated from candidates, and toy has none in de"
     with pytest.raises(InputError, match=message):
-        check_corrections(without_german, ["centering"])
+        check(without_german, "centering@candidates")
+    check(without_german, "filter@candidates")  # needs no language
+
+
+def test_corrections_need_texts_in_the_languages_of_the_corpus(without_german, tmp_path):
+    with pytest.raises(InputError, match="or write lir@candidates to fit it on the candidates"):
+        check(without_german, "lir")
+    write_lines(tmp_path, de="eins", en="one")
+    message = "there are none in zh: give parallel_path with these languages"
+    with pytest.raises(InputError, match=message):
+        check(without_german, "centering+filter", parallel_path=tmp_path)
+    check(without_german, "filter", parallel_path=tmp_path)
+
+    # Training pairs and parallel text count together.
+    columns = ["pair_id", "lang", "question", "passage", "passage_id"]
+    pairs = pd.DataFrame([("1", "zh", "q", "p", "1")], columns=columns)
+    check(without_german, "centering", parallel_path=tmp_path, pairs=pairs)
 
 
 def test_shift_needs_parallel_passages_in_every_pair_of_languages(without_german, tmp_path):
-    with pytest.raises(InputError, match="'shift' is estimated from parallel passages"):
-        check_corrections(without_german, ["shift"])
+    with pytest.raises(InputError, match="shift is fitted on training pairs or parallel text"):
+        check(without_german, "shift")
     write_lines(tmp_path, de="eins\n\n", en="one\ntwo\n", zh="\n\u4e8c\n")
     with pytest.raises(InputError, match="shift needs passages in both 'de' and 'zh'"):
-        check_corrections(without_german, ["shift"], tmp_path)
+        check(without_german, "shift", parallel_path=tmp_path)
     write_lines(tmp_path, zh="\u4e00\n\u4e8c\n")
-    check_corrections(without_german, ["shift"], tmp_path)
+    check(without_german, "shift", parallel_path=tmp_path)
     (tmp_path / "zh.txt").unlink()
-    with pytest.raises(InputError, match=r"zh.txt: cannot be read"):
-        check_corrections(without_german, ["shift"], tmp_path)
+    with pytest.raises(InputError, match="shift needs passages in both 'de' and 'zh'"):
+        check(without_german, "shift", parallel_path=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"corrections": ["centering"]}, "has none in de"),
+        ({"corrections": ["centering@candidates"]}, "has none in de"),
         ({"corrections": ["centring"]}, "no correction is called 'centring'"),
         ({"corrections": ["shift"]}, "give parallel_path"),
+        ({"corrections": ["filter"]}, "give parallel_path"),
         (
             {"corrections": ["lir"], "vectors_folder": Path("vectors")},
             "corrected vectors are held in memory",
         ),
+        ({"correction_texts": 0}, "correction_texts is 0"),
         ({"top_k": 0}, "top_k is 0; it must be 1 or more"),
         ({"lir_directions": -1}, "lir_directions is -1"),
         ({"parallel_passages": 0}, "parallel_passages is 0"),

@@ -17,7 +17,7 @@ import torch.multiprocessing as mp
 
 from hybridlib.cli import main
 
-CORRECTED = ["--corrections", "centering"]
+CORRECTED = ["--corrections", "centering@candidates"]
 
 
 def evaluate(encoder: Path, folder: Path, name: str, *options: str) -> None:

@@ -157,7 +157,7 @@ def test_the_comparison_shows_every_run(finished_study):
     table = (folder / "results.md").read_text()
     names = re.findall(r"^\| built-in +\| (\S+)", table, re.M)
     assert names == ["untrained"] * 3 + ["hybrid-alpha-0.25"] * 3
-    assert table.count("| centering ") == table.count("| lir ") == 2
+    assert table.count("| centering ") == table.count("| centering@candidates ") == 2
     assert "\\toprule" in (folder / "results.tex").read_text()
     assert "] |" in (folder / "intervals.md").read_text()
     differences = pd.read_csv(folder / "differences.csv")

@@ -135,8 +135,6 @@ def test_values_of_a_grid_must_go_together_in_every_run():
     assert [run.params.hidden_size for run in Study(together).runs()] == [40, 80]
     with pytest.raises(InputError, match=r"attention_heads \(5\) must divide hidden_size \(64\)"):
         Study(together.but(grid={"hidden_size": [64], "attention_heads": [5]})).runs()
-    with pytest.raises(InputError, match="'shift' is estimated from parallel passages"):
-        Study(together.but(grid={"corrections": [["shift"]]})).runs()
 
 
 def test_an_option_of_a_plugin_is_still_read_by_the_other_strategies(strategies_as_before):
