@@ -20,6 +20,7 @@ _COMMANDS = {
     "compare": ("studies", "compare_study"),
     "combine": ("studies", "combine_studies"),
     "export": ("studies", "export_study"),
+    "soup": ("studies", "make_soup"),
     "evaluate": ("evaluation", "evaluate_encoder"),
     "params": ("listing", "list_params"),
     "strategies": ("listing", "list_strategies"),

@@ -31,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_combine(commands)
     _add_export(commands)
+    _add_soup(commands)
     _add_evaluate(commands)
     _add_listings(commands)
     return parser
@@ -147,6 +148,30 @@ def _add_export(commands: Any) -> None:
         help="where to, in a folder of the study's name (default outputs/reference)",
     )
     add_overrides(export)
+
+
+def _add_soup(commands: Any) -> None:
+    """Add ``hybridlib soup``."""
+    soup = _add_command(
+        commands,
+        "soup",
+        "average the weights of several trainings",
+        "Write an encoder: the untrained one, moved by a share of what finished runs moved it on "
+        "average.",
+        " outputs/my-study/e5-hybrid-s0 outputs/my-study/e5-hybrid-s1 --share 0.5 --out soup",
+    )
+    soup.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN_FOLDER", help="the folder of a finished run"
+    )
+    soup.add_argument(
+        "--share",
+        type=float,
+        required=True,
+        help="of the mean movement; 1 takes the mean of the trained weights",
+    )
+    soup.add_argument(
+        "--out", type=Path, required=True, help="a new folder; `encoders` of a study can name it"
+    )
 
 
 def _add_evaluate(commands: Any) -> None:

@@ -15,7 +15,7 @@ from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import parse_overrides
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
-from hybridlib.study import combine, export, grid, plan
+from hybridlib.study import combine, export, grid, plan, soup
 from hybridlib.study.encoders import say_prefixes
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, Study
@@ -184,4 +184,11 @@ def export_study(options: argparse.Namespace) -> int:
     exported = export.export(study, options.out)
     folder = options.out / study.params.study
     print(f"exported {len(exported)} of {len(study.runs())} runs to {folder}")
+    return 0
+
+
+def make_soup(options: argparse.Namespace) -> int:
+    """Average the weights of several finished runs."""
+    soup.write_soup(options.runs, options.share, options.out)
+    print(f"wrote the soup of {len(options.runs)} runs: {options.out}")
     return 0
