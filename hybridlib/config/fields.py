@@ -95,6 +95,13 @@ class Fields(StudyFields):
         ge=0,
         le=1000,
     )
+    anchor_filter_k: float | None = training_field(
+        None,
+        "`anchor_weight`: take the means over vectors that the correction `filter` has changed with "
+        "this k, fitted on the same vectors; null: over plain vectors",
+        gt=0,
+        le=1000,
+    )
     consistency_weight: float = training_field(
         0.0,
         "weight of consistency: the Jensen-Shannon divergence between a question's scores of the "

@@ -2,20 +2,25 @@
 
 The target of a text is the unit mean of the untrained encoder's vectors of its translations, the
 text itself among them. It has no language of its own, so staying near it removes language bias
-while it keeps what the encoder knew.
+while it keeps what the encoder knew. With ``anchor_filter_k`` the vectors are those that the
+language filter (:mod:`hybridlib.retrieval.language_filter`) has corrected.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.params import Params
-from hybridlib.model.encoder import DualEncoder, Side
+from hybridlib.model.encoder import DualEncoder
+from hybridlib.retrieval.fitting_texts import FittingTexts
+from hybridlib.retrieval.language_filter import LanguageFilter
+from hybridlib.retrieval.language_means import group_means
+from hybridlib.retrieval.unit import corrected_to_unit, unit
 
 
 class Anchor:
@@ -25,9 +30,12 @@ class Anchor:
     (``code-switched``) has the target of the text that it was.
 
     Args:
-        params: what the run draws: strategy, seed, steps, batch_size.
+        params: what the run draws (strategy, seed, steps, batch_size), and anchor_filter_k.
         encoder: as training begins with it.
         table: that the run draws from; the same pair in two languages means translation.
+
+    Raises:
+        CorrectionError: the filter cannot be fitted on what is drawn.
     """
 
     def __init__(self, params: Params, encoder: DualEncoder, table: PairTable) -> None:
@@ -37,20 +45,20 @@ class Anchor:
         drawn = np.unique(self.pair_of_row[_drawn_rows(params, table)])
         self.place_of_pair = np.full(len(table.rows), -1)
         self.place_of_pair[drawn] = np.arange(len(drawn))
-        places, languages = np.nonzero(table.rows[drawn] >= 0)
-        rows = table.rows[drawn][places, languages]
+        places, _ = np.nonzero(table.rows[drawn] >= 0)
+        texts = table.frame.iloc[table.rows[drawn][table.rows[drawn] >= 0]]
 
-        def targets(column: str, side: Side) -> Tensor:
-            """Return the unit mean of each drawn pair's translations, ``[pairs, d]``."""
-            texts = table.frame[column].to_numpy()[rows]
-            vectors = encoder.encode(texts, side, params.encode_tokens, progress=True)
-            sums = np.zeros((len(drawn), vectors.shape[1]))
-            np.add.at(sums, places, vectors)
-            means = nn.functional.normalize(torch.from_numpy(sums), dim=-1)
-            return means.float().to(encoder.device)
-
-        self.questions = targets("question", "query")
-        self.passages = targets("passage", "passage")
+        # Their vectors, perhaps filtered, and the means of translations.
+        queries = encoder.encode(texts["question"], "query", params.encode_tokens, progress=True)
+        passages = encoder.encode(texts["passage"], "passage", params.encode_tokens, progress=True)
+        if params.anchor_filter_k is not None:
+            groups = [str(place) for place in places]
+            languages = texts["lang"].tolist()
+            queries, passages = _filtered(
+                queries, passages, languages, groups, params.anchor_filter_k
+            )
+        self.questions = _unit_means(queries, places).to(encoder.device)
+        self.passages = _unit_means(passages, places).to(encoder.device)
 
     def loss(self, batch: Batch, queries: Tensor, passages: Tensor) -> Tensor:
         """Return the mean of 1 - cosine with the target over a batch's questions and passages.
@@ -76,3 +84,23 @@ def _drawn_rows(params: Params, table: PairTable) -> np.ndarray:
         )
         rows += [batch.questions, batch.passages]
     return np.unique(np.concatenate(rows))
+
+
+def _filtered(
+    queries: np.ndarray, passages: np.ndarray, languages: list[str], groups: list[str], k: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors as the language filter corrects them, fitted on them, at length 1."""
+    query_texts = FittingTexts(queries, languages, groups)
+    passage_texts = FittingTexts(passages, languages, groups)
+    language_filter = LanguageFilter(query_texts, passage_texts, k)
+    of_queries = language_filter.apply(queries, languages, "query")
+    of_passages = language_filter.apply(passages, languages, "passage")
+    return (
+        corrected_to_unit("filter", queries, of_queries, languages),
+        corrected_to_unit("filter", passages, of_passages, languages),
+    )
+
+
+def _unit_means(vectors: np.ndarray, places: np.ndarray) -> Tensor:
+    """Return the mean of the vectors of each place, at length 1, ``[places, d]``."""
+    return torch.from_numpy(unit(group_means(vectors.astype(np.float64), places)))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from training_toys import Data, expected_loss, fresh, tiny_params, validation_map, weights
 
 from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
+from hybridlib.errors import InputError
+from hybridlib.retrieval.fitting_texts import FittingTexts
+from hybridlib.retrieval.language_filter import LanguageFilter
 from hybridlib.training.anchor import Anchor
 from hybridlib.training.loop import train
 from hybridlib.training.setup import pair_table
@@ -48,6 +52,38 @@ def test_the_loss_is_that_of_the_formula(strategy, uneven, tiny_encoder, tmp_pat
     expected = expected_loss(params, encoder, uneven[0], batch) + WEIGHT * anchor
     log = train(params, encoder, *uneven, tmp_path)
     assert log["loss"].iloc[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_targets_are_means_of_filtered_vectors(uneven, tiny_encoder):
+    """The filter of the corrections, fitted on what is drawn; here that is almost everything."""
+    pairs = uneven[0]
+    params = tiny_params(strategy="x-x", steps=60, anchor_weight=WEIGHT, anchor_filter_k=0.1)
+    encoder = fresh(tiny_encoder)
+    anchor = Anchor(params, encoder, pair_table(params, pairs))
+    assert set(anchor.place_of_pair) == set(range(pairs["pair_id"].nunique()))
+
+    texts = {}
+    for column, side in (("question", "query"), ("passage", "passage")):
+        vectors = encoder.encode(pairs[column], side)
+        texts[side] = FittingTexts(vectors, pairs["lang"], pairs["pair_id"])
+    language_filter = LanguageFilter(texts["query"], texts["passage"], 0.1)
+    plain = Anchor(params.but(anchor_filter_k=None), encoder, pair_table(params, pairs))
+    for side, found, other in (
+        ("query", anchor.questions, plain.questions),
+        ("passage", anchor.passages, plain.passages),
+    ):
+        filtered = language_filter.apply(texts[side].vectors, pairs["lang"], side)
+        filtered /= np.linalg.norm(filtered, axis=1, keepdims=True)
+        means = pd.DataFrame(filtered).groupby(pairs["pair_id"]).mean().to_numpy()
+        means = means / np.linalg.norm(means, axis=1, keepdims=True)
+        np.testing.assert_allclose(found.numpy(), means, atol=1e-4)
+        assert np.abs(other.numpy() - means).max() > 0.1
+
+
+def test_a_filter_of_too_few_texts_is_refused(data, tiny_encoder, tmp_path):
+    params = tiny_params(anchor_weight=WEIGHT, anchor_filter_k=0.1)
+    with pytest.raises(InputError, match="texts are in two languages or more; it needs 100"):
+        train(params, fresh(tiny_encoder), *data, tmp_path)
 
 
 def test_only_what_is_drawn_is_encoded(data, tiny_encoder, monkeypatch):

@@ -41,6 +41,7 @@ def inputs(data, tiny_encoder, tmp_path_factory) -> Path:
         trained_share=0.75,
         learn_temperature=True,
         anchor_weight=4.0,
+        anchor_filter_k=0.1,
         consistency_weight=1.0,
     )
     params.save(folder / "params.yaml")
