@@ -1,8 +1,8 @@
 """The consensus anchor: training keeps each text near what all its translations meant before.
 
 The target of a text is the unit mean of the untrained encoder's vectors of its translations, the
-text itself among them. It has no language of its own, so staying near it removes language bias
-while it keeps what the encoder knew. With ``anchor_filter_k`` the vectors are those that the
+text itself among them. It has no language of its own: staying near it is meant to remove language
+bias and to keep what the encoder knew. With ``anchor_filter_k`` the vectors are those that the
 language filter (:mod:`hybridlib.retrieval.language_filter`) has corrected.
 """
 
