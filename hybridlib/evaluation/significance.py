@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -133,7 +134,7 @@ class ClusteredMean:
         size = len(questions) * len(cells)
         counts = np.bincount(place, minlength=size).reshape(shape)
         sums = np.bincount(place, weights=values, minlength=size).reshape(1, *shape)
-        return cls(pd.Index(questions), pd.Index(cells), counts, sums)
+        return cls(pd.Index(np.asarray(questions)), pd.Index(np.asarray(cells)), counts, sums)
 
     @classmethod
     def over_seeds(cls, seeds: Sequence[ClusteredMean]) -> ClusteredMean:
@@ -165,8 +166,9 @@ class ClusteredMean:
         """Return the macro average of each seed, ``[seeds]``."""
         return (self.sums.sum(1) / self.counts.sum(0)).mean(1)
 
+    @cached_property
     def shares(self) -> np.ndarray:
-        """Return what each question adds to the macro average, linearised, ``[questions]``.
+        """What each question adds to the macro average, linearised, ``[questions]``.
 
         The share of question q is the mean over cells c of (s_qc - m_c n_qc) / n_c, with the sum
         s_qc of its n_qc values (mean over seeds), and the mean m_c of the n_c values of the cell.
@@ -220,7 +222,7 @@ def interval(system: ClusteredMean, seeds: SeedVariance | None = None) -> Estima
         system: the macro average.
         seeds: how it varies between seeds; None: unknown, the interval is over questions alone.
     """
-    return _estimate(system.mean(), system.shares(), seeds, _per_seed(system))
+    return _estimate(system.mean(), system.shares, seeds, _per_seed(system))
 
 
 def compare(
@@ -239,7 +241,7 @@ def compare(
     """
     if not first.has_queries_of(second):
         raise InputError("significance: the two systems were not evaluated on the same queries")
-    shares = first.shares() - second.shares()
+    shares = first.shares - second.shares
     times = _per_seed(first) + _per_seed(second)
     return _estimate(first.mean() - second.mean(), shares, seeds, times)
 

@@ -104,7 +104,7 @@ def has_results(run: Study, measure: str, correction: str) -> bool:
     if correction == PLAIN:
         return True
     file = _file(run, correction)
-    if correction not in run.metrics().get("corrections", {}) or not file.exists():
+    if not file.exists():
         return False
     setting = _setting(measure, correction)
     return (measure, correction) in _results(file, file.stat().st_mtime_ns, setting)
@@ -202,11 +202,11 @@ def _measures(table: pd.DataFrame, correction: str, several: pd.Index) -> _Resul
     return found
 
 
-def _cell_names(table: pd.DataFrame) -> np.ndarray:
+def _cell_names(table: pd.DataFrame) -> pd.Categorical:
     """Return the name of each row's cell: a query language and a target."""
     groups = table.groupby(["query_lang", "target"], observed=True)
     names = [cell_name(*cell) for cell in groups.size().index]
-    return np.array(names, dtype=object)[groups.ngroup()]
+    return pd.Categorical.from_codes(groups.ngroup(), names)
 
 
 @functools.lru_cache(maxsize=16)

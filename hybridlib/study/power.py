@@ -74,7 +74,7 @@ def power_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def _variance_over_questions(means: Sequence[ClusteredMean]) -> float:
     """Return the variance of a difference over questions, as a mean over all pairs."""
-    shares = [mean.shares() for mean in means]
+    shares = [mean.shares for mean in means]
     pairs = combinations(shares, 2)
     return float(np.mean([significance.question_variance(one - two) for one, two in pairs]))
 

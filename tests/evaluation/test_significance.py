@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,12 +134,12 @@ def test_seeds_enter_once_for_each_system(values):
     seeds = SeedVariance(0.0012, 6, 3)
     first = system(values, values + 0.1, values + 0.2)
     second = system(values)
-    questions = question_variance(first.shares() - second.shares())
+    questions = question_variance(first.shares - second.shares)
     assert compare(first, second, seeds).standard_error == pytest.approx(
         np.sqrt(questions + 0.0012 * (1 / 3 + 1))
     )
     # An encoder that no seed changes has no such part.
-    fixed = ClusteredMean(**{**vars(second), "is_fixed": True})
+    fixed = dataclasses.replace(second, is_fixed=True)
     of_fixed = compare(first, fixed, seeds)
     assert of_fixed.standard_error == pytest.approx(np.sqrt(questions + 0.0012 / 3))
     assert of_fixed.has_seeds
