@@ -109,6 +109,9 @@ class Fields(StudyFields):
         ge=0,
         le=1000,
     )
+    explicit_negatives: bool = training_field(
+        True, "where the training pairs have a column `negative`: train with it"
+    )
     negative_language: Literal["question", "passage"] | None = training_field(
         None,
         "explicit negatives of cross-lingual batches: in the question's language or the passage's; "

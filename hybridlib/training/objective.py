@@ -62,6 +62,8 @@ class Objective:
         # A number for what each passage says, so that no passage with the right content serves as
         # a negative.
         self.contents, self.negative_contents = content_ids(pairs)
+        if not params.explicit_negatives:
+            self.negative_contents = torch.full_like(self.negative_contents, IGNORE)
         self.anchor = Anchor(params, encoder, table) if params.anchor_weight else None
 
     def tokenize(self, batch: Batch) -> dict[str, list[list[int]]]:

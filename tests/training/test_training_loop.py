@@ -178,6 +178,9 @@ def test_explicit_negatives_join_the_batch(data, tiny_encoder, tmp_path):
     assert with_negatives == pytest.approx(expected, rel=1e-4)
     without = train(params, fresh(tiny_encoder), *data, tmp_path)["loss"].iloc[1]
     assert without < expected - 0.01
+    left_out = params.but(explicit_negatives=False)
+    log = train(left_out, fresh(tiny_encoder), pairs, data[1], tmp_path)
+    assert log["loss"].iloc[1] == without
 
 
 @pytest.mark.parametrize("language", [None, "passage", "question"])
