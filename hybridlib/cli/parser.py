@@ -147,6 +147,11 @@ def _add_export(commands: Any) -> None:
         default=Path("outputs/reference"),
         help="where to, in a folder of the study's name (default outputs/reference)",
     )
+    export.add_argument(
+        "--choice",
+        action="store_true",
+        help="only the record of `hybridlib choose`: the table of trials",
+    )
     add_overrides(export)
 
 

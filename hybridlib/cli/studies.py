@@ -181,6 +181,11 @@ def _params_of(path: Path, values: dict[str, Any]) -> Params:
 def export_study(options: argparse.Namespace) -> int:
     """Copy what a comparison needs of a study."""
     study = Study.open(Params.load(options.params, parse_overrides(options.p)))
+    if options.choice:
+        from hybridlib.study import choice
+
+        print(f"exported the record of trials to {choice.export(study, options.out)}")
+        return 0
     exported = export.export(study, options.out)
     folder = options.out / study.params.study
     print(f"exported {len(exported)} of {len(study.runs())} runs to {folder}")

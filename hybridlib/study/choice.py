@@ -30,6 +30,8 @@ from hybridlib.study.runner import run_missing
 
 MEAN = "mean"  # over the settings: what is chosen by
 _RESULT = [*SETTINGS, MEAN, "minutes", "failed"]
+_TRIALS = "trials.yaml"  # the parameters, with the grid that was tried
+_RECORD = ("choice.csv", "choice.md", "run.json", _TRIALS)
 
 
 def _report_nothing(line: str) -> None:
@@ -68,7 +70,28 @@ def choose(params: Params, report: Callable[[str], None] = _report_nothing) -> p
     table.to_csv(folder / "choice.csv", index=False, float_format="%.5f")
     write_text(folder / "choice.md", as_markdown(table))
     write_json(folder / "run.json", environment())
+    params.save(folder / _TRIALS)
     return table
+
+
+def export(study: Study, folder: Path) -> Path:
+    """Copy the record of a choice to ``folder/<study>``: the table, its grid and its machine.
+
+    Returns:
+        The folder of the copy.
+
+    Raises:
+        InputError: the study has no such record, or the folder cannot be written to.
+    """
+    record = folder_of(study)
+    if not (record / "choice.csv").exists():
+        raise InputError(f"{record}: no choice.csv; run `hybridlib choose` for this study first")
+    copy = folder / study.params.study
+    check_writable(copy)
+    copy.mkdir(parents=True, exist_ok=True)
+    for name in _RECORD:
+        shutil.copyfile(record / name, copy / name)
+    return copy
 
 
 def folder_of(study: Study) -> Path:

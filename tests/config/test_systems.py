@@ -67,5 +67,5 @@ def test_two_systems_of_one_name_and_a_grid_beside_them_are_refused():
 
 def test_a_strategy_that_is_none_is_refused():
     params = Params(systems=[{"name": "mine", "strategy": "hybird"}])
-    with pytest.raises(InputError, match="no strategy is called 'hybird'.*hybrid"):
+    with pytest.raises(InputError, match=r"no strategy is called 'hybird'.*hybrid"):
         Study.open(params)
