@@ -29,6 +29,7 @@ figures: env  ## make the tables and figures of the kept studies again, from out
 	  made=$$0/comparison/figures && kept=docs/figures/$$(basename $$0) && \
 	  if [ -e $$kept.png ]; then cp $$made/bias_plane.png $$kept.png; fi && \
 	  for name in forest seen_unseen alpha_curve; do if [ -e $$kept-$$name.png ]; then cp $$made/$$name.png $$kept-$$name.png; fi; done'
+	$(BIN)/hybridlib combine outputs/reference/study_* --out outputs/reference/combined
 
 STUDY ?= outputs/quickstart
 site: env  ## build the site into build/site, with the results of STUDY=outputs/quickstart
