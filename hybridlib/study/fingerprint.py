@@ -32,6 +32,7 @@ MODULES = {
         "hybridlib.study.free",
         "hybridlib.study.one_query",
         "hybridlib.study.paper",
+        "hybridlib.study.power",
         "hybridlib.figures",
     ),
 }
