@@ -222,7 +222,8 @@ _CORPORA = {
 _OWN_PAGE = How(why_not="test_your_own.py runs its page from top to bottom")
 _YOUR_OWN = {
     ".venv/bin/hybridlib evaluate multilingual-e5-small --corpus pairs --corpus-path "
-    "docs/examples/library_faq.csv --corrections centering lir --out results": _OWN_PAGE,
+    "docs/examples/library_faq.csv --corrections centering@candidates lir@candidates "
+    "--out results": _OWN_PAGE,
     ".venv/bin/hybridlib run faq.yaml --dry-run -p batch_size 100": _OWN_PAGE,
     ".venv/bin/hybridlib run faq.yaml": _OWN_PAGE,
 }

@@ -204,7 +204,7 @@ class Fields(StudyFields):
         256, "queries scored at a time; changes memory, not the ranks", unit="queries", ge=1
     )
     corrections: list[str] = evaluation_field(
-        ["centering", "lir"],
+        ["centering", "centering+filter"],
         "training-free corrections to report beside the plain figures: centering, lir, shift, "
         "filter, or a chain such as centering+filter; fitted on training pairs and parallel text, "
         "with @candidates behind it on the candidates",

@@ -105,6 +105,19 @@ def encode_fitting_set(
     )
 
 
+def read_fitting_set(folder: Path, corpus: RetrievalCorpus) -> FittingSet:
+    """Return what the corrections of a run were fitted on: ``fitting.npz``, else its candidates.
+
+    Args:
+        folder: of the run.
+        corpus: what it was evaluated on.
+    """
+    file = folder / "fitting.npz"
+    if file.exists():
+        return FittingSet.load(file)
+    return of_candidates(corpus, np.load(folder / "candidates.npy"))
+
+
 def of_candidates(corpus: RetrievalCorpus, vectors: np.ndarray) -> FittingSet:
     """Return the candidates as what a correction is fitted on; they correct the queries too.
 

@@ -20,6 +20,7 @@ _FUNCTIONS = {
     "answers": ("answer_ranks", "top_lists"),
     "bias": ("distance_by_quality", "language_share_matrix", "rank_distance_by_language"),
     "contrasts": ("forest",),
+    "corrections": ("filter_directions",),
     "plane": ("bias_plane",),
     "quality": (
         "alpha_curve",

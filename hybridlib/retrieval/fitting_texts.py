@@ -65,7 +65,10 @@ class FittingSet:
     def save(self, file: Path) -> None:
         """Write as ``.npz``."""
         arrays: dict[str, Any] = {"name": np.array(self.name)}
-        for side, texts in (("queries", self.queries), ("passages", self.passages)):
+        sides = {"passages": self.passages}
+        if self.queries is not self.passages:
+            sides["queries"] = self.queries
+        for side, texts in sides.items():
             arrays[f"{side}.vectors"] = texts.vectors
             arrays[f"{side}.languages"] = np.asarray(texts.languages, dtype=str)
             arrays[f"{side}.groups"] = np.asarray(texts.groups, dtype=str)
@@ -75,8 +78,10 @@ class FittingSet:
     def load(cls, file: Path) -> FittingSet:
         """Read what :meth:`save` wrote."""
         with np.load(file) as arrays:
-            sides = []
-            for side in ("queries", "passages"):
-                columns = ("vectors", "languages", "groups")
-                sides.append(FittingTexts(*(arrays[f"{side}.{column}"] for column in columns)))
-            return cls(str(arrays["name"]), *sides)
+            sides = {}
+            for side in ("passages", "queries"):
+                if f"{side}.vectors" in arrays:
+                    columns = ("vectors", "languages", "groups")
+                    sides[side] = FittingTexts(*(arrays[f"{side}.{column}"] for column in columns))
+            passages = sides["passages"]
+            return cls(str(arrays["name"]), sides.get("queries", passages), passages)

@@ -26,7 +26,11 @@ MODULES = {
     "data": (*_DATA, "hybridlib.model.built_in"),
     "training": (*_DATA, "hybridlib.model.built_in", "hybridlib.training.loop"),
     "evaluation": (*_DATA, "hybridlib.evaluation.evaluate"),
-    "bias": ("hybridlib.evaluation.bias", "hybridlib.evaluation.scripts"),
+    "bias": (
+        "hybridlib.evaluation.bias",
+        "hybridlib.evaluation.fitting",
+        "hybridlib.evaluation.scripts",
+    ),
     "comparison": (
         "hybridlib.study.cautions",
         "hybridlib.study.free",

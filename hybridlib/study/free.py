@@ -129,7 +129,8 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str
     else:
         lines.append(
             "No correction of the untrained encoder was computed (corrections: []). They need no "
-            "training: set corrections: [centering, lir] before training is said to pay."
+            "training: set corrections: [centering, centering+filter] before training is said to "
+            "pay."
         )
     if trained.empty:
         return lines

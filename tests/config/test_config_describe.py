@@ -28,7 +28,7 @@ def test_types_units_and_ranges_are_those_of_a_yaml_file():
     assert table.loc["output_dir", "default"] == "outputs"
     assert table.loc["train_corpus_path", "type"] == "path | list of path or null | null"
     corrections = table.loc["corrections", ["type", "default"]].tolist()
-    assert corrections == ["list of text", "[centering, lir]"]
+    assert corrections == ["list of text", "[centering, centering+filter]"]
     assert table.loc["grid", ["type", "default"]].tolist() == ["mapping", "{}"]
 
 

@@ -209,6 +209,14 @@ def claims() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(first="hybrid")
 
 
+def directions() -> pd.DataFrame:
+    """Directions of a filter, the last of them without any variance between texts."""
+    within = np.geomspace(1e-5, 1e-2, 30)
+    between = np.append(np.geomspace(1e-2, 1e-5, 29), 0)
+    kept = between / (between + 0.1 * within)
+    return pd.DataFrame({"between": between, "within": within, "kept": kept})
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "alpha_curve": lambda: figures.alpha_curve(alphas()),
     "answer_ranks": lambda: figures.answer_ranks(ranks(), 1000),
@@ -218,6 +226,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "cross_lingual_heatmap": lambda: figures.cross_lingual_heatmap(metrics(), "hybrid"),
     "distance_by_quality": lambda: figures.distance_by_quality(per_query()),
     "expected_draws": lambda: figures.expected_draws(draws(), "hybrid"),
+    "filter_directions": lambda: figures.filter_directions(directions(), 0.1, "hybrid"),
     "forest": lambda: figures.forest(claims()),
     "gains": lambda: figures.gains(gains(), "hybrid"),
     "language_projection": lambda: figures.language_projection(*vectors(), "before", connect=2),

@@ -20,7 +20,7 @@ from matplotlib.text import Text
 
 from hybridlib import figures
 
-MODULES = ("answers", "bias", "contrasts", "plane", "quality", "training", "vectors")
+MODULES = ("answers", "bias", "contrasts", "corrections", "plane", "quality", "training", "vectors")
 
 
 def test_the_name_space_holds_every_figure_function():

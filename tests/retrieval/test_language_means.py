@@ -72,3 +72,7 @@ def test_a_fitting_set_can_be_kept(tmp_path):
     assert np.array_equal(kept.queries.vectors, texts.vectors)
     assert kept.passages.languages.tolist() == list(texts.languages)
     assert kept.passages.groups.tolist() == list(texts.groups)
+
+    FittingSet("passages", texts, texts).save(tmp_path / "fitting.npz")
+    kept = FittingSet.load(tmp_path / "fitting.npz")
+    assert kept.queries is kept.passages

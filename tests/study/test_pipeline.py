@@ -37,6 +37,7 @@ FIGURES = {
         "distance_by_quality",
         "language_share",
         "projection",
+        "filter_directions",
     ],
     "comparison": [
         "training",
