@@ -257,7 +257,8 @@ def _add_correction_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--parallel-path",
-        help="parallel passages for shift: a folder of aligned <lang>.txt, or a table of pairs",
+        help="parallel text to fit corrections on: a folder of aligned <lang>.txt, or a table of "
+        "pairs",
     )
 
 
