@@ -25,7 +25,7 @@ from hybridlib.study.sizes import check_sizes
 
 # Quality in the three settings, of every strategy.
 _PICTURE = "map_by_setting.png"
-_TABLES = ("summary.md", "results.md", "intervals.md", "verdict.md")
+_TABLES = ("summary.md", "results.md", "intervals.md", "verdict.md", "power.md")
 
 
 def run_study(options: argparse.Namespace) -> int:
@@ -136,9 +136,10 @@ def choose_settings(options: argparse.Namespace) -> int:
 
 
 def show_tables(folder: Path) -> None:
-    """Print the tables that 05 has written."""
-    for table in _TABLES:
-        print(f"\n{(folder / table).read_text(encoding='utf-8')}")
+    """Print the tables that 05 has written; with one seed there is none of the power."""
+    for file in (folder / name for name in _TABLES):
+        if file.exists():
+            print(f"\n{file.read_text(encoding='utf-8')}")
 
 
 def compare_study(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import pytest
 from clones import ROOT
 
 from hybridlib.config.params import Params
+from hybridlib.study.combine import combine, study_claims
 from hybridlib.study.export import compare, grid_of
 from hybridlib.study.folder import Study
 
@@ -40,9 +41,22 @@ def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path):
     made = compare(Study(Params.load(grid_of(tmp_path / kept.name), values)))
     for name in TABLES:
         assert (made / name).read_text() == (kept / "comparison" / name).read_text(), name
+    powers = [folder / "power.md" for folder in (made, kept / "comparison")]
+    assert len({file.read_text() if file.exists() else "" for file in powers}) == 1
     before = pd.read_csv(kept / "comparison" / "differences.csv")
     pd.testing.assert_frame_equal(pd.read_csv(made / "differences.csv"), before, rtol=1e-6)
     assert (made / "figures" / "bias_plane.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_the_studies_are_combined_again():
+    studies = []
+    for folder in KEPT:
+        if folder.name.startswith("study_"):
+            values = {"output_dir": str(folder.parent), "study": folder.name}
+            studies.append(Study(Params.load(grid_of(folder), values)))
+    before = pd.read_csv(ROOT / "outputs" / "reference" / "combined" / "combined.csv")
+    pd.testing.assert_frame_equal(combine(study_claims(studies)), before, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda folder: folder.name)
