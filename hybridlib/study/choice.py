@@ -29,6 +29,10 @@ from hybridlib.study.manifest import environment
 from hybridlib.study.runner import run_missing
 
 MEAN = "mean"  # over the settings: what is chosen by
+
+# What a trial ended with: the columns of _RESULT, and its fingerprint.
+Outcome = dict[str, Any]
+
 _RESULT = [*SETTINGS, MEAN, "minutes", "failed"]
 _TRIALS = "trials.yaml"  # the parameters, with the grid that was tried
 _RECORD = ("choice.csv", "choice.md", "run.json", _TRIALS)
@@ -61,12 +65,15 @@ def choose(params: Params, report: Callable[[str], None] = _report_nothing) -> p
     trials = study.runs()
     run_missing(trials[0], "training")
 
-    to_do = [trial for trial in trials if _outcome(trial) is None]
+    outcomes = {run_name(trial.params): _finished(trial) for trial in trials}
+    to_do = [trial for trial in trials if outcomes[run_name(trial.params)] is None]
     with share_cores(params.jobs):
-        for count, trial in enumerate(_try_all(to_do, params.jobs), 1):
-            report(f"[{count} of {len(to_do)}] {run_name(trial.params)}: {_in_words(trial)}")
+        for count, (name, outcome) in enumerate(_try_all(to_do, params.jobs), 1):
+            outcomes[name] = outcome
+            report(f"[{count} of {len(to_do)}] {name}: {_in_words(outcome)}")
 
-    table = pd.DataFrame([_row(trial) for trial in trials])
+    rows = [_row(trial.params, outcomes[run_name(trial.params)]) for trial in trials]
+    table = pd.DataFrame(rows)
     table.to_csv(folder / "choice.csv", index=False, float_format="%.5f")
     write_text(folder / "choice.md", as_markdown(table))
     write_json(folder / "run.json", environment())
@@ -121,26 +128,25 @@ def as_markdown(table: pd.DataFrame) -> str:
     return wide.to_markdown(index=False, disable_numparse=True) + "\n"
 
 
-def _try_all(trials: list[Study], jobs: int) -> Iterator[Study]:
-    """Run trials, some at a time, and yield each as it ends."""
+def _try_all(trials: list[Study], jobs: int) -> Iterator[tuple[str, Outcome]]:
+    """Run trials, some at a time, and yield the name and outcome of each as it ends."""
     # Processes of their own, begun anew: torch takes its number of threads when it is loaded.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as workers:
         running = {workers.submit(_try_one, trial.params): trial for trial in trials}
         for future in as_completed(running):
-            future.result()
-            yield running[future]
+            yield run_name(running[future].params), future.result()
 
 
-def _try_one(params: Params) -> None:
-    """Train and validate one run, and write the outcome."""
+def _try_one(params: Params) -> Outcome:
+    """Train and validate one run; write the outcome and return it."""
     from hybridlib.training.loop import train  # imports torch
 
     trial = Study.open(params)
     folder = _folder_of(trial)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    outcome: dict[str, Any] = {"fingerprint": fingerprint(trial, "training"), "failed": ""}
+    outcome: Outcome = {"fingerprint": fingerprint(trial, "training"), "failed": ""}
     try:
         pairs = pd.read_parquet(trial.data / "train.parquet")
         log = train(params, starting_encoder(trial), pairs, trial.validation_corpus(), folder)
@@ -154,6 +160,7 @@ def _try_one(params: Params) -> None:
     # A trial keeps no model.
     shutil.rmtree(folder / "model", ignore_errors=True)
     write_json(folder / "outcome.json", outcome)
+    return outcome
 
 
 def _folder_of(trial: Study) -> Path:
@@ -161,7 +168,7 @@ def _folder_of(trial: Study) -> Path:
     return folder_of(trial) / run_name(trial.params)
 
 
-def _outcome(trial: Study) -> dict[str, Any] | None:
+def _finished(trial: Study) -> Outcome | None:
     """Return the outcome of a trial; None if it has none, or settings or code have changed."""
     file = _folder_of(trial) / "outcome.json"
     if not file.exists():
@@ -170,10 +177,9 @@ def _outcome(trial: Study) -> dict[str, Any] | None:
     return outcome if outcome["fingerprint"] == fingerprint(trial, "training") else None
 
 
-def _row(trial: Study) -> dict[str, Any]:
+def _row(params: Params, outcome: Outcome | None) -> dict[str, Any]:
     """Return the row of a trial in the table."""
-    params = trial.params
-    outcome = _outcome(trial) or {}
+    outcome = outcome or {}
     return {
         "encoder": params.encoder,
         "strategy": params.strategy,
@@ -192,10 +198,9 @@ def _tried(params: Params, names: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _in_words(trial: Study) -> str:
+def _in_words(outcome: Outcome) -> str:
     """Return how a trial ended."""
-    outcome = _outcome(trial) or {}
-    if outcome.get("failed"):
+    if outcome["failed"]:
         return f"failed: {outcome['failed']}"
     figures = ", ".join(f"{name} {outcome[name]:.3f}" for name in SETTINGS if name in outcome)
     return f"{figures}; mean {outcome[MEAN]:.4f}, {outcome['minutes']:.1f} min"

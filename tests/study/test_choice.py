@@ -60,7 +60,7 @@ def test_the_figures_are_those_of_the_last_validation(chosen, trials):
     assert table["multilingual"][1] == pytest.approx(last["validation multilingual mAP"])
     # No model is kept, and the run itself is not trained.
     assert not list(folder.glob("*/model"))
-    assert not (Study(trials).folder / name).exists()
+    assert not (Study(trials).folder / name / "training.jsonl").exists()
 
 
 def test_finished_trials_are_kept_and_changed_ones_repeated(chosen, trials):
@@ -82,8 +82,7 @@ def test_a_trial_that_fails_is_in_the_table(trials, monkeypatch, tmp_path):
     monkeypatch.setattr(pd, "read_parquet", lambda file: None)
     monkeypatch.setattr(Study, "validation_corpus", lambda study: None)
     monkeypatch.setattr(choice, "starting_encoder", lambda study: None)
-    choice._try_one(trial.params)
-    row = choice._row(trial)
+    row = choice._row(trial.params, choice._try_one(trial.params))
     assert row["failed"] == "the loss became nan"
     assert "mean" not in row
 
