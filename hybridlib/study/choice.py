@@ -52,7 +52,7 @@ def choose(params: Params, report: Callable[[str], None] = _report_nothing) -> p
         report: called with a line for each trial that has ended.
 
     Returns:
-        One row per trial: encoder, strategy, seed, the parameters of the grid (empty where the
+        One row per trial: encoder, strategy (or the name in ``systems``), seed, the parameters of the grid (empty where the
         strategy does not read one), validation mAP of each setting, their mean, minutes, and why
         it failed.
 
@@ -110,13 +110,17 @@ def as_markdown(table: pd.DataFrame) -> str:
     """Return :func:`choose`'s table for a reader: a row per setting, a column per strategy.
 
     A cell has validation mAP, monolingual / cross-lingual / multilingual, and their mean, as means
-    over seeds. The best mean of each strategy is bold.
+    over seeds. The best mean of each strategy is bold. Without parameters that vary, as with
+    ``systems``, each strategy has a row.
     """
     varied = [name for name in table if name not in {"encoder", "strategy", "seed", *_RESULT}]
     keys = ["encoder", *varied]
     settings = [name for name in SETTINGS if name in table]
     groups = table.groupby([*keys, "strategy"], sort=False, dropna=False)
     means = groups[[*settings, MEAN]].mean().reset_index()
+    if not varied:
+        digits = {name: means[name].map("{:.4f}".format) for name in [*settings, MEAN]}
+        return means.assign(**digits).to_markdown(index=False, disable_numparse=True) + "\n"
     best = means.groupby(["encoder", "strategy"])[MEAN].transform("max")
     cells = []
     for row, best_mean in zip(means.to_dict("records"), best, strict=True):
@@ -182,7 +186,7 @@ def _row(params: Params, outcome: Outcome | None) -> dict[str, Any]:
     outcome = outcome or {}
     return {
         "encoder": params.encoder,
-        "strategy": params.strategy,
+        "strategy": params.system or params.strategy,
         "seed": params.seed,
         **_tried(params, params.grid),
         **{name: outcome[name] for name in _RESULT if name in outcome},

@@ -110,6 +110,20 @@ def test_the_table_for_a_reader():
     assert rows[3] == ["e", "0.05", "0.500 / 0.200 (**0.3500**)", "0.500 / 0.100 (0.3000)"]
 
 
+def test_systems_have_a_row_each():
+    settings = {"monolingual": [0.1, 0.3], "multilingual": [0.2, 0.4], "mean": [0.15, 0.35]}
+    names = {"encoder": "e", "strategy": ["mine", "yours"], "seed": 0}
+    table = pd.DataFrame({**names, **settings, "minutes": 1.0, "failed": ""})
+    lines = choice.as_markdown(table).splitlines()
+    assert [cell.strip() for cell in lines[2].split("|")[2:-1]] == [
+        "mine",
+        "0.1000",
+        "0.2000",
+        "0.1500",
+    ]
+    assert len(lines) == 4
+
+
 def test_the_command_and_its_record(chosen, trials, tmp_path, capsys):
     file = tmp_path / "trials.yaml"
     trials.save(file)
