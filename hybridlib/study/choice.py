@@ -52,9 +52,9 @@ def choose(params: Params, report: Callable[[str], None] = _report_nothing) -> p
         report: called with a line for each trial that has ended.
 
     Returns:
-        One row per trial: encoder, strategy (or the name in ``systems``), seed, the parameters of the grid (empty where the
-        strategy does not read one), validation mAP of each setting, their mean, minutes, and why
-        it failed.
+        One row per trial: encoder, strategy (or the name in ``systems``), seed, the parameters of
+        the grid (empty where the strategy does not read one), validation mAP of each setting, their
+        mean, minutes, and why it failed.
 
     Raises:
         InputError: the grid, the data or the output folder cannot be used.
