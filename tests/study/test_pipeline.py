@@ -163,8 +163,11 @@ def test_the_comparison_shows_every_run(finished_study):
     assert "] |" in (folder / "intervals.md").read_text()
     differences = pd.read_csv(folder / "differences.csv")
     assert len(differences) == 4
-    assert differences["p"].between(0, 1).all()
-    assert set(differences["seeds"]) == {1}
+    assert (differences["p_holm"] >= differences["p"]).all()
+    assert set(differences["first_seeds"]) == set(differences["second_seeds"]) == {1}
+    assert set(differences["over"]) == {"questions"}
+    # One seed leaves nothing to say of the power.
+    assert not (folder / "power.md").exists()
     assert (differences["low"] <= differences["difference"]).all()
     assert (differences["difference"] <= differences["high"]).all()
 
