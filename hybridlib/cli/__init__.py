@@ -17,7 +17,7 @@ from hybridlib.study.stop import GO_ON, ended_by_signals
 _COMMANDS = {
     "run": ("studies", "run_study"),
     "choose": ("studies", "choose_settings"),
-    "compare": ("studies", "compare_study"),
+    "compare": ("studies", "compare_studies"),
     "combine": ("studies", "combine_studies"),
     "export": ("studies", "export_study"),
     "soup": ("studies", "make_soup"),

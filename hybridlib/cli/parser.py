@@ -100,12 +100,20 @@ def _add_compare(commands: Any) -> None:
     compare = _add_command(
         commands,
         "compare",
-        "make a study's tables and figures again",
-        "Run 05_comparison on the finished runs of a study, and on those of its also_evaluate.",
+        "make the tables and figures of studies again",
+        "Run 05_comparison on the finished runs of studies, and on those of their also_evaluate. "
+        "Of a single study the tables are printed.",
         " outputs/reference/quickstart",
     )
     compare.add_argument(
-        "params", type=Path, help="the study's parameter file, or the folder of an exported study"
+        "params",
+        type=Path,
+        nargs="+",
+        metavar="STUDY",
+        help="a study's parameter file, or the folder of an exported study",
+    )
+    compare.add_argument(
+        "--jobs", type=int, default=1, help="studies compared at a time (default 1)"
     )
     add_overrides(compare)
 

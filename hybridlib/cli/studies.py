@@ -142,18 +142,31 @@ def show_tables(folder: Path) -> None:
             print(f"\n{file.read_text(encoding='utf-8')}")
 
 
-def compare_study(options: argparse.Namespace) -> int:
-    """Make the tables and figures of a study again, and of each of its ``also_evaluate``."""
-    params = _params_of(options.params, parse_overrides(options.p))
-    for part in (params, *params.further()):
-        study = Study.open_to_compare(part)
-        count = len(finished_runs(study))
-        if count == 0 and part is not params:
-            print(f"{study.folder}: no run is finished yet")
-            continue
-        folder = export.compare(study)
-        show_tables(folder)
-        print(f"Tables and figures of {count} of {len(study.runs())} runs: {folder}")
+def compare_studies(options: argparse.Namespace) -> int:
+    """Make the tables and figures of studies again, and of each of their ``also_evaluate``.
+
+    The tables are printed where one study is named.
+    """
+    if options.jobs < 1:
+        raise InputError(f"--jobs: {options.jobs} comparisons at a time; give 1 or more")
+    alone = len(options.params) == 1
+
+    def show(study: Study) -> None:
+        if alone:
+            show_tables(study.comparison)
+        counts = f"{len(finished_runs(study))} of {len(study.runs())} runs"
+        print(f"Tables and figures of {counts}: {study.comparison}", flush=True)
+
+    studies: list[Study] = []
+    missing: list[Study] = []
+    for file in options.params:
+        params = _params_of(file, parse_overrides(options.p))
+        studies.append(Study.open_to_compare(params))
+        for further in map(Study.open_to_compare, params.further()):
+            (studies if finished_runs(further) else missing).append(further)
+    export.compare_all(studies, options.jobs, show)
+    for study in missing:
+        print(f"{study.folder}: no run is finished yet")
     return 0
 
 

@@ -7,6 +7,7 @@ that a figure can be read at half the width of a page, or on a phone.
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable
@@ -226,6 +227,8 @@ def settle(fig: Figure) -> None:
 def save(fig: Figure, folder: str | Path, name: str) -> None:
     """Write a figure as PNG (150 dpi) and SVG; the same figure gives the same bytes.
 
+    The environment variable ``HYBRIDLIB_FIGURES=png`` leaves the SVG out, which takes time.
+
     Args:
         fig: the figure.
         folder: made if it does not exist.
@@ -235,7 +238,8 @@ def save(fig: Figure, folder: str | Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with plt.style.context(["default", _STYLE, {"svg.hashsalt": "hybridlib"}]):
         fig.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-        fig.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+        if os.environ.get("HYBRIDLIB_FIGURES") != "png":
+            fig.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
 
 
 def text_on(background: ColorType) -> str:

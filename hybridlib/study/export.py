@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, project_root, read_json, resolve, write_json, write_text
 from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import GRID_FILE, NOTEBOOKS, Study
+from hybridlib.study.grid import share_cores
+from hybridlib.study.per_query import CORRECTED, corrected_by_question
 from hybridlib.study.runner import run_step
+from hybridlib.study.warm_kernel import warm_kernel
 
 _ASIDE = ".export.part"
 _COLUMNS = ["question_id", "query_lang", "target", "setting", "relevant", "ap", "rank_distance"]
@@ -30,8 +35,7 @@ def export(study: Study, folder: Path) -> list[Study]:
 
     An earlier export is replaced as a whole, with the comparison made of it. Beside the runs,
     ``study.yaml`` holds the grid, and ``README.md`` says what was run, on what and for how long. Of
-    the corrections only the multilingual setting is kept query by query; their other figures are in
-    metrics.json.
+    the corrections one value is kept for each question, measure and correction.
 
     Args:
         study: the study to export.
@@ -121,16 +125,12 @@ def _export_run(run: Study, copy: Study, folder: Path) -> None:
     shortened = json.dumps(_shortened(metrics), ensure_ascii=False)
     write_text(folder / "metrics.json", shortened + "\n")
 
-    # What each query got: of the encoder as it is all of it, of the corrections the pool alone.
+    # What each query got of the encoder as it is, and each question of the corrected one.
     plain = pd.read_parquet(run.run / "per_query.parquet", columns=_COLUMNS)
     _write_small(plain, folder / "per_query.parquet")
     if metrics.get("corrections"):
-        pooled = pd.read_parquet(
-            run.run / "corrected.parquet",
-            columns=[*_COLUMNS, "correction"],
-            filters=[("setting", "==", "multilingual")],
-        )
-        _write_small(pooled, folder / "corrected.parquet")
+        numbers = pd.Index(np.sort(plain["question_id"].unique()))
+        _write_corrected(corrected_by_question(run), numbers, folder / CORRECTED)
 
     marker = {**read_json(run.marker("bias")), "exported": True}
     write_json(folder / copy.marker("bias").name, marker)
@@ -237,6 +237,32 @@ def _write_small(table: pd.DataFrame, file: Path) -> None:
     )
 
 
+def _write_corrected(table: pd.DataFrame, question_ids: pd.Index, file: Path) -> None:
+    """Write what each question got under the corrections in little space.
+
+    Args:
+        table: from :func:`corrected_by_question`.
+        question_ids: of the corpus, sorted: a question's number is its place there.
+        file: where to.
+    """
+    small = pd.DataFrame(
+        {
+            "correction": table["correction"].astype("category"),
+            "measure": table["measure"].astype("category"),
+            "question_id": question_ids.get_indexer(table["question_id"]).astype("int32"),
+            "value": table["value"].round(4).astype("float32"),
+        }
+    )
+    small.to_parquet(
+        file,
+        index=False,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=["correction", "measure"],
+        column_encoding={"question_id": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"},
+    )
+
+
 def grid_of(path: Path) -> Path:
     """Return the parameter file of an exported study.
 
@@ -278,3 +304,30 @@ def compare(study: Study) -> Path:
             f"{NOTEBOOKS['comparison']} failed: {outcome.reason}; see {outcome.notebook}"
         )
     return study.comparison
+
+
+def compare_all(
+    studies: Sequence[Study], jobs: int = 1, report: Callable[[Study], None] = lambda study: None
+) -> None:
+    """Run 05_comparison anew on the finished runs of several studies.
+
+    Args:
+        studies: compared in this order.
+        jobs: so many at a time. Each has one kernel for all of its studies.
+        report: called with each study that has been compared.
+
+    Raises:
+        InputError: as :func:`compare`, once no comparison is running any more.
+    """
+    waiting = iter(studies)  # a thread takes the next one when it is free
+
+    def work() -> None:
+        with warm_kernel():
+            for study in waiting:
+                compare(study)
+                report(study)
+
+    with share_cores(jobs), ThreadPoolExecutor(jobs) as workers:
+        started = [workers.submit(work) for _ in range(min(jobs, len(studies)))]
+    for each in started:
+        each.result()

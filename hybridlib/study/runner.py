@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.files import project_root, write_json
+from hybridlib.study import warm_kernel
 from hybridlib.study.fingerprint import fingerprint, finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
 from hybridlib.study.manifest import write_manifest
@@ -86,6 +87,7 @@ def _execute(study: Study, step: str, out: Path) -> str:
     """Execute the notebook of a step; return why it failed, or nothing."""
     import papermill  # an optional dependency
 
+    logging.getLogger("papermill").addFilter(_is_news)
     notebook = notebook_of(step)
     try:
         papermill.execute_notebook(
@@ -97,12 +99,21 @@ def _execute(study: Study, step: str, out: Path) -> str:
             cwd=notebook.parent,
             extra_arguments=["--log-level=ERROR"],
             shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors
+            **warm_kernel.options_for(notebook.parent),
         )
     except Exception as error:  # whatever ends a notebook must not end the study
         return _first_line(error)
     if is_done(study, step):
         return ""
     return "the notebook ended before its last cell: its kernel died or was told to exit"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether to say what papermill logs.
+
+    It warns of every parameter that the first cell of a notebook does not show.
+    """
+    return "Passed unknown parameter" not in record.getMessage()
 
 
 @contextmanager
@@ -168,8 +179,6 @@ def run_missing(study: Study, step: str) -> None:
     Raises:
         InputError: one of those steps failed.
     """
-    # papermill warns of every parameter that a notebook's first cell does not show.
-    logging.getLogger("papermill").setLevel(logging.ERROR)
     for run, earlier in _steps_before(study, step):
         if is_done(run, earlier):
             continue

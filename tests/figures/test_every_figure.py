@@ -92,6 +92,12 @@ def test_a_figure_may_be_saved_and_looked_at_as_often_as_one_likes(tmp_path):
     assert (width, height) == tuple(np.round(fig.get_size_inches() * 150).astype(int))
 
 
+def test_the_svg_may_be_left_out(tmp_path, drawn, monkeypatch):
+    monkeypatch.setenv("HYBRIDLIB_FIGURES", "png")
+    figures.save(drawn("bias_plane"), tmp_path, "figure")
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
+
+
 def test_save_does_not_depend_on_the_process(tmp_path, drawn):
     names = ("language_projection", "bias_plane_corrected")
     code = "import sys; from figure_toys import FIGURES, figures\n"

@@ -93,6 +93,32 @@ def test_an_export_is_compared_wherever_it_was_moved(notebooks, study, tmp_path,
     assert notebooks.executed == [("moved", "comparison")] * 2, "it is made anew each time"
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_several_studies_are_compared_by_one_command(notebooks, study, tmp_path, capsys, jobs):
+    for name in ("first", "second", "third"):
+        export(study, tmp_path)
+        (tmp_path / "made-up").rename(tmp_path / name)
+    folders = [str(tmp_path / name) for name in ("first", "second", "third")]
+    assert main(["compare", *folders, "--jobs", jobs]) == 0
+    lines = [f"Tables and figures of 9 of 10 runs: {folder}/comparison" for folder in folders]
+    assert sorted(capsys.readouterr().out.splitlines()) == lines
+    assert sorted(notebooks.executed) == [(Path(folder).name, "comparison") for folder in folders]
+
+
+def test_of_several_studies_one_that_fails_is_named(notebooks, study, tmp_path, capsys):
+    for name in ("first", "second"):
+        export(study, tmp_path)
+        (tmp_path / "made-up").rename(tmp_path / name)
+    notebooks.errors["first", "comparison"] = ValueError("no such luck")
+    folders = [str(tmp_path / name) for name in ("first", "second")]
+    assert main(["compare", *folders, "--jobs", "2"]) == 2
+    printed = capsys.readouterr()
+    assert "05_comparison failed: ValueError: no such luck" in printed.err
+    assert f"{tmp_path}/second/comparison" in printed.out
+    assert main(["compare", *folders, "--jobs", "0"]) == 2
+    assert "--jobs: 0" in capsys.readouterr().err
+
+
 def test_the_command_exports_what_is_finished(study, tmp_path, capsys):
     file = tmp_path / "grid.yaml"
     study.params.save(file)
