@@ -97,8 +97,8 @@ class Fields(StudyFields):
     )
     anchor_filter_k: float | None = training_field(
         None,
-        "`anchor_weight`: take the means over vectors that the correction `filter` has changed with "
-        "this k, fitted on the same vectors; null: over plain vectors",
+        "`anchor_weight`: take the means over vectors that the correction `filter` has changed "
+        "with this k, fitted on the same vectors; null: over plain vectors",
         gt=0,
         le=1000,
     )

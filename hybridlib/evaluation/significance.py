@@ -31,6 +31,8 @@ from hybridlib.errors import InputError
 
 Numbers = float | np.ndarray
 
+ALL_CELLS = "all cells"  # the one cell of a mean that was taken over cells before
+
 LEVEL = 0.95  # of intervals; a difference is shown where its p is below 1 - LEVEL
 POWER = 0.8
 
@@ -179,6 +181,19 @@ class ClusteredMean:
         means = sums.sum(0) / of_cell
         return ((sums - means * self.counts) / of_cell).mean(1)
 
+    def by_question(self) -> ClusteredMean:
+        """Return the same average with one value for each question: one cell, ALL_CELLS.
+
+        The value of question q is the average plus the number of questions times q's share. So
+        average, shares and all that follows from them stay, in much less space.
+        """
+        of_cell = self.counts.sum(0)
+        means = self.sums.sum(1, keepdims=True) / of_cell
+        shares = ((self.sums - means * self.counts) / of_cell).mean(2)
+        values = self.seed_means()[:, None] + len(self.questions) * shares
+        counts = np.ones((len(self.questions), 1), dtype=self.counts.dtype)
+        return replace(self, cells=pd.Index([ALL_CELLS]), counts=counts, sums=values[..., None])
+
     def within(self, cells: Collection[str]) -> ClusteredMean:
         """Return the same over some of the cells, and over the questions that are in them.
 
@@ -239,6 +254,11 @@ def compare(
     Raises:
         InputError: the two were not evaluated on the same queries.
     """
+    # Of a system that is kept by question, the cells are not known any more.
+    kept_by_question = [list(system.cells) == [ALL_CELLS] for system in (first, second)]
+    if any(kept_by_question) and not all(kept_by_question):
+        first = first.by_question()
+        second = second.by_question()
     if not first.has_queries_of(second):
         raise InputError("significance: the two systems were not evaluated on the same queries")
     shares = first.shares - second.shares

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from hybridlib.config.names import BUILT_IN, UNTRAINED
 from hybridlib.evaluation import significance
@@ -22,6 +23,7 @@ from hybridlib.study.folder import Study, label
 from hybridlib.study.results import PLAIN
 
 RANK_DISTANCE = "rank distance"  # the measure beside the mAP of each setting
+CORRECTED = "corrected.parquet"
 
 _QUERY = ["question_id", "query_lang"]  # what names a query in all runs of a corpus
 _COLUMNS = [*_QUERY, "target", "setting", "ap", "rank_distance"]
@@ -139,7 +141,7 @@ def seed_variance(
 
 def _file(run: Study, correction: str) -> Path:
     """Return the file that holds a run's results under a correction."""
-    return run.run / ("per_query.parquet" if correction == PLAIN else "corrected.parquet")
+    return run.run / ("per_query.parquet" if correction == PLAIN else CORRECTED)
 
 
 def _setting(measure: str, correction: str) -> str | None:
@@ -158,6 +160,8 @@ def _results(file: Path, changed: int, setting: str | None) -> _Results:
         changed: when the file was written; there to notice a change.
         setting: to be read; None: all.
     """
+    if file.name == CORRECTED and "measure" in pq.read_schema(file).names:
+        return _kept_by_question(file)
     table = _read(file, setting)
     if "correction" not in table:
         return _measures(table, PLAIN, _in_two_languages(table))
@@ -169,10 +173,37 @@ def _results(file: Path, changed: int, setting: str | None) -> _Results:
     return found
 
 
+def corrected_by_question(run: Study) -> pd.DataFrame:
+    """Return what each question got under each correction, in the little space of an export.
+
+    Returns:
+        Columns question_id, correction, measure, value: the values of
+        :meth:`~hybridlib.evaluation.significance.ClusteredMean.by_question`.
+    """
+    parts = []
+    for correction in run.metrics().get("corrections", {}):
+        for measure in measures_of([run]):
+            mean = clustered_mean([run], measure, correction).by_question()
+            names = {"correction": correction, "measure": measure}
+            values = pd.DataFrame({"question_id": mean.questions, "value": mean.sums[0, :, 0]})
+            parts.append(values.assign(**names))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _kept_by_question(file: Path) -> _Results:
+    """Read what :func:`corrected_by_question` returned."""
+    found: _Results = {}
+    groups = pd.read_parquet(file).groupby(["measure", "correction"], observed=True)
+    for (measure, correction), part in groups:
+        values = part.assign(cell=significance.ALL_CELLS)
+        found[str(measure), str(correction)] = ClusteredMean.of(values)
+    return found
+
+
 def _read(file: Path, setting: str | None) -> pd.DataFrame:
     """Read the rows of one setting, or all; names come as categories."""
     columns = _COLUMNS
-    if file.name == "corrected.parquet":
+    if file.name == CORRECTED:
         columns = [*_COLUMNS, "correction"]
     filters = None if setting is None else [("setting", "==", setting)]
     table = pd.read_parquet(file, columns=columns, filters=filters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,17 @@ import pytest
 from toys import corpus_of, rank_scores
 
 from hybridlib.config.params import Params
+from hybridlib.evaluation import significance
 from hybridlib.evaluation.evaluate import Evaluation, summarise_correction
 from hybridlib.evaluation.metrics import of_pair, summarise
 from hybridlib.study.folder import Study
-from hybridlib.study.per_query import RANK_DISTANCE, cells_of, clustered_mean
+from hybridlib.study.per_query import (
+    CORRECTED,
+    RANK_DISTANCE,
+    cells_of,
+    clustered_mean,
+    corrected_by_question,
+)
 
 LANGUAGES = ("hi", "en", "hi-en", "en-hi")  # joined by a hyphen, hi to en-hi is hi-en to hi
 
@@ -67,10 +75,29 @@ def test_rank_distance_is_of_the_queries_that_metrics_json_counts(correction, ru
 
 
 def test_exported_results_are_read_alike(run, tmp_path):
-    """An export keeps the corrections' results in the pool alone."""
-    for name in ("per_query.parquet", "corrected.parquet"):
+    """An export keeps one value for each question under a correction."""
+    copy = Study(run.params.but(output_dir=tmp_path))
+    copy.run.mkdir(parents=True)
+    shutil.copyfile(run.run / "per_query.parquet", copy.run / "per_query.parquet")
+    corrected_by_question(run).to_parquet(copy.run / CORRECTED)
+    for measure in ("monolingual", "cross-lingual", "multilingual", RANK_DISTANCE):
+        whole = clustered_mean([run], measure, "lir")
+        kept = clustered_mean([copy], measure, "lir")
+        assert kept.mean() == pytest.approx(whole.mean())
+        assert kept.shares == pytest.approx(whole.shares)
+        # A system that is kept so is compared with one of which all is known.
+        plain = clustered_mean([run], measure)
+        expected = significance.compare(whole, plain)
+        found = significance.compare(kept, plain)
+        assert found.mean == pytest.approx(expected.mean)
+        assert found.standard_error == pytest.approx(expected.standard_error)
+
+
+def test_results_of_an_earlier_export_are_read(run, tmp_path):
+    """It kept the pool alone, query by query."""
+    for name in ("per_query.parquet", CORRECTED):
         table = pd.read_parquet(run.run / name).drop(columns="query")
-        if name == "corrected.parquet":
+        if name == CORRECTED:
             table = table[table["setting"] == "multilingual"]
         copy = Study(run.params.but(output_dir=tmp_path))
         copy.run.mkdir(parents=True, exist_ok=True)
