@@ -124,7 +124,7 @@ def _add_combine(commands: Any) -> None:
         commands,
         "combine",
         "combine the claims of several studies",
-        "Combine the paper's claims over studies (random effects): a table and a figure.",
+        "Combine the paper's claims over studies (random effects): tables, a figure and sentences.",
         " outputs/reference/study_x_to_m outputs/reference/study_m_to_x --out outputs/combined",
     )
     combine.add_argument(
@@ -132,10 +132,14 @@ def _add_combine(commands: Any) -> None:
         type=Path,
         nargs="+",
         metavar="STUDY",
-        help="a study's parameter file, or the folder of an exported study",
+        help="a study's parameter file, or the folder of an exported study; answer.md has values "
+        "of the first",
     )
     combine.add_argument(
-        "--out", type=Path, required=True, help="folder for combined.csv, combined.md, forest.png"
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for combined.csv, combined.md, by_study.md, answer.md, forest.png",
     )
 
 

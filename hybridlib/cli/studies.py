@@ -174,7 +174,8 @@ def combine_studies(options: argparse.Namespace) -> int:
     """Combine the claims of several studies."""
     studies = [Study.open_to_compare(_params_of(path, {})) for path in options.studies]
     print(combine.write_combined(studies, options.out))
-    print(f"wrote combined.csv, combined.md and forest.png: {options.out}")
+    made = "combined.csv, combined.md, by_study.md, answer.md and forest.png"
+    print(f"wrote {made}: {options.out}")
     return 0
 
 

@@ -15,11 +15,13 @@ from hybridlib import figures
 from hybridlib.errors import InputError
 from hybridlib.evaluation import significance
 from hybridlib.files import check_writable, write_text
-from hybridlib.study.comparison import against, differences
+from hybridlib.study.answer import answer, as_list
+from hybridlib.study.comparison import differences
 from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import Study
 from hybridlib.study.paper import (
     COMPARED,
+    claims,
     verdict_of,
     written_claim,
     written_difference,
@@ -96,8 +98,8 @@ def study_claims(studies: Sequence[Study]) -> pd.DataFrame:
     """Return the differences behind the paper's claims in every study, and in each encoder of it.
 
     Returns:
-        Columns study, encoder (the name of its folder), first, second, setting, difference,
-        standard_error, over.
+        Columns study, encoder (the name of its folder), first, second, setting, difference, low,
+        high, standard_error, over, verdict (corrected for the comparisons of the study).
 
     Raises:
         InputError: no run of a study is finished, it has no claim of hybrid batches, or two studies
@@ -108,8 +110,7 @@ def study_claims(studies: Sequence[Study]) -> pd.DataFrame:
         runs = finished_runs(study)
         if not runs:
             raise InputError(f"{study.folder}: no run is finished, so there is nothing to combine")
-        found = against(differences(runs), _STRATEGY)
-        found = found[found["other"].isin(COMPARED)]
+        found = claims(differences(runs), _STRATEGY)
         if found.empty:
             raise InputError(
                 f"{study.folder}: no claim to combine; it takes finished runs of {_STRATEGY} and "
@@ -119,14 +120,14 @@ def study_claims(studies: Sequence[Study]) -> pd.DataFrame:
         name = study.params.study
         several = found["encoder"].nunique() > 1
         names = [f"{name}, {encoder}" if several else name for encoder in found["encoder"]]
-        parts.append(found.assign(study=names, first=_STRATEGY))
+        parts.append(found.assign(study=names))
     table = pd.concat(parts, ignore_index=True)
-    table = table.rename(columns={"other": "second", "measure": "setting"})
     twice = table.duplicated(["study", *_CLAIM])
     if twice.any():
         name = table.loc[twice, "study"].iloc[0]
         raise InputError(f"combine: two studies are called {name!r}; give each once")
-    return table[["study", "encoder", *_CLAIM, "difference", "standard_error", "over"]]
+    values = ["difference", "low", "high", "standard_error", "over", "verdict"]
+    return table[["study", "encoder", *_CLAIM, *values]]
 
 
 def combine(table: pd.DataFrame) -> pd.DataFrame:
@@ -185,10 +186,14 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_combined(studies: Sequence[Study], folder: Path) -> str:
-    """Write combined.csv, combined.md and the figure forest.
+    """Write combined.csv, combined.md, by_study.md, answer.md and the figure forest.
+
+    Args:
+        studies: the first one gives answer.md its values.
+        folder: where to.
 
     Returns:
-        The content of combined.md.
+        The content of combined.md and answer.md.
 
     Raises:
         InputError: there are less than two studies, see :func:`study_claims`, or the folder cannot
@@ -197,20 +202,33 @@ def write_combined(studies: Sequence[Study], folder: Path) -> str:
     if len(studies) < 2:
         raise InputError("combine: one study is nothing to combine; give two or more")
     check_writable(folder)
-    claims = study_claims(studies)
-    table = combine(claims)
+    found = study_claims(studies)
+    table = combine(found)
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "combined.csv", index=False)
-    text = _written(table, claims)
+    text = _written(table, found)
     write_text(folder / "combined.md", text)
+    write_text(folder / "by_study.md", _by_study(found))
     together = table[table["group"] == ALL]
-    title = f"Over {claims['study'].nunique()} studies: is {_STRATEGY} better?"
+    answered = as_list(answer(together, studies[0], finished_runs(studies[0])))
+    write_text(folder / "answer.md", answered)
+    title = f"Over {found['study'].nunique()} studies: is {_STRATEGY} better?"
     note = "bars: 95 % interval (random effects)"
-    figures.save(figures.forest(together, title, note, claims), folder, "forest")
-    return text
+    figures.save(figures.forest(together, title, note, found), folder, "forest")
+    return f"{text}\n{answered}"
 
 
-def _written(table: pd.DataFrame, claims: pd.DataFrame) -> str:
+def _by_study(found: pd.DataFrame) -> str:
+    """Return each claim with its verdict and difference in every study."""
+    rows = list(found.itertuples())
+    texts = [f"{row.verdict}: {written_difference(row)}" for row in rows]
+    written = found.assign(claim=[written_claim(row) for row in rows], text=texts)
+    wide = written.pivot(index="claim", columns="study", values="text").fillna("")
+    wide = wide.loc[written["claim"].unique(), written["study"].unique()]
+    return wide.reset_index().to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _written(table: pd.DataFrame, found: pd.DataFrame) -> str:
     """Return the claims for a reader, and what to know of them."""
     rows = []
     for row in table.itertuples():
@@ -231,13 +249,13 @@ def _written(table: pd.DataFrame, claims: pd.DataFrame) -> str:
     order = written["claim"].map(list(dict.fromkeys(written["claim"])).index)
     written = written.iloc[order.argsort(kind="stable")]
     notes = [
-        f"Studies: {', '.join(dict.fromkeys(claims['study']))}.",
+        f"Studies: {', '.join(dict.fromkeys(found['study']))}.",
         "Random effects (DerSimonian-Laird), 95 % intervals. p_holm is corrected for the claims "
         "of a group, tau2 is the variance between studies, I2 the share of it in their variation.",
         "Studies count as independent of each other. Those that share questions are not quite.",
         "Intervals of few studies are too narrow where their differences vary (tau2 above 0).",
     ]
-    alone = claims.loc[claims["over"].eq("questions"), "study"].unique()
+    alone = found.loc[found["over"].eq("questions"), "study"].unique()
     if len(alone):
         notes.append(f"Over questions alone, not over seeds: {', '.join(alone)}.")
     table_text = written.to_markdown(index=False, disable_numparse=True)

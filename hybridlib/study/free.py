@@ -13,6 +13,7 @@ import pandas as pd
 
 from hybridlib.config.names import UNTRAINED
 from hybridlib.evaluation import significance
+from hybridlib.evaluation.significance import Estimate
 from hybridlib.files import read_json
 from hybridlib.study.folder import Study, label
 from hybridlib.study.per_query import (
@@ -122,7 +123,9 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str
             " to strategies."
         ]
     free = without.loc[without[decisive].idxmax()]
-    lines = [f"Cheapest: {_written(free)} has {free[decisive]:.3f} {_WHERE[setting]}, no training."]
+    lines = [
+        f"Cheapest: {written_system(free)} has {free[decisive]:.3f} {_WHERE[setting]}, no training."
+    ]
     tried = _corrections(runs)
     if tried:
         lines[0] += f" It is the best of: as it is, {', '.join(tried)}."
@@ -136,7 +139,7 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str
         return lines
     best = trained.loc[trained[decisive].idxmax()]
     minutes = f"{best['minutes of training']:.1f} minutes of training"
-    lines.append(f"Best trained: {_written(best)} has {best[decisive]:.3f}, after {minutes}.")
+    lines.append(f"Best trained: {written_system(best)} has {best[decisive]:.3f}, after {minutes}.")
     lines.append(_judged(runs, best, free, setting))
     return lines
 
@@ -156,26 +159,43 @@ def _judged(runs: list[Study], best: Any, free: Any, setting: str) -> str:
         free: the row of the best untrained one.
         setting: that decides.
     """
-    sides = []
-    for row in (best, free):
-        seeds = [run for run in runs if label(run.params) == row["strategy"]]
-        if not all(has_results(run, setting, row["correction"]) for run in seeds):
-            return f"Training gains {best[f'{setting} mAP'] - free[f'{setting} mAP']:+.3f}."
-        sides.append(clustered_mean(seeds, setting, row["correction"]))
-    variance = seed_variance(runs, setting, best["correction"])
-    gain = significance.compare(sides[0], sides[1], variance)
-    written = f"Training gains {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
-    if not gain.has_seeds:
+    gained = gain(runs, best, free, setting)
+    if gained is None:
+        return f"Training gains {best[f'{setting} mAP'] - free[f'{setting} mAP']:+.3f}."
+    written = f"Training gains {gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
+    if not gained.has_seeds:
         written += " over questions alone"
-    if gain.low > 0:
+    if gained.low > 0:
         return f"{written}: it is shown that it pays."
-    if gain.high < 0:
+    if gained.high < 0:
         return f"{written}: it is shown that it does not pay, take the cheapest."
     return f"{written}: it is not shown that it pays, take the cheapest."
 
 
-def _written(row: Any) -> str:
-    """Return a system as a text."""
+def gain(runs: Sequence[Study], best: Any, free: Any, setting: str) -> Estimate | None:
+    """Return how much more mAP one system has than another.
+
+    Args:
+        runs: of one encoder.
+        best: the row of :func:`by_cost` of the first system.
+        free: of the second.
+        setting: that decides.
+
+    Returns:
+        The difference; None where the results of single queries are not there.
+    """
+    sides = []
+    for row in (best, free):
+        seeds = [run for run in runs if label(run.params) == row["strategy"]]
+        if not all(has_results(run, setting, row["correction"]) for run in seeds):
+            return None
+        sides.append(clustered_mean(seeds, setting, row["correction"]))
+    variance = seed_variance(runs, setting, best["correction"])
+    return significance.compare(sides[0], sides[1], variance)
+
+
+def written_system(row: Any) -> str:
+    """Return a system, a row of :func:`by_cost`, as a text."""
     if row["correction"] == PLAIN:
         return str(row["strategy"])
     return f"{row['strategy']} with {row['correction']}"

@@ -44,15 +44,15 @@ def claims(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
         strategy: whose claims.
 
     Returns:
-        Columns encoder, first (the strategy), second, setting, difference, low, high, p_holm, over,
-        verdict.
+        Columns encoder, first (the strategy), second, setting, difference, low, high,
+        standard_error, p_holm, over, verdict.
     """
     found = against(table, strategy)
     found = found[found["other"].isin(COMPARED)]
     found = found.rename(columns={"other": "second", "measure": "setting"})
     verdicts = [verdict_of(row.setting, row.difference, row.p_holm) for row in found.itertuples()]
     columns = ["encoder", "first", "second", "setting", "difference", "low", "high"]
-    columns += ["p_holm", "over", "verdict"]
+    columns += ["standard_error", "p_holm", "over", "verdict"]
     return found.assign(first=strategy, verdict=verdicts)[columns].reset_index(drop=True)
 
 

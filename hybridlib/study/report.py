@@ -11,12 +11,17 @@ import pandas as pd
 from hybridlib.files import write_text
 from hybridlib.study.per_query import RANK_DISTANCE
 
+_TO_A_TENTH = (RANK_DISTANCE, "minutes of training")
+
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its figures as texts: rank distance to 0.1, the rest to four decimals."""
+    """Return a table with its figures as texts.
+
+    Rank distance and minutes are written to 0.1, the rest to four decimals.
+    """
     written = table.copy()
     for column in table.select_dtypes("float"):
-        digits = "{:.1f}" if column == RANK_DISTANCE else "{:.4f}"
+        digits = "{:.1f}" if column in _TO_A_TENTH else "{:.4f}"
         written[column] = table[column].map(digits.format)
     return written
 

@@ -10,18 +10,19 @@ from hybridlib.study.results import headlines, over_seeds, rank_distances
 
 INTERVALS = pd.DataFrame(
     [
-        ("b", "x-y", "monolingual", 0.12345, 0.1, 0.2, 3),
-        ("b", "x-y", "rank distance", 12.345, 10, 20, 3),
-        ("a", "untrained", "monolingual", 0.5, 0.4, 0.6, 1),
+        ("b", "x-y", "monolingual", 0.12345, 0.1, 0.2, 3, "questions"),
+        ("b", "x-y", "rank distance", 12.345, 10, 20, 3, "questions"),
+        ("a", "untrained", "monolingual", 0.5, 0.4, 0.6, 1, "questions"),
     ],
-    columns=["encoder", "strategy", "measure", "mean", "low", "high", "seeds"],
+    columns=["encoder", "strategy", "measure", "mean", "low", "high", "seeds", "over"],
 )
 
 
 def test_intervals_are_a_row_for_each_system_in_the_order_given():
     table = interval_table(INTERVALS)
-    assert list(table) == ["encoder", "strategy", "seeds", "monolingual mAP", "rank distance"]
-    assert table.to_numpy().tolist() == [
+    keys = ["encoder", "strategy", "seeds", "over"]
+    assert list(table) == [*keys, "monolingual mAP", "rank distance"]
+    assert table.drop(columns="over").to_numpy().tolist() == [
         ["b", "x-y", 3, "0.123 [0.100, 0.200]", "12.3 [10.0, 20.0]"],
         ["a", "untrained", 1, "0.500 [0.400, 0.600]", ""],
     ]
@@ -38,8 +39,9 @@ def test_results_are_means_over_seeds_in_the_order_of_the_grid(study):
 
 
 def test_figures_become_texts_with_the_digits_that_a_reader_wants():
-    table = pd.DataFrame({"strategy": ["x-y"], "map": [0.123456], "rank distance": [12.36]})
-    assert as_text(table).to_numpy().tolist() == [["x-y", "0.1235", "12.4"]]
+    values = {"map": [0.123456], "rank distance": [12.36], "minutes of training": [0.54]}
+    table = pd.DataFrame({"strategy": ["x-y"], **values})
+    assert as_text(table).to_numpy().tolist() == [["x-y", "0.1235", "12.4", "0.5"]]
     assert table["map"].tolist() == [0.123456]
 
 

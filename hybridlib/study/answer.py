@@ -1,0 +1,132 @@
+"""What studies found, in four sentences: does training pay, do hybrid batches, and how much?"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from hybridlib.config.names import UNTRAINED
+from hybridlib.evaluation import significance
+from hybridlib.study.folder import Study, label
+from hybridlib.study.free import by_cost, decisive_setting, gain, written_system
+from hybridlib.study.paper import written_difference
+from hybridlib.study.per_query import RANK_DISTANCE, clustered_mean, has_results, seed_variance
+from hybridlib.study.results import PLAIN
+
+_OTHERS = ("x-x-mono", "x-y")
+_WIDTH = 100
+
+
+def answer(claims: pd.DataFrame, study: Study, runs: Sequence[Study]) -> list[str]:
+    """Return the sentences: what training is worth, hybrid against two others, and the values.
+
+    Those on training and on values are of the first encoder of one study.
+
+    Args:
+        claims: those of all studies together, from :func:`hybridlib.study.combine.combine`.
+        study: the one study.
+        runs: its finished runs.
+    """
+    of_encoder = [run for run in runs if run.params.encoder == runs[0].params.encoder]
+    table = by_cost(of_encoder)
+    setting = decisive_setting(of_encoder)
+    where = f"`{study.params.study}`"
+    lines = [_training(of_encoder, table, setting, where)]
+    lines += [_against(claims[claims["second"] == other], other) for other in _OTHERS]
+    lines.append(_values(of_encoder, table, setting, where))
+    return [line for line in lines if line]
+
+
+def as_list(lines: Sequence[str]) -> str:
+    """Return sentences as a Markdown list, wrapped."""
+    wrapped = [
+        textwrap.fill(
+            line, _WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+        )
+        for line in lines
+    ]
+    return "\n".join(wrapped) + "\n"
+
+
+def _training(runs: list[Study], table: pd.DataFrame, setting: str, where: str) -> str:
+    """Return whether training pays; nothing where the study cannot say."""
+    decisive = f"{setting} mAP"
+    without = table[table["strategy"] == UNTRAINED]
+    trained = table[table["strategy"] != UNTRAINED]
+    if without.empty or trained.empty:
+        return ""
+    free = without.loc[without[decisive].idxmax()]
+    best = trained.loc[trained[decisive].idxmax()]
+    gained = gain(runs, best, free, setting)
+    if gained is None:
+        return ""
+    verdict = "Training is not shown to pay"
+    if gained.low > 0:
+        verdict = "Training is shown to pay"
+    elif gained.high < 0:
+        verdict = "Training is shown not to pay"
+    over = "" if gained.has_seeds else " over questions alone"
+    interval = f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
+    return (
+        f"{verdict}: the best trained system, {written_system(best)}, minus the best untrained "
+        f"one, {written_system(free)}, is {interval} {decisive} in {where}{over}."
+    )
+
+
+def _against(claims: pd.DataFrame, other: str) -> str:
+    """Return in what hybrid is better or worse than another strategy, over all studies."""
+    if claims.empty:
+        return ""
+    parts: dict[str, list[str]] = {}
+    for row in claims.itertuples():
+        name = row.setting if row.setting == RANK_DISTANCE else f"{row.setting} mAP"
+        figures = "" if row.verdict == "not shown" else f" ({written_difference(row)})"
+        parts.setdefault(row.verdict, []).append(name + figures)
+    start = f"Over {claims['studies'].max()} studies, hybrid"
+    shown = []
+    if "shown" in parts:
+        shown.append(f"better than {other} in {_listed(parts['shown'])}")
+    if "shown the other way" in parts:
+        than = "" if shown else f" than {other}"
+        shown.append(f"worse{than} in {_listed(parts['shown the other way'])}")
+    if not shown:
+        return f"{start} and {other} are not shown to differ."
+    sentence = f"{start} is shown to be {', and '.join(shown)}"
+    if "not shown" in parts:
+        sentence += f"; no difference is shown in {_listed(parts['not shown'])}"
+    return sentence + "."
+
+
+def _values(runs: list[Study], table: pd.DataFrame, setting: str, where: str) -> str:
+    """Return the values of the main systems of a study, and of the best of all."""
+    decisive = f"{setting} mAP"
+    plain = table["correction"] == PLAIN
+    untrained = table["strategy"] == UNTRAINED
+    main = table["strategy"].isin([*_OTHERS, "hybrid"])
+    chosen = table[untrained | (plain & main)]
+    values = [f"{written_system(row)} {_value(runs, row, setting)}" for _, row in chosen.iterrows()]
+    best = table.loc[table[decisive].idxmax()]
+    return (
+        f"{decisive[0].upper()}{decisive[1:]} in {where}: {', '.join(values)}; the best of all is "
+        f"{written_system(best)}, {_value(runs, best, setting)}."
+    )
+
+
+def _value(runs: list[Study], row: Any, setting: str) -> str:
+    """Return a system's mAP, with its interval where its queries are known."""
+    correction = row["correction"]
+    seeds = [run for run in runs if label(run.params) == row["strategy"]]
+    if not all(has_results(run, setting, correction) for run in runs):
+        return f"{row[f'{setting} mAP']:.3f}"
+    variance = seed_variance(runs, setting, correction)
+    estimate = significance.interval(clustered_mean(seeds, setting, correction), variance)
+    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Return parts of a sentence with commas, and ``and`` before the last."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
