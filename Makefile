@@ -24,12 +24,8 @@ lab: env  ## open the notebooks in JupyterLab
 smoke: env  ## run every notebook and strategy in miniature
 	$(BIN)/hybridlib run params/smoke.yaml
 
-figures: env  ## make the tables and figures of the kept studies again, from outputs/reference, without an encoder
-	ls -d outputs/reference/*/study.yaml | xargs -n 1 dirname | OMP_NUM_THREADS=1 xargs -n 1 -P 2 sh -c '$(BIN)/hybridlib compare $$0 && \
-	  made=$$0/comparison/figures && kept=docs/figures/$$(basename $$0) && \
-	  if [ -e $$kept.png ]; then cp $$made/bias_plane.png $$kept.png; fi && \
-	  for name in forest seen_unseen alpha_curve; do if [ -e $$kept-$$name.png ]; then cp $$made/$$name.png $$kept-$$name.png; fi; done'
-	$(BIN)/hybridlib combine outputs/reference/study_* --out outputs/reference/combined
+figures: env  ## make every table, figure and number of the pages again, without an encoder
+	$(BIN)/python tools/make_figures.py
 
 STUDY ?= outputs/quickstart
 site: env  ## build the site into build/site, with the results of STUDY=outputs/quickstart
