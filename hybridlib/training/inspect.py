@@ -69,13 +69,16 @@ def batch_of_step(params: Params, pairs: pd.DataFrame, step: int = 1) -> Batch:
 def batch_scores(
     params: Params, encoder: DualEncoder, pairs: pd.DataFrame, step: int = 1
 ) -> BatchScores:
-    """Score the batch of a step (:func:`batch_of_step`) with ``encoder`` as it is."""
+    """Score the batch of a step (:func:`batch_of_step`) with ``encoder`` as it is, in float32."""
     batch = batch_of_step(params, pairs, step)
 
     # Encode both sides, and score every question against every passage.
     questions, passages = batch.texts(pairs)
+    precision = encoder.encode_precision
+    encoder.encode_precision = "fp32"
     query_vectors = torch.from_numpy(encoder.encode(questions, "query", params.encode_tokens))
     passage_vectors = torch.from_numpy(encoder.encode(passages, "passage", params.encode_tokens))
+    encoder.encode_precision = precision
     scores = query_vectors @ passage_vectors.T
 
     # What the loss masks, and the loss itself.

@@ -60,6 +60,16 @@ def test_the_batch_of_a_step_is_the_one_that_training_draws(twice):
         assert (batch.passages == drawn.passages).all()
 
 
+def test_scores_are_in_full_precision(tiny_encoder, twice):
+    """So that a loss by hand agrees with them."""
+    params = Params(strategy="x-y", batch_size=8)
+    encoder = DualEncoder.load(tiny_encoder)
+    exact = batch_scores(params, encoder, twice)
+    encoder.encode_precision = "bf16"
+    assert (batch_scores(params, encoder, twice).scores == exact.scores).all()
+    assert encoder.encode_precision == "bf16"
+
+
 def test_an_untrained_run_needs_no_full_batch(encoder, twice):
     batch = batch_scores(Params(strategy="untrained", batch_size=1000), encoder, twice)
     assert batch.scores.shape == (40, 40)
