@@ -19,6 +19,8 @@ _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 # Names of commands in a sentence.
 _NAMES = {
     "hybridlib run",
+    "hybridlib choose",
+    "hybridlib combine",
     "hybridlib evaluate",
     "accelerate launch",
     "accelerate launch SCRIPT",
@@ -84,6 +86,10 @@ _LAUNCH = (
     "-m hybridlib.study.launch --params my-study.yaml -p encoder path/to/encoder -p strategy "
     "hybrid -p seed 0"
 )
+_CHOOSE = (
+    ".venv/bin/hybridlib choose params/quickstart.yaml -p study choice -p seeds '[0]'    -p grid "
+    "'{learning_rate: [1e-3, 3e-3], temperature: [0.02, 0.05]}'"
+)
 
 _PROJECT = {
     "make demo": How(
@@ -105,7 +111,9 @@ _PROJECT = {
     "make lint": How(prints="Passed"),
     "make env": How(why_not="the clone has this environment; test_project.py reads the lock"),
     "make site": How(why_not="test_website.py builds the site of a study in miniature"),
-    "make figures": How(why_not="test_kept_studies.py makes the same from a copy"),
+    "make figures": How(
+        why_not="test_kept_studies.py makes the same from a copy, test_make_figures.py the rest"
+    ),
     "make help": How(prints="make demo"),
     "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),
     "conda env create -f environment.yml": How(
@@ -158,6 +166,28 @@ _STUDY = {
         prints="| hybrid ", leaves=("outputs/my-study/comparison/results.md",)
     ),
     "hybridlib run my-study.yaml": How(prints="| hybrid "),
+    "hybridlib soup outputs/my-study/e5-hybrid-s0 outputs/my-study/e5-hybrid-s1 --share 0.5 --out "
+    "soup": How(
+        instead=(("e5-hybrid-s0", "encoder-x-y-s0"), ("e5-hybrid-s1", "encoder-hybrid-s0")),
+        prints="wrote the soup of 2 runs",
+        leaves=("soup/soup.json",),
+    ),
+    _CHOOSE: How(
+        instead=(("[1e-3, 3e-3]", "[1e-3]"),),
+        prints="Trials: ",
+        leaves=("outputs/choice/choice/choice.csv",),
+    ),
+    "hybridlib export params/quickstart.yaml --choice -p study choice": How(
+        leaves=("outputs/reference/choice/choice.csv",)
+    ),
+    "hybridlib combine STUDY STUDY --out FOLDER": How(
+        instead=(
+            ("STUDY STUDY", "outputs/reference/quickstart outputs/reference/quickstart_e5"),
+            ("FOLDER", "combined"),
+        ),
+        prints="Over 2 studies",
+        leaves=("combined/answer.md", "combined/forest.png"),
+    ),
     ".venv/bin/hybridlib export my-study.yaml": How(
         leaves=("outputs/reference/my-study/study.yaml",)
     ),

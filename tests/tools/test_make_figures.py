@@ -1,0 +1,27 @@
+"""What `make figures` does beside the commands that it calls."""
+
+from __future__ import annotations
+
+import make_figures
+
+
+def test_figures_that_the_pages_show_are_replaced_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_figures, "ROOT", tmp_path)
+    shown = tmp_path / "docs" / "figures"
+    made = tmp_path / "kept" / "study" / "comparison" / "figures"
+    for folder, content in ((shown, "old"), (made, "new")):
+        folder.mkdir(parents=True)
+        for name in ("study.png", "study-forest.png", "study-top_lists.png", "bias_plane.png"):
+            (folder / name).write_text(content)
+    (shown / "bias_plane.png").unlink()
+    for name in ("forest.png", "gains.png"):
+        (made / name).write_text("new")
+
+    make_figures.copy_figures([str(tmp_path / "kept" / "study")])
+    found = {file.name: file.read_text() for file in shown.iterdir()}
+    assert found == {"study.png": "new", "study-forest.png": "new", "study-top_lists.png": "old"}
+
+
+def test_the_studies_that_are_combined_are_kept():
+    files = [make_figures.KEPT / name / "study.yaml" for name in make_figures.COMBINED]
+    assert [file for file in files if not file.is_file()] == []
