@@ -35,6 +35,7 @@ def main() -> int:
     if status:
         return status
     copy_figures(folders)
+    shutil.copyfile(KEPT / "combined" / "forest.png", ROOT / "docs/figures/combined-forest.png")
     return fill_pages.main()
 
 
