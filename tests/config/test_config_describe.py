@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import get_args
 
 from hybridlib.config.describe import SECTIONS, describe
-from hybridlib.config.study_fields import Step
 from hybridlib.config.params import Params
+from hybridlib.config.study_fields import Step
 from hybridlib.config.yaml_files import parse_overrides
 
 
