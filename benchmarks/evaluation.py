@@ -28,10 +28,10 @@ from memory import peak_memory
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.evaluation.metrics import summarise
-from hybridlib.retrieval.corrections import unit
 from hybridlib.retrieval.rank import rank
 from hybridlib.retrieval.ranking import POOL
 from hybridlib.retrieval.trec import targets
+from hybridlib.retrieval.unit import unit
 
 MEASURES = [
     ir_measures.AP,

@@ -17,10 +17,11 @@ from hybridlib.errors import InputError
 from hybridlib.evaluation import fitting
 from hybridlib.evaluation.metrics import check_judged, headline, per_query, summarise
 from hybridlib.files import write_json, written_aside
-from hybridlib.retrieval.corrections import Correction, CorrectionError, fit
+from hybridlib.retrieval.corrections import Correction, fit
 from hybridlib.retrieval.fitting_texts import FittingSet
 from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
+from hybridlib.retrieval.unit import CorrectionError
 
 if TYPE_CHECKING:
     from hybridlib.config.params import Params

@@ -26,19 +26,9 @@ from hybridlib.retrieval.unit import (
     CorrectionError,
     check_directions,
     corrected_to_unit,
-    unit,
 )
 
-__all__ = [
-    "LIR",
-    "Centering",
-    "Chain",
-    "Correction",
-    "CorrectionError",
-    "Shift",
-    "fit",
-    "unit",
-]
+__all__ = ["LIR", "Centering", "Chain", "Correction", "Shift", "Step", "fit"]
 
 
 class Correction(Protocol):

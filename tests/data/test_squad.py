@@ -54,7 +54,8 @@ def test_squad_through_prepare_holds_out_an_article(squad):
     data = prepare(Params(train_corpus="squad", train_corpus_path=squad, languages=["de", "en"]))
     assert len(data.train) + len(data.validation.queries) == 5
     assert list(data.train) == PAIR_COLUMNS
-    assert not set(data.train["passage_id"]) & set(data.validation.candidates["group"])
+    asked_for = data.validation.candidates["group"].iloc[data.validation.qrels["candidate"]]
+    assert not set(data.train["passage_id"]) & set(asked_for)
 
 
 def test_squad_folders_that_are_refused(squad, tmp_path):

@@ -11,9 +11,9 @@ from ir_measures import AP, RR, R, nDCG
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.evaluation.metrics import POOL, per_query
-from hybridlib.retrieval.corrections import unit
 from hybridlib.retrieval.rank import rank
 from hybridlib.retrieval.trec import targets
+from hybridlib.retrieval.unit import unit
 
 MEASURES = {AP: "ap", RR: "rr", R @ 1: "recall@1", R @ 10: "recall@10", nDCG @ 10: "ndcg@10"}
 Scene = tuple[RetrievalCorpus, np.ndarray, np.ndarray]

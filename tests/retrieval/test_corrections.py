@@ -8,9 +8,9 @@ from toys import random_corpus
 
 from hybridlib.errors import InputError
 from hybridlib.retrieval import corrections
-from hybridlib.retrieval.corrections import CorrectionError
 from hybridlib.retrieval.fitting_texts import FittingTexts
 from hybridlib.retrieval.rank import rank, rank_corrected
+from hybridlib.retrieval.unit import CorrectionError, unit
 
 LANGUAGES = np.repeat(["de", "zh"], 3)
 BY_LANGUAGE = ("centering", "lir", "shift")
@@ -27,7 +27,7 @@ def vectors() -> np.ndarray:
     rng = np.random.default_rng(0)
     meaning = np.tile(rng.standard_normal((3, 8)), (2, 1))
     sign = np.repeat([3.0, -3.0], 3)[:, None]
-    return corrections.unit(meaning + sign * np.eye(8)[0])
+    return unit(meaning + sign * np.eye(8)[0])
 
 
 def test_centering_subtracts_each_languages_mean(vectors):
@@ -56,7 +56,7 @@ def test_shift_moves_candidates_to_the_query_language_and_leaves_queries(vectors
     moved = fitted.candidates(vectors, LANGUAGES, "de")
     assert np.allclose(moved[:3], vectors[:3], atol=1e-6)
     offset = (vectors[[3, 4]] - vectors[[0, 1]]).mean(0)
-    assert np.allclose(moved[3:], corrections.unit(vectors[3:] - offset), atol=1e-6)
+    assert np.allclose(moved[3:], unit(vectors[3:] - offset), atol=1e-6)
 
 
 def test_what_cannot_be_estimated_is_refused(vectors):
@@ -73,10 +73,10 @@ def test_what_cannot_be_estimated_is_refused(vectors):
 def test_a_correction_per_query_language_ranks_as_language_by_language():
     rng = np.random.default_rng(3)
     corpus = random_corpus(rng)
-    queries = corrections.unit(rng.standard_normal((len(corpus.queries), 6)))
-    candidates = corrections.unit(rng.standard_normal((len(corpus.candidates), 6)))
+    queries = unit(rng.standard_normal((len(corpus.queries), 6)))
+    candidates = unit(rng.standard_normal((len(corpus.candidates), 6)))
     languages = corpus.candidates["lang"].to_numpy()
-    passages = corrections.unit(rng.standard_normal((40, 6)))
+    passages = unit(rng.standard_normal((40, 6)))
     groups = np.tile(np.arange(10).astype(str), 4)
     fitted = corrections.Shift(passages, np.repeat(corpus.languages, 10), groups)
     ranking = rank_corrected(queries, candidates, corpus, fitted, top_k=5)
@@ -96,7 +96,7 @@ def test_a_correction_per_query_language_ranks_as_language_by_language():
 @pytest.mark.parametrize("seed", range(3))
 def test_lir_refuses_a_language_with_no_more_passages_than_directions(seed):
     rng = np.random.default_rng(seed)
-    vectors = corrections.unit(rng.standard_normal((6, 8)))
+    vectors = unit(rng.standard_normal((6, 8)))
     for passages, directions in ((1, 1), (2, 2), (1, 3)):
         languages = np.array(["fr"] * passages + ["de"] * (6 - passages))
         message = rf"lir: nothing would be left of the passages in fr \({passages}\): too few"
@@ -110,7 +110,7 @@ def test_lir_refuses_vectors_that_span_too_little(vectors):
     with pytest.raises(CorrectionError, match=r"passages in de \(3\): too few"):
         fit("lir", np.concatenate([same, vectors[3:]]), LANGUAGES, LANGUAGES)
     with pytest.raises(CorrectionError, match=r"passages in de \(3\), zh \(3\): too few"):
-        fit("lir", corrections.unit(vectors[:, :2]), LANGUAGES, LANGUAGES, 2)
+        fit("lir", unit(vectors[:, :2]), LANGUAGES, LANGUAGES, 2)
     with pytest.raises(InputError, match="removes 0 directions"):
         fit("lir", vectors, LANGUAGES, LANGUAGES, 0)
 
@@ -174,11 +174,11 @@ def test_vectors_without_a_direction_are_refused(name, bad, vectors):
 
 @pytest.mark.parametrize("bad", [0.0, np.nan, np.inf, 1e30])
 def test_only_what_has_a_direction_is_scaled_to_length_one(bad, vectors):
-    assert np.allclose(np.linalg.norm(corrections.unit(5 * vectors), axis=1), 1)
+    assert np.allclose(np.linalg.norm(unit(5 * vectors), axis=1), 1)
     spoilt = vectors.copy()
     spoilt[2] = bad
     with pytest.raises(InputError, match="vector 2 has the length"):
-        corrections.unit(spoilt)
+        unit(spoilt)
 
 
 @pytest.mark.parametrize("name", BY_LANGUAGE)

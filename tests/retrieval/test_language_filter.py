@@ -7,10 +7,10 @@ import logging
 import numpy as np
 import pytest
 
-from hybridlib.retrieval.corrections import fit, unit
+from hybridlib.retrieval.corrections import fit
 from hybridlib.retrieval.fitting_texts import FittingTexts
 from hybridlib.retrieval.language_filter import ENOUGH_TEXTS, FEWEST_TEXTS, LanguageFilter
-from hybridlib.retrieval.unit import CorrectionError
+from hybridlib.retrieval.unit import CorrectionError, unit
 
 DIMENSION = 6
 NAMES = ["de", "en", "th"]

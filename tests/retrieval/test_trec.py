@@ -14,9 +14,9 @@ from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import per_query
 from hybridlib.retrieval import trec
-from hybridlib.retrieval.corrections import unit
 from hybridlib.retrieval.rank import rank
 from hybridlib.retrieval.ranking import cell_name
+from hybridlib.retrieval.unit import unit
 
 MEASURES = {AP: "ap", RR: "rr", R @ 10: "recall@10", nDCG @ 10: "ndcg@10"}
 Scene = tuple[RetrievalCorpus, np.ndarray, np.ndarray]
