@@ -66,6 +66,6 @@ def _set_up_logging() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.WARNING)
-    for name in ("papermill", "transformers"):
+    for name in ("papermill", "transformers", "traitlets"):
         logging.getLogger(name).propagate = False
         logging.getLogger(name).addHandler(logging.NullHandler())
