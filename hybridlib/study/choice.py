@@ -152,7 +152,7 @@ def _try_one(params: Params) -> Outcome:
     started = time.monotonic()
     outcome: Outcome = {"fingerprint": fingerprint(trial, "training"), "failed": ""}
     try:
-        pairs = pd.read_parquet(trial.data / "train.parquet")
+        pairs = trial.training_pairs()
         log = train(params, starting_encoder(trial), pairs, trial.validation_corpus(), folder)
         last = log.iloc[-1]
         names = [name for name in SETTINGS if f"validation {name} mAP" in log]

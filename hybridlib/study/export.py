@@ -215,8 +215,7 @@ def _write_small(table: pd.DataFrame, file: Path) -> None:
     Names become categories; question ids numbers, the same in every run of a corpus; precision has
     four digits.
     """
-    possible = ("query_lang", "target", "setting", "correction")
-    names = [name for name in possible if name in table]
+    names = ["query_lang", "target", "setting"]
     small = table.assign(
         question_id=pd.factorize(table["question_id"], sort=True)[0].astype("int32"),
         ap=table["ap"].round(4).astype("float32"),

@@ -10,8 +10,6 @@ import logging
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import add_overrides, parse_overrides
 from hybridlib.distributed import processes
@@ -73,8 +71,7 @@ def train_run(params: Params) -> None:
             begin(params, "training")
         encoder = starting_encoder(study, make=is_main)
 
-    pairs = pd.read_parquet(study.data / "train.parquet")
-    log = train(params, encoder, pairs, study.validation_corpus(), study.run)
+    log = train(params, encoder, study.training_pairs(), study.validation_corpus(), study.run)
     if is_main:
         finish(study, "training", steps=len(log) - 1, source=encoder.source)
 
