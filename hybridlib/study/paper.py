@@ -7,15 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from hybridlib.config.names import UNTRAINED
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.evaluation.significance import LEVEL
-from hybridlib.study.comparison import against
+from hybridlib.study.comparison import COMPARED, against
 from hybridlib.study.per_query import RANK_DISTANCE
 from hybridlib.study.report import written_interval, written_mean
-
-# The strategies that the paper compares hybrid batches with.
-COMPARED = (UNTRAINED, "x-x-mono", "x-y")
 
 
 def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
@@ -36,8 +32,7 @@ def verdict(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
 def claims(table: pd.DataFrame, strategy: str = "hybrid") -> pd.DataFrame:
     """Return the paper's claims of hybrid batches as :func:`hybridlib.figures.forest` draws them.
 
-    See :func:`verdict_of`. The correction is over all comparisons with the strategy, those with
-    other strategies among them.
+    See :func:`verdict_of`. The correction is over these claims.
 
     Args:
         table: from :func:`hybridlib.study.comparison.differences`, of all encoders.

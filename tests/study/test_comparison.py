@@ -130,6 +130,16 @@ def test_what_the_table_of_differences_keeps_is_corrected_for_one_strategy(runs)
     assert sorted(comparison.against(table, "hybrid")["p_holm"]) == sorted(corrected)
 
 
+def test_the_claims_of_the_paper_are_a_family_of_their_own():
+    """Three claims and two further comparisons: p is multiplied by three, and by two."""
+    others = ["untrained", "x-x-mono", "x-y", "hybrid-averaged", "x-x"]
+    rows = [{"first": "hybrid", "second": name, "p": 0.01} for name in others]
+    rows.append({"first": "x-y", "second": "x-x", "p": 0.01})
+    corrected = comparison.with_holm(pd.DataFrame(rows), "hybrid")["p_holm"]
+    assert corrected[:5].tolist() == pytest.approx([0.03, 0.03, 0.03, 0.02, 0.02])
+    assert corrected[5:].isna().all()
+
+
 def test_differences_of_corrected_encoders_and_of_some_measures(runs):
     table = comparison.differences(runs, "centering", ["multilingual"])
     results = headlines(runs)

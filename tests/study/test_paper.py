@@ -59,13 +59,14 @@ def test_a_verdict_follows_sign_and_p(measure, low, high, expected, order):
     assert verdict(row)["verdict"].tolist() == [expected]
 
 
-def test_a_verdict_takes_all_comparisons_into_account():
-    """Five comparisons with hybrid, two of them claims: p is multiplied by up to five."""
-    others = ["x-y", "x-x-mono", "x-x", "code-switched", "x-y-pair"]
-    rows = [difference(second=name, p=0.011) for name in others]
-    judged = claims(pd.concat(rows, ignore_index=True))
-    assert judged["verdict"].tolist() == ["not shown"] * 2
-    assert judged["p_holm"].tolist() == pytest.approx([0.055] * 2)
+def test_a_verdict_takes_all_claims_into_account_and_nothing_else():
+    """Two claims beside four further comparisons: p is multiplied by two."""
+    others = ["x-y", "x-x-mono", "x-x", "code-switched", "x-y-pair", "hybrid-averaged"]
+    for p, expected in ((0.024, "shown"), (0.026, "not shown")):
+        rows = [difference(second=name, difference=0.1, p=p) for name in others]
+        judged = claims(pd.concat(rows, ignore_index=True))
+        assert judged["verdict"].tolist() == [expected] * 2
+        assert judged["p_holm"].tolist() == pytest.approx([2 * p] * 2)
 
 
 def test_a_claim_is_written_with_its_difference():
