@@ -218,7 +218,7 @@ def test_candidates_on_disk_are_read_a_chunk_at_a_time(tmp_path, rng, monkeypatc
         read.append(len(rows))
         return exact.columns_of(vectors, rows, width)
 
-    monkeypatch.setattr("hybridlib.retrieval.rank.columns_of", watched)
+    monkeypatch.setattr("hybridlib.retrieval.counts.columns_of", watched)
     on_disk = np.load(tmp_path / "vectors.npy", mmap_mode="r")
     ranking = rank(queries, on_disk, corpus, chunk=40)
     assert len(read) > 5

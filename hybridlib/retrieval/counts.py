@@ -1,0 +1,216 @@
+"""Counts of a pass over score blocks: what stands above each relevant candidate, and the top k."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.distributed import all_sum
+from hybridlib.retrieval.exact import TopK, columns_of, scores_of, top_of
+from hybridlib.retrieval.ranking import Ranking
+
+
+class _Range(NamedTuple):
+    """Columns ``[first, end)`` of a score block, which hold candidates of one language."""
+
+    first: int
+    end: int
+    language: int
+
+
+class Counts:
+    """The state of a pass over the scores: counts above each relevant candidate, and the top k.
+
+    Args:
+        corpus: has the languages and what is relevant.
+        blocks: the queries of this process.
+        k: depth of the top list.
+    """
+
+    def __init__(self, corpus: RetrievalCorpus, blocks: list[slice], k: int) -> None:
+        self.blocks = blocks
+        self.relevant = _padded_relevant(corpus)  # [queries, most relevant]
+        self.edges = _language_edges(corpus)
+        inner_edges = torch.tensor(self.edges[1:-1])
+        self.language = torch.bucketize(self.relevant, inner_edges, right=True)
+        self.scores: Tensor | None = None  # of the relevant candidates, if known before the pass
+        self.above_in_pool = torch.zeros_like(self.relevant)
+        self.above_in_language = torch.zeros_like(self.relevant)
+        self.top = TopK(len(corpus.queries), k)
+
+    def score_relevant(self, queries: Tensor, candidate_vectors: np.ndarray, width: int) -> None:
+        """Score the relevant candidates first, so that every chunk can be counted against them."""
+        self.scores = torch.zeros(self.relevant.shape)
+        numbers = torch.unique(self.relevant)
+        for start in range(0, len(numbers), width):
+            chosen = numbers[start : start + width]
+            part = columns_of(candidate_vectors, chosen.numpy(), width)
+            for rows in self.blocks:
+                relevant = self.relevant[rows]
+                columns = torch.searchsorted(chosen, relevant).clamp(max=len(chosen) - 1)
+                scores = scores_of(queries[rows], part).gather(1, columns)
+                among_chosen = chosen[columns] == relevant
+                self.scores[rows] = torch.where(among_chosen, scores, self.scores[rows])
+
+    def add_chunk(
+        self, queries: Tensor, candidate_vectors: np.ndarray, start: int, width: int, bar: tqdm
+    ) -> None:
+        """Score candidates from ``start`` on, and add them to the counts and to the top k."""
+        end = min(start + width, len(candidate_vectors))
+        part = columns_of(candidate_vectors, np.arange(start, end), width)
+        for rows in self.blocks:
+            scores = scores_of(queries[rows], part)[:, : end - start]
+            self.add_scores(rows, scores, start)
+            bar.update()
+
+    def add_scores(self, rows: slice, scores: Tensor, start: int = 0) -> None:
+        """Add the scores of some queries and of the candidates from ``start`` on.
+
+        Args:
+            rows: of the queries.
+            scores: ``[rows, candidates]``; of all candidates, unless :meth:`score_relevant` was
+                called before.
+            start: row of the first candidate.
+        """
+        ranges = _ranges_within(self.edges, start, start + scores.shape[1])
+        columns = self.relevant[rows] - start
+        if self.scores is None:
+            relevant_scores = scores.gather(1, columns)
+        else:
+            relevant_scores = self.scores[rows]
+            _overwrite(scores, columns, relevant_scores)
+
+        above = _count_above(scores, relevant_scores, columns, ranges)
+        for language_range, count in zip(ranges, above):
+            own = self.language[rows] == language_range.language
+            self.above_in_pool[rows] += count
+            self.above_in_language[rows] += torch.where(own, count, 0)
+
+        best, best_scores = top_of(scores, self.top.k)
+        self.top.merge(rows, start + best, best_scores)
+
+    def sum_processes(self) -> None:
+        """Put together what the processes counted for their blocks."""
+        self.above_in_pool = self._sum(self.above_in_pool)
+        self.above_in_language = self._sum(self.above_in_language)
+        self.top.rows = self._sum(self.top.rows)
+        self.top.scores = self._sum(self.top.scores)
+
+    def _sum(self, values: Tensor) -> Tensor:
+        """Sum over the processes, after zeroing the queries of other processes."""
+        kept = torch.zeros_like(values)
+        for rows in self.blocks:
+            kept[rows] = values[rows]
+        return torch.from_numpy(all_sum(kept.numpy()))
+
+    def ranking(self, corpus: RetrievalCorpus) -> Ranking:
+        """Return the result: one row per qrel, in the qrels' order, and the top k."""
+        qrels = corpus.qrels
+        position = (qrels["query"].to_numpy(), qrels.groupby("query").cumcount().to_numpy())
+        relevant = pd.DataFrame(
+            {
+                "query": qrels["query"],
+                "candidate": qrels["candidate"],
+                "grade": qrels["grade"],
+                "query_lang": corpus.queries["lang"].to_numpy()[qrels["query"]],
+                "candidate_lang": corpus.candidates["lang"].to_numpy()[qrels["candidate"]],
+                "rank_pool": (self.above_in_pool + 1).numpy()[position],
+                "rank_lang": (self.above_in_language + 1).numpy()[position],
+            }
+        )
+        return Ranking(relevant, self.top.rows.numpy().astype(np.int32), self.top.scores.numpy())
+
+
+def _count_above(
+    scores: Tensor, relevant_scores: Tensor, columns: Tensor, ranges: list[_Range]
+) -> Iterator[Tensor]:
+    """Yield for each range how many of its candidates stand above each relevant one.
+
+    A range is sorted once, then every relevant score is looked up in it. What scores equally stands
+    above if its range is wholly before the relevant column, and below if it is wholly behind. In
+    the range of the relevant column itself, the columns before it decide.
+
+    Args:
+        scores: ``[rows, candidates]``.
+        relevant_scores: of the relevant candidates, ``[rows, relevant]``.
+        columns: of the relevant candidates: below 0 if they stand before these candidates, beyond
+            the last if behind them.
+        ranges: of the languages.
+
+    Yields:
+        ``[rows, relevant]`` for each range.
+    """
+    for (first, end, _), ascending in zip(ranges, _sorted_ranges(scores, ranges)):
+        size = end - first
+        greater = size - torch.searchsorted(ascending, relevant_scores, side="right")
+        at_least = size - torch.searchsorted(ascending, relevant_scores, side="left")
+        above = torch.where(columns >= end, at_least, greater)
+        # Other candidates of the range tie with a relevant one that is among them.
+        inside = (columns >= first) & (columns < end)
+        tied = inside & (at_least - greater > 1)
+        for row, j in tied.nonzero().tolist():
+            before = scores[row, first : columns[row, j]]
+            above[row, j] += (before == relevant_scores[row, j]).sum()
+        yield above
+
+
+def _sorted_ranges(scores: Tensor, ranges: list[_Range]) -> Iterator[Tensor]:
+    """Yield the columns of each range with every row sorted upwards."""
+    values = scores.numpy()
+
+    def sort(part: _Range) -> np.ndarray:
+        return np.sort(values[:, part.first : part.end], axis=1)
+
+    # numpy sorts rows several times faster than torch, and lets other threads run meanwhile.
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        yield from map(torch.from_numpy, threads.map(sort, ranges))
+
+
+def _overwrite(scores: Tensor, columns: Tensor, relevant_scores: Tensor) -> None:
+    """Set the scores of relevant columns, if they are in the block, to those known before.
+
+    So rounding cannot make a candidate stand above itself.
+    """
+    inside = (columns >= 0) & (columns < scores.shape[1])
+    row, j = inside.nonzero(as_tuple=True)
+    scores[row, columns[row, j]] = relevant_scores[row, j]
+
+
+def _language_edges(corpus: RetrievalCorpus) -> list[int]:
+    """Return where each language's candidates begin, and the end; they are sorted by language."""
+    counts = corpus.candidates["lang"].value_counts().sort_index()
+    return [0, *np.cumsum(counts.to_numpy()).tolist()]
+
+
+def _ranges_within(edges: list[int], start: int, end: int) -> list[_Range]:
+    """Return the languages' columns in a block of candidates ``[start, end)``."""
+    ranges = []
+    for language, (first, last) in enumerate(pairwise(edges)):
+        if first < end and last > start:
+            ranges.append(_Range(max(first, start) - start, min(last, end) - start, language))
+    return ranges
+
+
+def _padded_relevant(corpus: RetrievalCorpus) -> Tensor:
+    """Return the columns of each query's relevant candidates, ``[queries, most]``.
+
+    Shorter rows repeat their last, and queries without any hold 0. Neither reaches the result.
+    """
+    sizes = np.bincount(corpus.qrels["query"], minlength=len(corpus.queries))
+    padded = np.zeros((len(sizes), max(1, sizes.max(initial=0))), dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    values = corpus.qrels["candidate"].to_numpy()
+    some = sizes > 0
+    for j in range(padded.shape[1]):
+        at = starts + np.minimum(j, sizes - 1)
+        padded[some, j] = values[at[some]]
+    return torch.from_numpy(padded)
