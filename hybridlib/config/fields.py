@@ -110,12 +110,26 @@ class Fields(StudyFields):
         le=1000,
     )
     explicit_negatives: bool = training_field(
-        True, "where the training pairs have a column `negative`: train with it"
+        True, "where the training pairs have a column `negative` or `negatives`: train with it"
     )
     negative_language: Literal["question", "passage"] | None = training_field(
         None,
         "explicit negatives of cross-lingual batches: in the question's language or the passage's; "
         "null: the question's with paragraph_negatives, else the passage's",
+    )
+    distill: Literal["kl", "margin"] | None = training_field(
+        None,
+        "add the distance from a teacher's scores (column `scores`) of a question's own passage "
+        "and explicit negatives: KL divergence, or mean squared error of the margins; null: none",
+    )
+    distill_weight: float = training_field(
+        1.0, "`distill`: weight of the added loss", ge=0, le=1000
+    )
+    distill_temperature: float | None = training_field(
+        None,
+        "`distill`: what the teacher's scores are divided by; null: `temperature`, for cosines",
+        gt=0,
+        le=1000,
     )
     cached_gradients: bool = training_field(
         False,

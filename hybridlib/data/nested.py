@@ -1,7 +1,8 @@
-"""Columns of lists of objects: the judged passages of a query, the pairs of a page."""
+"""Columns of lists: of texts, of numbers, of objects such as the judged passages of a query."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hybridlib.data.schema import Field
-from hybridlib.data.values import BadValueError, Kind, Values, is_blank, python_values
+from hybridlib.data.strict_json import parse_json
+from hybridlib.data.values import TEXT, BadValueError, Kind, Values, is_blank, python_values
 
 
 def first_of_list(parts: Sequence[Field]) -> Kind:
@@ -49,13 +51,63 @@ def list_of(parts: Sequence[Field]) -> Kind:
     def convert(values: Values) -> pa.Array:
         lists = _lists(values, rule, gaps=False)
         objects = [item for items in lists for item in items]
-        lengths = [len(items) for items in lists]
-        positions = np.repeat(np.arange(len(lists)), lengths).tolist()
-        structs = _to_structs(objects, parts, positions, rule)
-        offsets = np.cumsum([0, *lengths], dtype=np.int64)
-        return pa.LargeListArray.from_arrays(pa.array(offsets), structs)
+        positions = np.repeat(np.arange(len(lists)), [len(items) for items in lists]).tolist()
+        return _to_arrow_lists(lists, _to_structs(objects, parts, positions, rule))
 
     return Kind(convert, rule, may_be_empty=True)
+
+
+def _to_text_lists(values: Values) -> pa.Array:
+    """Return lists of texts; a missing one is empty."""
+    lists = _lists(_parsed(values, TEXTS_RULE), TEXTS_RULE)
+    positions = np.repeat(np.arange(len(lists)), [len(items) for items in lists])
+    try:
+        texts = TEXT.filled([text for items in lists for text in items])
+    except BadValueError as error:
+        error.position = int(positions[error.position])
+        error.part = "a text"
+        raise
+    return _to_arrow_lists(lists, texts)
+
+
+def _to_number_lists(values: Values) -> pa.Array:
+    """Return lists of finite numbers; a missing one is empty."""
+    lists = _lists(_parsed(values, NUMBERS_RULE), NUMBERS_RULE)
+    for position, items in enumerate(lists):
+        for item in items:
+            is_number = isinstance(item, int | float) and not isinstance(item, bool)
+            if not is_number or not math.isfinite(item):
+                raise BadValueError(position, items, NUMBERS_RULE)
+    numbers = [float(item) for items in lists for item in items]
+    return _to_arrow_lists(lists, pa.array(numbers, pa.float64()))
+
+
+def _parsed(values: Values, rule: str) -> Values:
+    """Return lists that a CSV file holds as JSON; others stay as they are."""
+    if isinstance(values, pa.Array):
+        return values
+    parsed = []
+    for position, value in enumerate(values):
+        if isinstance(value, str):
+            try:
+                value = parse_json(value) if value.strip() else None
+            except ValueError:
+                raise BadValueError(position, value, rule) from None
+        parsed.append(value)
+    return parsed
+
+
+def _to_arrow_lists(lists: Sequence[Sequence[Any]], items: pa.Array) -> pa.Array:
+    """Return an Arrow array of lists, given all their items one after another."""
+    offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), items)
+
+
+TEXTS_RULE = "it is a list of texts; in CSV, a list as JSON writes it"
+NUMBERS_RULE = "it is a list of finite numbers; in CSV, a list as JSON writes it"
+
+TEXTS = Kind(_to_text_lists, TEXTS_RULE, may_be_empty=True)
+NUMBERS = Kind(_to_number_lists, NUMBERS_RULE, may_be_empty=True)
 
 
 def _rule(parts: Sequence[Field]) -> str:

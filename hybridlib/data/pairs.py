@@ -7,13 +7,15 @@ Texts are data and are used exactly as they stand.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from hybridlib.data.languages import warn_of_spellings
-from hybridlib.data.records import read_table
+from hybridlib.data.nested import NUMBERS, TEXTS
+from hybridlib.data.records import TABLE_ENDINGS, Records, read_table
 from hybridlib.data.schema import Field, Schema, Unique, check_frame
 from hybridlib.data.text_files import read_aligned_lines
 from hybridlib.data.values import ID, LANGUAGE, NAME, TEXT
@@ -21,6 +23,11 @@ from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
 
 PAIR_COLUMNS = ["pair_id", "dataset", "lang", "question", "passage", "passage_id"]
+
+# Further columns of a table of pairs: a single explicit negative or several, and what a teacher
+# says of the passage and of each negative.
+_FURTHER = ["negative", "negatives", "scores"]
+_LISTS = ("negatives", "scores")
 
 
 def pairs_schema(dataset: str) -> Schema:
@@ -33,6 +40,8 @@ def pairs_schema(dataset: str) -> Schema:
         Field("passage", TEXT),
         Field("passage_id", ID, default_from="pair_id"),
         Field("negative", TEXT, default=""),
+        Field("negatives", TEXTS, optional=True),
+        Field("scores", NUMBERS, optional=True),
     )
     return Schema(fields, (Unique(("pair_id", "lang"), "a pair is one row per language"),))
 
@@ -42,19 +51,106 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
 
     Its columns are pair_id, lang, question, passage and, optionally, passage_id (default:
     pair_id) and dataset (default: the file's name). An optional column ``negative`` holds a
-    passage that does not answer the question, and nothing where none is known. A warning names
-    columns that are not used.
+    passage that does not answer the question, and nothing where none is known; ``negatives``
+    takes its place where there are several, a list. ``scores`` is what a teacher says of the
+    passage and of each negative, a list, or nothing. A warning names columns that are not used.
 
     Raises:
-        InputError: a missing file or column, a wrong or empty value, or a (pair_id, lang) that
-            stands twice; with file and record.
+        InputError: a missing file or column, a wrong or empty value, a (pair_id, lang) that
+            stands twice, or scores that do not fit the negatives; with file and record.
     """
     file = Path(file)
     records = read_table(file, pairs_schema(file.stem))
     warn_of_spellings(str(file), records.frame["lang"].unique())
-    if "negative" in records.present:
-        return records.frame
-    return records.frame[PAIR_COLUMNS]
+    further = [column for column in _FURTHER if column in records.present]
+    if "negative" in further and "negatives" in further:
+        raise InputError(f"{file}: has the columns negative and negatives; take one of them out")
+    pairs = records.frame[PAIR_COLUMNS + further]
+    pairs = pairs.assign(**{name: pairs[name].map(tuple) for name in further if name in _LISTS})
+    _check_scores(pairs, records)
+    return pairs
+
+
+def _check_scores(pairs: pd.DataFrame, records: Records) -> None:
+    """Check that a row's scores are one for its passage and one for each of its negatives."""
+    for row, (negatives, scores) in enumerate(zip(negatives_of(pairs), scores_of(pairs))):
+        if scores and len(scores) != 1 + len(negatives):
+            raise InputError(
+                f"{records.name(row)}: {len(scores)} scores and {len(negatives)} negatives; the "
+                "first score is the passage's, then comes one for each negative"
+            )
+
+
+def negatives_of(pairs: pd.DataFrame) -> list[list[str]]:
+    """Return the explicit negatives of each row, from its column ``negatives`` or ``negative``."""
+    if "negatives" in pairs:
+        return [list(texts) for texts in pairs["negatives"]]
+    if "negative" in pairs:
+        return [[text] if has_words(text) else [] for text in pairs["negative"]]
+    return [[] for _ in range(len(pairs))]
+
+
+def scores_of(pairs: pd.DataFrame) -> list[list[float]]:
+    """Return what a teacher says of each row's passage and negatives; nothing where none did."""
+    if "scores" not in pairs:
+        return [[] for _ in range(len(pairs))]
+    return [list(scores) for scores in pairs["scores"]]
+
+
+def join_pairs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of several tables in one; what only some say of negatives is empty."""
+    columns = {name for pairs in parts for name in pairs}
+    alike = []
+    for pairs in parts:
+        # Where one table has lists of negatives, all have.
+        if "negatives" in columns:
+            pairs = pairs.assign(negatives=negatives_of(pairs))
+            pairs = pairs.drop(columns="negative", errors="ignore")
+        elif "negative" in columns and "negative" not in pairs:
+            pairs = pairs.assign(negative="")
+        if "scores" in columns:
+            pairs = pairs.assign(scores=scores_of(pairs))
+        alike.append(pairs)
+    return pd.concat(alike, ignore_index=True)
+
+
+def with_lists_as_json(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return training pairs with lists written as JSON, for what takes no lists."""
+    texts = {
+        name: [json.dumps(list(items), ensure_ascii=False) for items in pairs[name]]
+        for name in _LISTS
+        if name in pairs
+    }
+    return pairs.assign(**texts)
+
+
+def save_pairs(pairs: pd.DataFrame, file: Path) -> None:
+    """Write training pairs as JSONL, CSV (lists as JSON) or parquet, aside first.
+
+    Raises:
+        InputError: another ending.
+    """
+    check_table_name(file)
+    aside = file.with_name(file.name + ".part")
+    if file.suffix == ".parquet":
+        pairs.to_parquet(aside, index=False)
+    elif file.suffix == ".csv":
+        with_lists_as_json(pairs).to_csv(aside, index=False)
+    else:
+        pairs.to_json(aside, orient="records", lines=True, force_ascii=False, double_precision=15)
+    aside.replace(file)
+
+
+def check_table_name(file: Path) -> None:
+    """Check that a table of pairs can be written to a file of this name.
+
+    Raises:
+        InputError: its ending is none of a table, or its folder is not there.
+    """
+    if file.suffix not in TABLE_ENDINGS:
+        raise InputError(f"{file}: a table ends in {', '.join(TABLE_ENDINGS)}")
+    if not file.parent.is_dir():
+        raise InputError(f"{file}: there is no folder {file.parent}; make it first")
 
 
 def make_pairs(frame: pd.DataFrame, dataset: str, source: str) -> pd.DataFrame:

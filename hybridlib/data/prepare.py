@@ -23,7 +23,7 @@ from hybridlib.data.lareqa import (
 )
 from hybridlib.data.load import load_corpus
 from hybridlib.data.overlap import drop_overlap
-from hybridlib.data.pairs import load_pairs
+from hybridlib.data.pairs import join_pairs, load_pairs
 from hybridlib.data.phrasings import PHRASINGS, phrase
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
@@ -294,7 +294,4 @@ def _join_sets(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         prefix = pairs["dataset"] + "/"
         ids = {column: prefix + pairs[column] for column in ("pair_id", "passage_id")}
         named.append(pairs.assign(**ids))
-    joined = pd.concat(named, ignore_index=True)
-    if "negative" in joined:
-        joined["negative"] = joined["negative"].fillna("")
-    return joined
+    return join_pairs(named)

@@ -27,8 +27,9 @@ from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import check_judged
-from hybridlib.model.encoder import DualEncoder, check_precision
+from hybridlib.model.encoder import DualEncoder
 from hybridlib.model.identity import describe
+from hybridlib.model.trainable import check_trainable
 from hybridlib.training import setup
 from hybridlib.training.averaging import WeightAverage
 from hybridlib.training.checkpoints import Checkpoints, TrainingState
@@ -59,7 +60,7 @@ def train(
         params: strategy, batch size, steps, learning rate and the rest; see ``hybridlib params``.
         encoder: changed in place, and left on the device it was trained on.
         pairs: the training table (``hybridlib.data.pairs.PAIR_COLUMNS``; where it has a column
-            ``negative``, explicit negatives).
+            ``negative`` or ``negatives``, explicit negatives, perhaps with a teacher's ``scores``).
         validation: its mAP is measured before the first step, every ``validate_every`` steps and
             at the end; at the end alone where that is None.
         folder: of the run.
@@ -86,11 +87,11 @@ def train(
         >>> list(log["step"])
         [0, 1, 2]
     """
-    check_precision(encoder, params.precision)
     check_judged(validation)
     folder.mkdir(parents=True, exist_ok=True)
     if params.strategy == UNTRAINED:
         return _hand_on_untrained(params, encoder, validation, folder)
+    check_trainable(encoder, params.precision)
     with setup.open_accelerator(params, folder, encoder) as accelerator:
         # The model: one encoder for both sides, InfoNCE, AdamW. `model` is the encoder, wrapped
         # where several processes share the work. The loss has one parameter at most and stays

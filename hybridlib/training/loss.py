@@ -78,6 +78,29 @@ def score_divergence(
     return (from_p + from_q) / 2
 
 
+def distillation(kind: str, scores: Tensor, teacher: Tensor) -> Tensor:
+    """Return how far each query's scores of some passages are from a teacher's, ``[q]``.
+
+    Sources: ``kl`` is the divergence of softmax(scores) from softmax(teacher), in nats (arXiv
+    1503.02531); ``margin``, the mean squared error of the first score's margins over the others
+    (arXiv 2010.02666).
+
+    Args:
+        kind: ``kl`` or ``margin``.
+        scores: divided by their temperature, ``[q, p]``; the first is the positive's.
+        teacher: divided by its own, ``[q, p]``; NaN where a query has no such passage, but not in
+            the first two places.
+    """
+    is_missing = teacher.isnan()
+    if kind == "margin":
+        errors = (scores[:, :1] - scores) - (teacher[:, :1] - teacher)
+        squares = errors.masked_fill(is_missing, 0.0)[:, 1:].square()
+        return squares.sum(-1) / (~is_missing[:, 1:]).sum(-1)
+    log_p = teacher.masked_fill(is_missing, float("-inf")).log_softmax(-1)
+    log_q = scores.masked_fill(is_missing, float("-inf")).log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q).masked_fill(is_missing, 0.0)).sum(-1)
+
+
 class ContrastiveLoss(nn.Module):
     """InfoNCE of a batch that is shared by the processes, in one direction or both.
 

@@ -1,8 +1,9 @@
 """What a training step minimises: InfoNCE, and what some parameters add to it.
 
     loss = InfoNCE + anchor_weight * anchor + consistency_weight * consistency
+                   + distill_weight * distillation
 
-A weight of 0 leaves its part out.
+A weight of 0 leaves its part out, and so does ``distill: null``.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from torch import Tensor
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.batching.registry import Batch
 from hybridlib.config.params import Params
+from hybridlib.data.pairs import negatives_of
 from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.anchor import Anchor
 from hybridlib.training.loss import (
-    IGNORE,
     ContrastiveLoss,
+    distillation,
     gather_with_gradient,
     score_divergence,
 )
-from hybridlib.training.setup import content_ids
+from hybridlib.training.setup import content_ids, teacher_scores
 
 
 class Objective:
@@ -62,8 +64,12 @@ class Objective:
         # A number for what each passage says, so that no passage with the right content serves as
         # a negative.
         self.contents, self.negative_contents = content_ids(pairs)
-        if not params.explicit_negatives:
-            self.negative_contents = torch.full_like(self.negative_contents, IGNORE)
+
+        # Explicit negatives serve InfoNCE, distillation, or both.
+        self.negatives = negatives_of(pairs)
+        self.teacher = None if params.distill is None else teacher_scores(pairs)
+        if not params.explicit_negatives and self.teacher is None:
+            self.negatives = [[] for _ in self.negatives]
         self.anchor = Anchor(params, encoder, table) if params.anchor_weight else None
 
     def tokenize(self, batch: Batch) -> dict[str, list[list[int]]]:
@@ -79,9 +85,14 @@ class Objective:
             "queries": self.encoder.tokenize(questions, "query"),
             "passages": self.encoder.tokenize(passages, "passage"),
         }
-        if (self.negative_contents[self._negative_rows(batch)] != IGNORE).any():
-            negatives = self.pairs["negative"].to_numpy()[self._negative_rows(part)]
-            sides["negatives"] = self.encoder.tokenize(negatives, "passage")
+        count = self._negatives_per_row(batch)
+        if count:
+            # As many in every row, and so in every process: empty texts fill the places.
+            filled = []
+            for row in self._negative_rows(part):
+                texts = self.negatives[row]
+                filled += texts + [""] * (count - len(texts))
+            sides["negatives"] = self.encoder.tokenize(filled, "passage")
         if part.translations is not None:
             translations = self.pairs["question"].to_numpy()[part.translations]
             sides["translations"] = self.encoder.tokenize(translations, "query")
@@ -100,13 +111,16 @@ class Objective:
 
         # InfoNCE: every other passage of the whole batch is a negative of a query, unless it has
         # the content that the query asks for.
+        negatives = sides.get("negatives")
+        count = self._negatives_per_row(batch)
+        negative_contents = self.negative_contents[self._negative_rows(batch), :count].flatten()
         loss = self.contrastive(
             queries,
             passages,
             self.contents[batch.questions].to(device),
             self.contents[batch.passages].to(device),
-            sides.get("negatives"),
-            self.negative_contents[self._negative_rows(batch)].to(device),
+            negatives if self.params.explicit_negatives else None,
+            negative_contents.to(device),
         )
 
         # Keep every text near the untrained encoder's mean over its translations.
@@ -118,6 +132,11 @@ class Objective:
         if batch.translations is not None:
             consistency = self._consistency(batch, queries, sides["translations"], passages)
             loss = loss + self.params.consistency_weight * consistency
+
+        # Score a question's own passage and negatives as a teacher does.
+        if self.teacher is not None and negatives is not None:
+            distilled = self._distillation(self.teacher, batch, queries, passages, negatives)
+            loss = loss + self.params.distill_weight * distilled
         return loss
 
     def _consistency(
@@ -132,15 +151,47 @@ class Objective:
             queries, translations, gather_with_gradient(passages), temperature
         )
         has_one = _has_translation(self._slice(batch)).to(divergence.device)
+        return (divergence * has_one).sum() * self._share(_has_translation(batch))
 
-        # The processes' losses are averaged, so each takes its share of the batch's mean.
-        count = max(1, int(_has_translation(batch).sum()))
-        share = self.accelerator.num_processes / count
-        return (divergence * has_one).sum() * share
+    def _distillation(
+        self, teacher: Tensor, batch: Batch, queries: Tensor, passages: Tensor, negatives: Tensor
+    ) -> Tensor:
+        """Return the mean distance from the teacher's scores over the questions that have some.
+
+        They are those of the row that the negatives are of, whose question or passage may be a
+        translation of the batch's. A learned temperature learns nothing from it. Arguments as in
+        :meth:`__call__`.
+        """
+        # The cosines of each question with its passage and with its negatives.
+        own_negatives = negatives.view(len(queries), -1, negatives.shape[-1])
+        own = torch.cat([passages[:, None], own_negatives], dim=1)
+        scores = (own @ queries[:, :, None]).squeeze(-1)
+        temperature = torch.as_tensor(self.contrastive.temperature).detach()
+
+        # The teacher's scores of the same, and which questions have them.
+        rows = self._negative_rows(self._slice(batch))
+        wanted = teacher[rows, : own.shape[1]].to(scores.device)
+        wanted = wanted / (self.params.distill_temperature or self.params.temperature)
+        has_some = ~wanted[:, 0].isnan()
+
+        kind = self.params.distill or ""
+        distances = distillation(kind, scores[has_some] / temperature, wanted[has_some])
+        return distances.sum() * self._share(~teacher[self._negative_rows(batch), 0].isnan())
+
+    def _share(self, counted: Tensor) -> float:
+        """Return what a process multiplies its sum over rows by, for a mean over the batch's.
+
+        The processes' losses are averaged. ``counted`` are the batch's rows that count.
+        """
+        return self.accelerator.num_processes / max(1, int(counted.sum()))
 
     def _slice(self, batch: Batch) -> Batch:
         """Return this process's slice of a batch."""
         return batch.slice(self.accelerator.process_index, self.accelerator.num_processes)
+
+    def _negatives_per_row(self, batch: Batch) -> int:
+        """Return the most explicit negatives that a row of a batch has."""
+        return max(len(self.negatives[row]) for row in self._negative_rows(batch))
 
     def _negative_rows(self, batch: Batch) -> np.ndarray:
         """Return the table's rows whose explicit negatives a batch takes."""
@@ -157,10 +208,16 @@ def _has_translation(batch: Batch) -> Tensor:
 
 def _check_pairs(params: Params, table: PairTable) -> None:
     """Check that the training pairs have what the parameters speak of."""
-    if params.negative_language is not None and "negative" not in table.frame:
+    columns = table.frame.columns
+    if params.negative_language is not None and not {"negative", "negatives"} & set(columns):
         raise InputError(
             f"negative_language ({params.negative_language}): the training pairs have no column "
-            "negative; leave it at null"
+            "negative or negatives; leave it at null"
+        )
+    if params.distill is not None and "scores" not in columns:
+        raise InputError(
+            f"distill ({params.distill}): the training pairs have no column scores; write one "
+            "(`hybridlib score` does), or leave it at null"
         )
     if params.consistency_weight and not table.capacity["x-y"]:
         raise InputError(

@@ -22,6 +22,7 @@ from hybridlib.batching.code_switching import Switching
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.pairs import negatives_of, scores_of, with_lists_as_json
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.files import content_hash, resolve
@@ -117,27 +118,49 @@ def pair_table(params: Params, pairs: pd.DataFrame) -> PairTable:
 
 
 def content_ids(pairs: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """Number the passage contents: of each row's passage, and of its explicit negative.
+    """Number the passage contents: of each row's passage, and of its explicit negatives.
 
-    A negative whose text is some row's passage has that passage's number; a row without a negative
-    has IGNORE.
+    A negative whose text is some row's passage has that passage's number; places behind a row's
+    last negative have IGNORE.
 
     Returns:
-        Two tensors ``[rows]``.
+        Two tensors: ``[rows]`` and ``[rows, most negatives of a row]``.
     """
     contents, names = pd.factorize(pairs["passage_id"])
-    ids = torch.from_numpy(contents.copy())
-    if "negative" not in pairs:
-        return ids, torch.full((len(pairs),), IGNORE)
+    negatives = negatives_of(pairs)
+    counts = np.array([len(texts) for texts in negatives])
 
     # Number the texts of the negatives: as the passage they repeat, else behind all passages.
-    known = dict(zip(pairs["passage"], contents, strict=True))
-    texts, unique = pd.factorize(pairs["negative"])
-    numbers = []
-    for place, text in enumerate(unique):
-        number = known.get(text, len(names) + place)
-        numbers.append(number if text.strip() else IGNORE)
-    return ids, torch.from_numpy(np.array(numbers)[texts])
+    numbers = dict(zip(pairs["passage"], contents, strict=True))
+    texts = [text for row in negatives for text in row]
+    for text in texts:
+        numbers.setdefault(text, len(names) + len(numbers))
+    ids = np.full((len(pairs), counts.max()), IGNORE)
+    ids[np.arange(counts.max()) < counts[:, None]] = [numbers[text] for text in texts]
+    return torch.from_numpy(contents.copy()), torch.from_numpy(ids)
+
+
+def teacher_scores(pairs: pd.DataFrame) -> Tensor:
+    """Return what a teacher says of each row's passage and explicit negatives.
+
+    Returns:
+        ``[rows, 1 + most negatives of a row]``; NaN behind a row's last negative, and in rows
+        without scores or negatives.
+
+    Raises:
+        InputError: a row has more or fewer scores than passage and negatives.
+    """
+    negatives = negatives_of(pairs)
+    table = np.full((len(pairs), 1 + max(map(len, negatives))), np.nan, dtype=np.float32)
+    for row, (texts, scores) in enumerate(zip(negatives, scores_of(pairs), strict=True)):
+        if scores and len(scores) != 1 + len(texts):
+            raise InputError(
+                f"pair_id {pairs['pair_id'].iloc[row]!r}: {len(scores)} scores and {len(texts)} "
+                "negatives; the first score is the passage's, then comes one for each negative"
+            )
+        if texts and scores:
+            table[row, : len(scores)] = scores
+    return torch.from_numpy(table)
 
 
 def make_optimizer(
@@ -214,7 +237,7 @@ def run_identity(
         processes: that share the run.
     """
     identity = {name: str(getattr(params, name)) for name in names_of_step("training")}
-    data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(pairs).to_numpy())
+    data = np.bitwise_xor.reduce(pd.util.hash_pandas_object(with_lists_as_json(pairs)).to_numpy())
     identity["training pairs"] = f"{data:016x}"
     identity["validation data"] = validation.hash
     identity |= {f"starting {name}": str(value) for name, value in encoder.items()}

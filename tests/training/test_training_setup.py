@@ -41,7 +41,7 @@ def test_content_ids_number_the_passage_contents():
     pairs = toy_pairs(3, ["de", "en"])
     contents, negatives = setup.content_ids(pairs)
     assert contents.tolist() == [0, 0, 1, 1, 2, 2]
-    assert negatives.tolist() == [IGNORE] * 6
+    assert negatives.shape == (6, 0)
 
 
 def test_content_ids_of_explicit_negatives():
@@ -51,11 +51,32 @@ def test_content_ids_of_explicit_negatives():
     pairs["negative"] = ["", "  ", passage, "new", "other", "new"]
     contents, negatives = setup.content_ids(pairs)
     assert contents.tolist() == [0, 0, 1, 1, 2, 2]
-    ignored, blank, repeated, new, other, again = negatives.tolist()
+    ignored, blank, repeated, new, other, again = negatives.flatten().tolist()
     assert ignored == blank == IGNORE
     assert repeated == 2
     assert new == again != other
     assert min(new, other) > 2
+
+    # The same as lists, two of them one longer.
+    pairs["negatives"] = [(), (), (passage, "new"), ("new",), ("other",), ("new", "other")]
+    _, negatives = setup.content_ids(pairs.drop(columns="negative"))
+    assert negatives[:, 0].tolist() == [IGNORE, IGNORE, 2, new, other, new]
+    assert negatives[:, 1].tolist() == [IGNORE, IGNORE, new, IGNORE, IGNORE, other]
+
+
+def test_teacher_scores_stand_beside_the_negatives():
+    pairs = toy_pairs(2, ["de", "en"]).assign(
+        negatives=[("one", "two"), ("one",), ("one", "two"), ()],
+        scores=[(1.0, 0.5, -2.0), (3.0, 2.0), (), (4.0,)],
+    )
+    scores = setup.teacher_scores(pairs)
+    assert scores[0].tolist() == [1.0, 0.5, -2.0]
+    assert scores[1, :2].tolist() == [3.0, 2.0]
+    assert scores[1, 2].isnan()
+    assert scores[2:].isnan().all()
+    pairs["scores"] = [(1.0, 0.5), (), (), ()]
+    with pytest.raises(InputError, match="pair_id 'p000': 2 scores and 2 negatives; the first"):
+        setup.teacher_scores(pairs)
 
 
 # --------------------------------------------------------------------- schedule, optimizer, dropout
