@@ -32,11 +32,10 @@ from hybridlib.model.loading import (
 )
 from hybridlib.model.prefixes import choose_prefixes
 from hybridlib.model.probe import check_encodes
-from hybridlib.model.source import Source, locate
-from hybridlib.model.weights import T5_FAMILY
+from hybridlib.model.source import locate
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 Side = Literal["query", "passage"]
 
@@ -54,6 +53,7 @@ class DualEncoder(nn.Module):
 
     Attributes:
         source: where it was loaded from: name, requested revision, commit.
+        correction: of language bias: a linear layer for each side, applied to unit vectors.
         lower_case: the tokenizer puts texts into lower case because a setting beside it says so.
         equal_lengths: batches hold texts of one length only, because padding would change the
             vectors.
@@ -88,6 +88,7 @@ class DualEncoder(nn.Module):
         self.lower_case = False
         self.equal_lengths = False
         self.encode_precision = "fp32"
+        self.correction: nn.ModuleDict | None = None
 
     @property
     def device(self) -> torch.device:
@@ -185,6 +186,13 @@ class DualEncoder(nn.Module):
             pooled = self.dense(pooled).float()
         return pooled
 
+    def correct(self, vectors: Tensor, side: Side) -> Tensor:
+        """Return unit vectors as the correction of their side leaves them, if there is one."""
+        if self.correction is None:
+            return vectors
+        with torch.autocast(vectors.device.type, enabled=False):
+            return nn.functional.normalize(self.correction[side](vectors.float()), dim=-1)
+
     @torch.inference_mode()
     def encode(
         self,
@@ -231,7 +239,7 @@ class DualEncoder(nn.Module):
                 # The processes take the micro-batches in turn.
                 if index % world == rank:
                     batch = self.pad([unique[row] for row in rows])
-                    vectors[rows] = self.embed(**batch).cpu().numpy()
+                    vectors[rows] = self.correct(self.embed(**batch), side).cpu().numpy()
                 bar.update(len(rows))
         if shared:
             vectors = all_sum(vectors)
@@ -286,7 +294,8 @@ class DualEncoder(nn.Module):
         length = kept_length(files.name, backbone, tokenizer, layout, max_length)
         with rules_kept(tokenizer):
             check_prefixes(files.name, tokenizer, prefixes, length)
-        dense = layout.dense or projection_layer(backbone.config.hidden_size, projection, seed)
+        width = None if layout.correction else projection
+        dense = layout.dense or projection_layer(backbone.config.hidden_size, width, seed)
         encoder = cls(
             backbone,
             tokenizer,
@@ -301,7 +310,8 @@ class DualEncoder(nn.Module):
                 f"of {encoder.dimension}; leave projection at null"
             )
         encoder.lower_case = layout.lower_case
-        encoder.source = _source(files, config)
+        encoder.correction = layout.correction
+        encoder.source = files.about(config)
         with rules_kept(tokenizer):
             check_encodes(encoder, files.name)
         return encoder
@@ -323,6 +333,7 @@ class DualEncoder(nn.Module):
             max_length=self.max_length,
             dense=self.dense,
             lower_case=self.lower_case,
+            correction=self.correction,
         )
         st_write.write(aside, layout, self.backbone.config.hidden_size)
         shutil.rmtree(folder, ignore_errors=True)
@@ -369,25 +380,3 @@ class DualEncoder(nn.Module):
         return (
             f"frozen: {' and '.join(names)}, {frozen / 1e6:.1f} of {total / 1e6:.1f} M parameters"
         )
-
-
-def check_precision(encoder: DualEncoder, precision: str) -> None:
-    """Refuse what is known to fail: T5 models overflow in fp16.
-
-    Raises:
-        InputError: the precision is fp16 and the encoder a T5 model.
-    """
-    model_type = encoder.backbone.config.model_type
-    if precision == "fp16" and model_type in T5_FAMILY:
-        raise InputError(
-            f"precision: {model_type} was trained in bfloat16 and overflows to NaN in fp16; "
-            "use bf16 or fp32"
-        )
-
-
-def _source(files: Source, config: PreTrainedConfig) -> dict[str, str | None]:
-    """Return name, revision and commit of a loaded encoder; a local folder has only a name."""
-    if files.commit is None:
-        commit = getattr(config, "_commit_hash", None)
-        return {"encoder": Path(files.name).name, "revision": None, "commit": commit}
-    return {"encoder": files.name, "revision": files.revision or "main", "commit": files.commit}

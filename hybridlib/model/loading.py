@@ -232,6 +232,12 @@ def _check_width(name: str, backbone: PreTrainedModel, layout: Layout) -> None:
                     f"gets {width}; the modules do not belong together"
                 )
             width = layer.out_features
+    for layer in (layout.correction or {}).values():
+        if layer.in_features != width:
+            raise InputError(
+                f"{name}: its correction (Router) expects vectors of {layer.in_features} numbers, "
+                f"and gets {width}; the modules do not belong together"
+            )
 
 
 def kept_length(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hybridlib.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 # What an encoder is read from; pickled weights and other formats are never fetched.
 _FILES = [
@@ -62,6 +66,17 @@ class Source:
                 "path of a whole folder instead of the id"
             )
         return None
+
+    def about(self, config: PreTrainedConfig) -> dict[str, str | None]:
+        """Return name, revision and commit of the encoder; a local folder has only a name.
+
+        Args:
+            config: as it was loaded from here; it may know a commit.
+        """
+        if self.commit is None:
+            commit = getattr(config, "_commit_hash", None)
+            return {"encoder": Path(self.name).name, "revision": None, "commit": commit}
+        return {"encoder": self.name, "revision": self.revision or "main", "commit": self.commit}
 
     def _known_to_be_absent(self, path: str) -> bool:
         """Return whether the hub once answered that the repository has no such file."""

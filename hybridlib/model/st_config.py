@@ -26,6 +26,24 @@ TRANSFORMER_FILES = (
     "sentence_xlnet_config.json",
 )
 
+# Every name under which sentence-transformers 6 knows a module. A class of another package may
+# end in the same word.
+_IN_BASE = ("Transformer", "Dense", "Normalize", "Router")
+_KINDS = (*_IN_BASE, "Pooling")
+_MODULES = {
+    "sentence_transformers.models.{0}": _KINDS,
+    "sentence_transformers.models.{0}.{0}": _KINDS,
+    "sentence_transformers.base.modules.{0}": _IN_BASE,
+    "sentence_transformers.base.modules.{1}.{0}": _IN_BASE,
+    "sentence_transformers.sentence_transformer.modules.{0}": _KINDS,
+    "sentence_transformers.sentence_transformer.modules.{1}.{0}": ("Pooling", "Normalize"),
+}
+MODULE_TYPES = {
+    pattern.format(kind, kind.lower()): kind
+    for pattern, kinds in _MODULES.items()
+    for kind in kinds
+}
+
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -146,6 +164,27 @@ class NormalizeConfig(Strict):
 
     module_input_name: Literal["sentence_embedding"] = "sentence_embedding"
     module_output_name: Literal["sentence_embedding"] | None = None
+
+
+class RouterParameters(Strict):
+    """How a Router chooses; with a task, as in encode_query, the default route has no effect."""
+
+    default_route: Literal["query", "document"] | None = None
+    allow_empty_key: bool = True
+    route_mappings: Annotated[dict[str, str], Field(max_length=0)] = {}
+
+
+OneModule = Annotated[
+    list[Annotated[str, Field(pattern=r"^\w+$")]], Field(min_length=1, max_length=1)
+]
+
+
+class RouterConfig(Strict):
+    """router_config.json: the modules of each route, and the type of each module."""
+
+    types: dict[str, str]
+    structure: dict[str, OneModule]
+    parameters: RouterParameters = RouterParameters()
 
 
 class EncoderConfig(Strict):

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from hybridlib.errors import InputError
 from hybridlib.model.layers import Truncate, UnitLength
-from hybridlib.model.source import Source, one_line, refuse_pointer
+from hybridlib.model.source import Source, one_line
 from hybridlib.model.st_config import (
+    MODULE_TYPES,
     TRANSFORMER_FILES,
-    DenseConfig,
     EncoderConfig,
     ModuleEntry,
     NormalizeConfig,
@@ -29,39 +27,10 @@ from hybridlib.model.st_config import (
     read_config,
     read_object,
 )
-from hybridlib.model.weights import refuse_empty_weights
+from hybridlib.model.st_dense import read_dense
+from hybridlib.model.st_router import read_router
 
 _USE = "config_sentence_transformers.json"
-
-# Every name under which sentence-transformers 6 knows a module. A class of another package may
-# end in the same word.
-_MODULES = {
-    "sentence_transformers.models.{0}": ("Transformer", "Pooling", "Dense", "Normalize"),
-    "sentence_transformers.models.{0}.{0}": ("Transformer", "Pooling", "Dense", "Normalize"),
-    "sentence_transformers.base.modules.{0}": ("Transformer", "Dense", "Normalize"),
-    "sentence_transformers.base.modules.{1}.{0}": ("Transformer", "Dense", "Normalize"),
-    "sentence_transformers.sentence_transformer.modules.{0}": (
-        "Transformer",
-        "Pooling",
-        "Dense",
-        "Normalize",
-    ),
-    "sentence_transformers.sentence_transformer.modules.{1}.{0}": ("Pooling", "Normalize"),
-}
-MODULE_TYPES = {
-    pattern.format(kind, kind.lower()): kind
-    for pattern, kinds in _MODULES.items()
-    for kind in kinds
-}
-
-_ACTIVATIONS = {
-    "torch.nn.modules.linear.Identity": nn.Identity,
-    "torch.nn.modules.activation.Tanh": nn.Tanh,
-    "torch.nn.modules.activation.ReLU": nn.ReLU,
-    "torch.nn.modules.activation.GELU": nn.GELU,
-    "torch.nn.modules.activation.SiLU": nn.SiLU,
-    "torch.nn.modules.activation.Sigmoid": nn.Sigmoid,
-}
 
 _POOLING_KEYS = {
     "pooling_mode_cls_token": "cls",
@@ -97,6 +66,7 @@ class Layout:
         subfolder: of the transformer.
         width: that the pooling expects of the transformer.
         config_changes: entries of the transformer's config.
+        correction: a linear layer for each side, behind unit length.
         complete: there is a modules.json.
     """
 
@@ -109,6 +79,7 @@ class Layout:
     subfolder: str = ""
     width: int | None = None
     config_changes: dict[str, Any] = field(default_factory=dict)
+    correction: nn.ModuleDict | None = None
     complete: bool = False
 
 
@@ -126,13 +97,18 @@ def read(source: Source) -> Layout:
     layout = Layout(complete=True)
     _read_transformer(source, modules[0].path, layout)
     _read_pooling(source, modules[1].path, layout)
-    layers = _read_layers(source, modules[2:])
-    normalized = bool(layers) and isinstance(layers[-1], UnitLength)
+    layers = _read_layers(source, modules[2:], layout)
+    normalized = MODULE_TYPES[modules[-1].type] == "Normalize"
     truncate_dim = _read_use(source, normalized, layout)
 
     # Vectors get unit length at the end anyway.
     while layers and isinstance(layers[-1], UnitLength):
         layers.pop()
+    if truncate_dim and layout.correction is not None:
+        raise InputError(
+            f"{source.name}: {_USE} has a truncate_dim, and modules.json a Router; vectors that "
+            "are corrected as a whole are not cut: remove truncate_dim"
+        )
     if truncate_dim:
         layers.append(Truncate(truncate_dim))
     if layers:
@@ -155,7 +131,7 @@ def _refuse_parts(source: Source) -> None:
 
 
 def _modules(source: Source, content: Any) -> list[ModuleEntry]:
-    """Return the entries of modules.json: a transformer, a pooling, then dense and normalize."""
+    """Return the entries of modules.json, in an order that is supported."""
     where = f"{source.name}: modules.json"
     if not isinstance(content, list) or not content:
         raise InputError(f"{where} is not a list of modules; fetch it again")
@@ -164,8 +140,8 @@ def _modules(source: Source, content: Any) -> list[ModuleEntry]:
         entry = check(record, f"{where}, entry {number}", ModuleEntry)
         if entry.type not in MODULE_TYPES:
             raise InputError(
-                f"{where} names a module {entry.type!r}; supported are Transformer, Pooling, Dense "
-                "and Normalize of sentence_transformers"
+                f"{where} names a module {entry.type!r}; supported are Transformer, Pooling, "
+                "Dense, Normalize and Router of sentence_transformers"
             )
         path = PureWindowsPath(entry.path)
         if path.anchor or ".." in path.parts:
@@ -173,11 +149,13 @@ def _modules(source: Source, content: Any) -> list[ModuleEntry]:
         entries.append(entry)
 
     kinds = [MODULE_TYPES[entry.type] for entry in entries]
-    later = {"Dense", "Normalize"}
-    if kinds[:2] != ["Transformer", "Pooling"] or not later.issuperset(kinds[2:]):
+    # What corrects queries and passages is fitted on unit vectors, and comes last.
+    end = ["Normalize", "Router", "Normalize"]
+    later = kinds[2:-3] if kinds[-3:] == end else kinds[2:]
+    if kinds[:2] != ["Transformer", "Pooling"] or not {"Dense", "Normalize"}.issuperset(later):
         raise InputError(
             f"{where} lists {', '.join(kinds)}; supported is one Transformer, one Pooling, and "
-            "behind them Dense and Normalize"
+            "behind them Dense and Normalize, and at the end perhaps Normalize, Router, Normalize"
         )
     # sentence-transformers keeps one of two modules that have one name.
     names = [entry.name for entry in entries]
@@ -243,59 +221,18 @@ def _read_pooling(source: Source, path: str, layout: Layout) -> None:
     layout.width = config.embedding_dimension or config.word_embedding_dimension
 
 
-def _read_layers(source: Source, modules: list[ModuleEntry]) -> list[nn.Module]:
-    """Return the layers behind the pooling."""
+def _read_layers(source: Source, modules: list[ModuleEntry], layout: Layout) -> list[nn.Module]:
+    """Return the layers behind the pooling; a Router goes into the layout."""
     layers: list[nn.Module] = []
     for entry in modules:
-        if MODULE_TYPES[entry.type] == "Dense":
-            layers += _read_dense(source, entry.path)
+        if MODULE_TYPES[entry.type] == "Router":
+            layout.correction = read_router(source, entry.path)
+        elif MODULE_TYPES[entry.type] == "Dense":
+            layers += read_dense(source, entry.path)
         else:
             read_config(source, _join(entry.path, "config.json"), NormalizeConfig)
             layers.append(UnitLength())
     return layers
-
-
-def _read_dense(source: Source, path: str) -> list[nn.Module]:
-    """Return the linear layer of a Dense module and its activation."""
-    config = read_config(source, _join(path, "config.json"), DenseConfig)
-    if config is None:
-        raise InputError(f"{source.name}: {path} has no config.json; fetch it again")
-    known = dict(_ACTIVATIONS)
-    known |= {f"torch.nn.{kind.__name__}": kind for kind in _ACTIVATIONS.values()}
-    if config.activation_function not in known:
-        raise InputError(
-            f"{source.name}: {path} has the activation {config.activation_function!r}; "
-            f"supported are {', '.join(_ACTIVATIONS)}"
-        )
-    weights = _read_linear(source, path, config)
-    layer = nn.Linear(config.in_features, config.out_features, bias=config.bias)
-    layer.load_state_dict(weights)
-    refuse_empty_weights(f"{source.name}: {_join(path, 'model.safetensors')}", layer)
-    return [layer, known[config.activation_function]()]
-
-
-def _read_linear(source: Source, path: str, config: DenseConfig) -> dict[str, Tensor]:
-    """Return the weights of a Dense module, which must be as its config says."""
-    file = source.file(_join(path, "model.safetensors"))
-    if file is None:
-        raise InputError(
-            f"{source.name}: {path} has no model.safetensors; pickled weights are not loaded: "
-            "load it with sentence-transformers and save it again"
-        )
-    refuse_pointer(file)
-    try:
-        weights = load_file(file)
-    except SafetensorError as error:
-        raise InputError(f"{file}: damaged ({one_line(error)}); fetch it again") from None
-    expected = {"linear.weight": [config.out_features, config.in_features]}
-    if config.bias:
-        expected["linear.bias"] = [config.out_features]
-    stored = {key: list(value.shape) for key, value in weights.items()}
-    if stored != expected:
-        raise InputError(
-            f"{file}: has the tensors {stored}, and by its config.json it must have {expected}"
-        )
-    return {key.removeprefix("linear."): value for key, value in weights.items()}
 
 
 def _read_use(source: Source, normalized: bool, layout: Layout) -> int | None:

@@ -6,12 +6,13 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import nn
 
 from hybridlib.files import write_json
 from hybridlib.model.layers import Truncate, UnitLength
+from hybridlib.model.st_dense import write_dense
 from hybridlib.model.st_format import Layout
+from hybridlib.model.st_router import write_router
 
 
 def write(folder: Path, layout: Layout, hidden_size: int) -> None:
@@ -31,7 +32,12 @@ def write(folder: Path, layout: Layout, hidden_size: int) -> None:
             kind = "Dense" if isinstance(layer, nn.Linear) else "Normalize"
             modules.append((f"{len(modules)}_{kind}", kind))
     modules.append((f"{len(modules)}_Normalize", "Normalize"))
+    if layout.correction is not None:
+        modules.append((f"{len(modules)}_Router", "Router"))
+        modules.append((f"{len(modules)}_Normalize", "Normalize"))
     _write_modules(folder, modules)
+    if layout.correction is not None:
+        write_router(folder / modules[-2][0], layout.correction)
 
     length = {"max_seq_length": layout.max_length, "do_lower_case": layout.lower_case}
     write_json(folder / "sentence_bert_config.json", length)
@@ -47,7 +53,7 @@ def write(folder: Path, layout: Layout, hidden_size: int) -> None:
     write_json(folder / "config_sentence_transformers.json", use)
     paths = [path for path, kind in modules if kind == "Dense"]
     for path, (linear, activation) in zip(paths, _linear_and_activation(layout.dense)):
-        _write_dense(folder / path, linear, activation)
+        write_dense(folder / path, linear, activation)
 
 
 def _write_modules(folder: Path, modules: list[tuple[str, str]]) -> None:
@@ -58,22 +64,6 @@ def _write_modules(folder: Path, modules: list[tuple[str, str]]) -> None:
         module_type = f"sentence_transformers.models.{kind}"
         entries.append({"idx": number, "name": str(number), "path": path, "type": module_type})
     write_json(folder / "modules.json", entries)
-
-
-def _write_dense(folder: Path, linear: nn.Linear, activation: nn.Module) -> None:
-    """Write the config and the weights of one dense layer."""
-    module = "linear" if isinstance(activation, nn.Identity) else "activation"
-    config = {
-        "in_features": linear.in_features,
-        "out_features": linear.out_features,
-        "bias": linear.bias is not None,
-        "activation_function": f"torch.nn.modules.{module}.{type(activation).__name__}",
-    }
-    write_json(folder / "config.json", config)
-    weights = {}
-    for key, value in linear.state_dict().items():
-        weights[f"linear.{key}"] = value.detach().cpu().contiguous()
-    save_file(weights, folder / "model.safetensors")
 
 
 def _linear_and_activation(dense: nn.Sequential | None) -> list[tuple[nn.Linear, nn.Module]]:

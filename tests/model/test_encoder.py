@@ -14,8 +14,9 @@ from transformers import AutoModel, AutoTokenizer, BertModel
 from hybridlib.errors import InputError
 from hybridlib.model.batches import micro_batches
 from hybridlib.model.defaults import PAPER_PREFIXES
-from hybridlib.model.encoder import DualEncoder, check_precision
+from hybridlib.model.encoder import DualEncoder
 from hybridlib.model.identity import describe
+from hybridlib.model.trainable import check_trainable
 
 # ---------------------------------------------------------------------------------------- vectors
 
@@ -269,6 +270,6 @@ def test_fp16_is_refused_for_t5_alone(encoder, families):
     message = "mt5 was trained in bfloat16 and overflows to NaN in fp16; use bf16 or fp32"
     mt5 = DualEncoder.load(families["mt5"])
     with pytest.raises(InputError, match=message):
-        check_precision(mt5, "fp16")
-    check_precision(mt5, "bf16")
-    check_precision(encoder, "fp16")
+        check_trainable(mt5, "fp16")
+    check_trainable(mt5, "bf16")
+    check_trainable(encoder, "fp16")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import import_from_string
 from st_folders import (
@@ -28,7 +28,7 @@ from st_folders import (
 )
 
 from hybridlib.model.encoder import DualEncoder
-from hybridlib.model.st_format import MODULE_TYPES
+from hybridlib.model.st_config import MODULE_TYPES
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +195,7 @@ def test_a_type_name_is_that_of_the_library():
         "Pooling": Pooling,
         "Dense": Dense,
         "Normalize": Normalize,
+        "Router": Router,
     }
     for name, kind in MODULE_TYPES.items():
         assert import_from_string(name) is classes[kind]
