@@ -228,6 +228,8 @@ _CORPORA = {
     "--vectors vectors --out results": How(
         why_not="needs MIRACL; test_evaluate_processes.py keeps vectors with the same option"
     ),
+    "hybridlib evaluate intfloat/multilingual-e5-small --corpus xquad-r --corrections "
+    "centering+filter --parallel-path ntrex --out results": _HUB,
     "hybridlib evaluate ENCODER --corpus miracl --corpus-path mteb/MIRACLRetrievalHardNegatives "
     "--languages sw yo --out results": _HUB,
     "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' --include "
@@ -241,8 +243,6 @@ _CORPORA = {
     "--include='mrtydi-v1.1-english/train*'": _HUB,
     ".venv/bin/hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --local-dir "
     "data/miracl": _HUB,
-    "git clone https://github.com/google-research-datasets/lareqa data/lareqa": _HUB,
-    "git -C data/lareqa checkout 354d67d1cd066854cdfbf5ad0e6105528976141d": _HUB,
     f".venv/bin/python {_PAPER_DATA} mmarco data/hub/mmarco data/mmarco --languages ar zh en de es "
     "ru hi": _SMALL,
     f".venv/bin/python {_PAPER_DATA} mfaq data/hub/mfaq data/mfaq --every 100": _SMALL,

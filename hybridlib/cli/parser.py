@@ -223,7 +223,11 @@ def _add_corpus_options(group: argparse._ArgumentGroup) -> None:
         required=True,
         help="xquad-r, mlqa-r, miracl, folder, pairs or facts; docs/corpora.md",
     )
-    group.add_argument("--corpus-path", help="the corpus's folder or file (miracl: or its hub id)")
+    group.add_argument(
+        "--corpus-path",
+        help="the corpus's folder or file (miracl: or its hub id); without it xquad-r and mlqa-r "
+        "are downloaded",
+    )
     group.add_argument("--languages", nargs="+", help="only these languages")
     group.add_argument(
         "--candidate-text",
@@ -269,8 +273,8 @@ def _add_correction_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--parallel-path",
-        help="parallel text to fit corrections on: a folder of aligned <lang>.txt, or a table of "
-        "pairs",
+        help="parallel text to fit corrections on: a folder of aligned <lang>.txt, a table of "
+        "pairs, or ntrex to download NTREX-128",
     )
 
 

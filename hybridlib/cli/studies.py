@@ -44,7 +44,7 @@ def run_study(options: argparse.Namespace) -> int:
     cautions = [f"caution: {line}" for line in check_sizes(params)]
     if options.dry_run:
         plans = plan.plan(params, options.params, options.device, options.p)
-        print("\n".join([plan.describe(plans, options.device), *cautions]))
+        print("\n".join([plan.describe(plans, options.device, plan.downloads(params)), *cautions]))
         return 0
     if cautions:
         print("\n".join(cautions))

@@ -233,7 +233,8 @@ class Fields(StudyFields):
     parallel_path: Path | None = evaluation_field(
         None,
         "parallel text to fit corrections on, too, for example of languages without training "
-        "pairs: a folder of aligned <lang>.txt (one passage a line), or a table of training pairs",
+        "pairs: a folder of aligned <lang>.txt (one passage a line), a table of training pairs, or "
+        "`ntrex` to download NTREX-128",
     )
     parallel_passages: int | None = evaluation_field(
         None, "only the first so many passages of it; null: all", unit="passages", ge=1

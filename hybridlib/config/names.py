@@ -10,6 +10,7 @@ UNTRAINED = "untrained"  # the strategy that trains nothing
 XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 
 LAREQA = ("xquad-r", "mlqa-r")
+NO_PATH = ("facts", *LAREQA)  # built in, or downloaded where no path is given
 HUB_SETS = ("mmarco", "miracl-train", "mr-tydi", "mfaq")
 TRAIN_CORPORA = ("facts", "pairs", *LAREQA, "squad", "parallel", *HUB_SETS)
 EVAL_CORPORA = ("facts", "pairs", *LAREQA, "folder", "miracl")

@@ -31,6 +31,7 @@ from hybridlib.config.names import (
     EVAL_CORPORA,
     LANGUAGE_RULE,
     LAREQA,
+    NO_PATH,
     TRAIN_CORPORA,
     can_be_language,
 )
@@ -350,7 +351,7 @@ def _check_corpus(key: str, known: tuple[str, ...], corpus: str, path: Path | No
         )
     if corpus == "facts" and path is not None:
         raise ValueError(f"{key}_path: the built-in facts take no path, got {str(path)!r}")
-    if corpus != "facts" and path is None:
+    if corpus not in NO_PATH and path is None:
         raise ValueError(f"{key}_path: {corpus!r} needs the path of its file or folder")
 
 

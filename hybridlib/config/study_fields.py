@@ -119,8 +119,8 @@ class StudyFields(BaseModel):
     )
     train_corpus_path: Path | list[Path | None] | None = _train_data(
         None,
-        "file or folder of the training pairs, null for `facts`; a list as long as train_corpus "
-        "if that is one",
+        "file or folder of the training pairs, null for `facts`, and for `xquad-r` and `mlqa-r` to "
+        "download them; a list as long as train_corpus if that is one",
     )
     eval_corpus: str = _eval_data(
         "facts",
@@ -128,7 +128,9 @@ class StudyFields(BaseModel):
         "passages and qrels) or `miracl`; docs/corpora.md",
     )
     eval_corpus_path: Path | None = _eval_data(
-        None, "file or folder of the evaluation corpus (`miracl`: or its hub id); none for `facts`"
+        None,
+        "file or folder of the evaluation corpus (`miracl`: or its hub id); null for `facts`, and "
+        "for `xquad-r` and `mlqa-r` to download them",
     )
     candidate_text: Literal["sentence", "context"] = _eval_data(
         "sentence",

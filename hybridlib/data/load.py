@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hybridlib.config.names import EVAL_CORPORA
+from hybridlib.config.names import EVAL_CORPORA, NO_PATH
 from hybridlib.data import cldr
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
@@ -14,6 +14,7 @@ from hybridlib.data.folder import load_folder
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.data.miracl import load_miracl
 from hybridlib.data.pairs import load_pairs
+from hybridlib.data.published import fetch
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 
@@ -35,7 +36,8 @@ def load_corpus(
             ``mlqa-r`` (LAReQA), ``folder`` (queries, passages and qrels of the user) or
             ``miracl``. docs/corpora.md describes their files.
         path: file or folder of the corpus, or the hub id of ``miracl``; a relative path starts at
-            the project folder. None for ``facts``.
+            the project folder. None for ``facts``; LAReQA's sets are then downloaded
+            (:mod:`hybridlib.data.published`).
         languages: the languages of queries and candidates; None takes all of the corpus.
         candidate_text: LAReQA: ``sentence``, or ``context``: the sentence and its paragraph.
         data_seed: ``facts``: seed of the split and of the phrasings.
@@ -53,14 +55,13 @@ def load_corpus(
     """
     _check_arguments(name, path, candidate_text, languages)
     languages = None if languages is None else sorted(set(languages))
-    if path is None:
-        # Only the built-in facts have no path.
+    if name == "facts":
         splits = split_facts(all_facts(), data_seed, validation_fraction, test_fraction)
         others = [*splits["train"], *splits["validation"]]
         wanted = languages or cldr.LANGUAGES
         pairs = searched_pairs(splits["test"], others, wanted, data_seed)
         return corpus_from_pairs("facts", pairs)
-    resolved = resolve(path)
+    resolved = fetch(name) if path is None else resolve(path)
     if name == "pairs":
         return corpus_from_pairs(resolved.stem, load_pairs(resolved)).restrict(languages)
     if name == "folder":
@@ -82,7 +83,7 @@ def _check_arguments(
         raise InputError(f"no corpus is called {name!r}; there are {', '.join(EVAL_CORPORA)}")
     if name == "facts" and path is not None:
         raise InputError(f"the built-in facts take no path, got {str(path)!r}")
-    if name != "facts" and path is None:
+    if name not in NO_PATH and path is None:
         raise InputError(f"{name!r} needs the path of its file or folder")
     if path is not None and not str(path).strip():
         raise InputError(f"{name!r}: the path is empty; give its file or folder")

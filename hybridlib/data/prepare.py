@@ -25,6 +25,7 @@ from hybridlib.data.load import load_corpus
 from hybridlib.data.overlap import drop_overlap
 from hybridlib.data.pairs import join_pairs, load_pairs
 from hybridlib.data.phrasings import PHRASINGS, phrase
+from hybridlib.data.published import fetch, local_path
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 
@@ -129,11 +130,10 @@ def _load_and_split(
     params: Params, corpus: str, path: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training and validation pairs of one set."""
-    # Only the built-in facts have no path.
-    if path is None:
+    if corpus == "facts":
         return _split_built_in_facts(params)
-    resolved = resolve(path)
     _check_not_evaluated(params, corpus, path)
+    resolved = fetch(corpus) if path is None else resolve(path)
     if corpus == "pairs":
         pairs = load_pairs(resolved)
         languages = _wanted_languages(params, str(resolved), pairs["lang"].unique())
@@ -143,6 +143,8 @@ def _load_and_split(
     else:
         # A path that does not exist may be a hub id.
         source = resolved if resolved.exists() else str(path)
+        if corpus == "parallel":
+            source = local_path(source)
         training_set = training_sets.find(corpus, source)
         pairs = training_set.load(_wanted_languages(params, str(path), training_set.languages))
     return _split_pairs(pairs, params)
@@ -185,16 +187,17 @@ def _lareqa_pairs(params: Params, corpus: str, folder: Path) -> pd.DataFrame:
     return pd.concat([pairs, others.astype({"article": pairs["article"].dtype})])
 
 
-def _check_not_evaluated(params: Params, corpus: str, path: Path) -> None:
+def _check_not_evaluated(params: Params, corpus: str, path: Path | None) -> None:
     """Check that a training set is not the evaluation corpus itself.
 
     The facts may be both, because they are split into training and test.
     """
-    if corpus != params.eval_corpus or params.eval_corpus_path is None:
+    if corpus != params.eval_corpus:
         return
-    if corpus in LAREQA_LANGUAGES or resolve(path) == resolve(params.eval_corpus_path):
+    paths = {str(resolve(each)) for each in (path, params.eval_corpus_path) if each is not None}
+    if corpus in LAREQA_LANGUAGES or len(paths) == 1:
         raise InputError(
-            f"train_corpus and eval_corpus are both {corpus!r} ({path}): "
+            f"train_corpus and eval_corpus are both {corpus!r} ({path or 'downloaded'}): "
             "what is trained on cannot be evaluated on; choose another set for one of them"
         )
 

@@ -14,8 +14,8 @@ from hybridlib.config.corrections import ON_CANDIDATES, CorrectionName
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.pairs import load_parallel
 from hybridlib.data.parallel_text import find_text_languages
+from hybridlib.data.published import local_path
 from hybridlib.errors import InputError
-from hybridlib.files import resolve
 from hybridlib.retrieval.fitting_texts import FittingSet, FittingTexts
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def fitting_table(
         corpus: what is searched; parallel text is read in its languages and in those of the pairs.
         pairs: training pairs. Of a passage_id's texts in one language the first is taken.
         parallel_path: see :func:`load_parallel`; of a folder, those of the languages that it has.
+            ``ntrex`` is downloaded (:mod:`hybridlib.data.published`).
         parallel_passages: only the first so many of it; None: all.
         texts: only so many questions and passages of the pairs, drawn by whole groups of
             translations: half of them questions, half passages. None: all.
@@ -57,7 +58,7 @@ def fitting_table(
         parts.append(_side_of_pairs(pairs, "query", "pair_id", "question", half, seed))
         parts.append(_side_of_pairs(pairs, "passage", "passage_id", "passage", half, seed))
     if parallel_path is not None:
-        path = resolve(parallel_path)
+        path = local_path(parallel_path, languages)
         if path.is_dir():
             languages &= set(find_text_languages(path))
         parallel = load_parallel(path, sorted(languages), parallel_passages)

@@ -9,6 +9,7 @@ texts, and no more than an order of magnitude for anything else.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from hybridlib.config.names import BUILT_IN, UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.prepare import evaluation_corpus
+from hybridlib.data.published import is_here, is_published, to_download
 from hybridlib.errors import InputError
 from hybridlib.files import read_json, resolve
 from hybridlib.model.defaults import DEFAULT_LENGTH
@@ -117,6 +119,23 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
     return plans
 
 
+def downloads(params: Params) -> list[str]:
+    """Return what a study downloads at most before it can run, a sentence for each set.
+
+    Encoders and sets of the hub are not among them.
+    """
+    names: list[str] = []
+    for part in (params, *params.further()):
+        corpora = [*part.training_sets, (part.eval_corpus, part.eval_corpus_path)]
+        names += [corpus for corpus, path in corpora if path is None]
+        parallel = [path for corpus, path in part.training_sets if corpus == "parallel"]
+        if part.corrections:
+            parallel.append(part.parallel_path)
+        names += [str(path) for path in parallel if path and not resolve(path).exists()]
+    sentences = [to_download(name) for name in dict.fromkeys(names) if is_published(name)]
+    return [sentence for sentence in sentences if sentence]
+
+
 def _plan_run(
     run: Study, evaluations: list[Study], texts: list[int | None], speed: float, command: str
 ) -> Plan:
@@ -184,8 +203,7 @@ def _count_texts(params: Params) -> int | None:
 
     They are counted where the corpus is there, else as published, else None.
     """
-    path = params.eval_corpus_path
-    if params.eval_corpus == "facts" or (path is not None and resolve(path).exists()):
+    if is_here(params.eval_corpus, params.eval_corpus_path):
         corpus = evaluation_corpus(params)
         return len(corpus.queries) + len(corpus.candidates)
     return _TEXTS.get(params.eval_corpus)
@@ -239,8 +257,14 @@ def _published_shape(encoder: str) -> tuple[int, int, int, int]:
     return _PUBLISHED[name]
 
 
-def describe(plans: list[Plan], device: str) -> str:
-    """Return the plan as text: totals, then one line per run, its command last."""
+def describe(plans: list[Plan], device: str, to_fetch: Sequence[str] = ()) -> str:
+    """Return the plan as text: totals, then one line per run, its command last.
+
+    Args:
+        plans: from :func:`plan`.
+        device: a key of DEVICES.
+        to_fetch: from :func:`downloads`.
+    """
     left = [part for part in plans if not part.done]
     steps = sum(part.steps for part in left)
     uncounted = sorted({name for part in left for name in part.uncounted})
@@ -255,6 +279,7 @@ def describe(plans: list[Plan], device: str) -> str:
         "go",
         f"about {hours} on one {device}, {limits}",
         f"about {disk} of disk for the models, and up to {peak} for a run while it trains",
+        *(f"{sentence}, before the first run" for sentence in to_fetch),
         "",
         "`--only data` prepares the data, without a GPU. Then one command for each run, for any "
         "scheduler",

@@ -12,6 +12,7 @@ from hybridlib.batching.pair_table import PairTable
 from hybridlib.config.names import UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.prepare import StudyData, evaluation_corpus, prepare
+from hybridlib.data.published import is_here
 from hybridlib.errors import InputError
 from hybridlib.files import resolve
 from hybridlib.study.cautions import few_questions, few_validated, questions_of
@@ -42,7 +43,8 @@ def check_sizes(params: Params) -> list[str]:
     warnings = few_validated(data.validation)
     warnings += few_questions(data.evaluation.name, questions_of(data.evaluation))
     for part in params.further():
-        if part.eval_corpus_path is not None and _is_local(part.eval_corpus_path):
+        is_facts = part.eval_corpus == "facts"
+        if not is_facts and _is_quickly_read(part.eval_corpus, part.eval_corpus_path):
             corpus = evaluation_corpus(part)
             warnings += few_questions(corpus.name, questions_of(corpus))
     return warnings
@@ -91,12 +93,10 @@ def _data_of(study: Study) -> StudyData | None:
         train = pd.read_parquet(file)
         return StudyData(train, study.validation_corpus(), study.evaluation_corpus())
     params = study.params
-    # The built-in facts have no path.
-    paths = [path for _, path in params.training_sets] + [params.eval_corpus_path]
-    files = [path for path in paths if path is not None]
-    if not files and _facts_suffice(study):
+    corpora = [*params.training_sets, (params.eval_corpus, params.eval_corpus_path)]
+    if {corpus for corpus, _ in corpora} == {"facts"} and _facts_suffice(study):
         return None
-    return prepare(params) if all(_is_local(path) for path in files) else None
+    return prepare(params) if all(_is_quickly_read(*corpus) for corpus in corpora) else None
 
 
 def _facts_suffice(study: Study) -> bool:
@@ -112,10 +112,13 @@ def _facts_suffice(study: Study) -> bool:
     )
 
 
-def _is_local(path: Path) -> bool:
-    """Return whether a path is there, and quickly read."""
-    if not resolve(path).exists():
+def _is_quickly_read(corpus: str, path: Path | None) -> bool:
+    """Return whether a corpus is here, and not large."""
+    if not is_here(corpus, path):
         return False
+    # What is built in or downloaded is small.
+    if path is None:
+        return True
     whole = resolve(path)
     files = whole.rglob("*") if whole.is_dir() else [whole]
     return sum(file.stat().st_size for file in files) <= _QUICKLY_READ
