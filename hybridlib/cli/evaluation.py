@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridlib.config.corrections import ON_CANDIDATES, CorrectionName
+from hybridlib.config.names import BM25
 from hybridlib.config.params import Params
 from hybridlib.data.lareqa import LAREQA_LANGUAGES
 from hybridlib.data.prepare import evaluation_corpus
@@ -19,8 +20,17 @@ from hybridlib.evaluation.evaluate import (
     evaluation_options,
 )
 from hybridlib.evaluation.fitting import check_correction_names
+from hybridlib.evaluation.lexical import ABOUT, evaluate_lexical
 from hybridlib.files import check_writable, written_aside
-from hybridlib.retrieval.trec import check_depth, files_of_cells, write_trec
+from hybridlib.model.tokenizer import learn_tokenize, load_tokenize
+from hybridlib.retrieval.lexical import LexicalScores
+from hybridlib.retrieval.trec import (
+    Scores,
+    check_depth,
+    files_of_cells,
+    vector_scores,
+    write_scores,
+)
 from hybridlib.study.encoders import load_encoder
 
 # Options that are parameters of the same name.
@@ -37,8 +47,21 @@ _PARAMETERS = (
 _TREC_DEPTH = 100
 
 
+# Options of an encoder, which BM25 does not have.
+_OF_ENCODERS = (
+    "pooling",
+    "query_prefix",
+    "passage_prefix",
+    "max_length",
+    "corrections",
+    "lir_directions",
+    "parallel_path",
+    "vectors",
+)
+
+
 def evaluate_encoder(options: argparse.Namespace) -> int:
-    """Evaluate one encoder, in one process or in all those of a launcher.
+    """Evaluate one encoder, in one process or in all those of a launcher; or BM25.
 
     Raises:
         InputError: an option, the corpus or the encoder cannot be used.
@@ -47,6 +70,8 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
     params = _params_of(options)
     _check_options(options, params)
     check_writable(options.out)
+    if options.encoder == BM25:
+        return _evaluate_bm25(options, params) if process == 0 else 0
     corpus = evaluation_corpus(params)
     encoder = load_encoder(params, options.encoder)
     result = evaluate(encoder, corpus, vectors_folder=options.vectors, **evaluation_options(params))
@@ -59,7 +84,8 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
         "prefixes": encoder.prefixes,
         "max_length": encoder.max_length,
     }
-    _save(result, about, options, params.score_block)
+    scores = vector_scores(result.query_vectors, result.candidate_vectors)
+    _save(result, about, options, scores, params.score_block)
     print(
         f"{options.encoder}: {encoder.pooling} pooling, {encoder.prefixes['query']!r} before "
         f"queries, {encoder.prefixes['passage']!r} before passages, {encoder.max_length} tokens"
@@ -69,8 +95,31 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate_bm25(options: argparse.Namespace, params: Params) -> int:
+    """Evaluate BM25 over the subwords of a tokenizer."""
+    corpus = evaluation_corpus(params)
+    if options.tokenizer is None:
+        tokenize = learn_tokenize(corpus.candidates["text"], params.vocab_size)
+        name = "learned from the candidates"
+    else:
+        tokenize = load_tokenize(options.tokenizer)
+        name = options.tokenizer
+    scores = LexicalScores(corpus, tokenize)
+    result = evaluate_lexical(corpus, scores, top_k=params.top_k, score_block=params.score_block)
+    about = {"encoder": BM25, "tokenizer": name, **ABOUT}
+    _save(result, about, options, scores, params.score_block)
+    print(f"{BM25}: k1 {ABOUT['k1']}, b {ABOUT['b']}, tokenizer {name}")
+    _print_results(result)
+    print(f"wrote {options.out / 'metrics.json'}")
+    return 0
+
+
 def _save(
-    result: Evaluation, about: dict[str, Any], options: argparse.Namespace, score_block: int
+    result: Evaluation,
+    about: dict[str, Any],
+    options: argparse.Namespace,
+    scores: Scores,
+    score_block: int,
 ) -> None:
     """Replace the results of an earlier evaluation in the folder, its TREC files among them."""
     earlier = [options.out / name for name in NOT_ALWAYS]
@@ -78,14 +127,7 @@ def _save(
     with written_aside(options.out, "metrics.json", earlier) as aside:
         result.save(aside, about)
         if options.trec:
-            write_trec(
-                aside / "trec",
-                result.corpus,
-                result.query_vectors,
-                result.candidate_vectors,
-                _trec_depth(options),
-                score_block,
-            )
+            write_scores(aside / "trec", result.corpus, scores, _trec_depth(options), score_block)
 
 
 def _check_options(options: argparse.Namespace, params: Params) -> None:
@@ -94,6 +136,13 @@ def _check_options(options: argparse.Namespace, params: Params) -> None:
     Raises:
         InputError: the first such option.
     """
+    if options.encoder == BM25:
+        for name in _OF_ENCODERS:
+            if getattr(options, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(f"{option} is of encoders, and {BM25} is none; leave it out")
+    elif options.tokenizer is not None:
+        raise InputError(f"--tokenizer is of {BM25}; an encoder has its own")
     check_correction_names(params.corrections, options.vectors)
     check_depth(_trec_depth(options))
     if options.trec:

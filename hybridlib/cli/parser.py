@@ -196,12 +196,13 @@ def _add_evaluate(commands: Any) -> None:
     evaluate = _add_command(
         commands,
         "evaluate",
-        "evaluate one encoder",
-        "Evaluate a transformers folder or hub id: three settings and language bias.",
+        "evaluate one encoder, or BM25",
+        "Evaluate a transformers folder or hub id, or BM25: three settings and language bias.",
         " path/to/encoder --corpus xquad-r --corpus-path path/to/xquad-r --out results",
     )
     evaluate.add_argument(
-        "encoder", help="a transformers folder, or a hub id (name or name@revision)"
+        "encoder",
+        help="a transformers folder, a hub id (name or name@revision), or bm25: a search by words",
     )
     evaluate.add_argument(
         "--out",
@@ -256,6 +257,11 @@ def _add_encoder_options(group: argparse._ArgumentGroup) -> None:
             f"'{side.capitalize()}: ' for others",
         )
     group.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
+    group.add_argument(
+        "--tokenizer",
+        help="bm25: a transformers folder or hub id whose tokenizer makes the words (default: "
+        "8,000 subwords learned from the candidates)",
+    )
 
 
 def _add_correction_options(group: argparse._ArgumentGroup) -> None:

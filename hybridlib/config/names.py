@@ -6,6 +6,8 @@ import re
 
 BUILT_IN = "built-in"  # the encoder made here
 UNTRAINED = "untrained"  # the strategy that trains nothing
+BM25 = "bm25"  # the strategy that searches by words, without an encoder
+NO_TRAINING = (UNTRAINED, BM25)
 
 XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 

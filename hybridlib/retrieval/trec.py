@@ -9,7 +9,7 @@ at white space. In ids it is written as in web addresses (``a b`` as ``a%20b``),
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +24,9 @@ from hybridlib.errors import InputError
 from hybridlib.files import written_aside
 from hybridlib.retrieval.exact import columns_of, scores_of, top_of
 from hybridlib.retrieval.ranking import POOL, Cell, cell_name
+
+# From a block of queries to its scores in the pool, and by language.
+Scores = Callable[[slice], tuple[Tensor, Tensor]]
 
 
 def targets(corpus: RetrievalCorpus) -> list[Cell]:
@@ -79,6 +82,35 @@ def write_trec(
     Raises:
         InputError: depth is below 1, or the folder holds files of other cells.
     """
+    scores = vector_scores(query_vectors, candidate_vectors)
+    return write_scores(folder, corpus, scores, depth, block, tag)
+
+
+def write_scores(
+    folder: Path,
+    corpus: RetrievalCorpus,
+    scores: Scores,
+    depth: int | None = 100,
+    block: int = 256,
+    tag: str | None = None,
+) -> list[Path]:
+    """Write the files of :func:`write_trec` from scores of any kind.
+
+    Args:
+        folder: as in :func:`write_trec`.
+        corpus: likewise.
+        scores: from a block of queries to its scores in the pool and by language, both
+            ``[rows, candidates or more]``.
+        depth: as in :func:`write_trec`.
+        block: queries scored at a time.
+        tag: as in :func:`write_trec`.
+
+    Returns:
+        The run files.
+
+    Raises:
+        InputError: depth is below 1, or the folder holds files of other cells.
+    """
     check_depth(depth)
     cells = targets(corpus)
     _check_folder(folder, cells)
@@ -95,13 +127,15 @@ def write_trec(
         for cell in cells:
             path = _path(aside, cell, "run")
             files[cell] = stack.enter_context(path.open("w", encoding="utf-8"))
-        for start, scores in _score_blocks(query_vectors, candidate_vectors, block):
+        for start in range(0, len(corpus.queries), block):
+            pooled, by_language = scores(slice(start, start + block))
             for cell in cells:
                 rows = queries[cell]
-                rows = rows[(rows >= start) & (rows < start + len(scores))]
+                rows = rows[(rows >= start) & (rows < start + block)]
                 if len(rows):
                     target = columns[cell[1]]
-                    cell_scores = scores[rows - start][:, target]
+                    of_cell = pooled if cell[1] == POOL else by_language
+                    cell_scores = of_cell[rows - start][:, target]
                     best, _ = top_of(cell_scores, min(depth or len(target), len(target)))
                     ids = candidate_ids[target[best.numpy()]]
                     files[cell].writelines(_run_lines(query_ids[rows], ids, tag))
@@ -128,15 +162,17 @@ def _check_folder(folder: Path, cells: list[Cell]) -> None:
             )
 
 
-def _score_blocks(
-    query_vectors: np.ndarray, candidate_vectors: np.ndarray, block: int
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield the first query of each block and its scores ``[queries, padded candidates]``."""
+def vector_scores(query_vectors: np.ndarray, candidate_vectors: np.ndarray) -> Scores:
+    """Return what scores blocks of queries by their vectors: alike in the pool and by language."""
     count = len(candidate_vectors)
     queries = torch.from_numpy(query_vectors)
     candidates = columns_of(candidate_vectors, np.arange(count), count)
-    for start in range(0, len(queries), block):
-        yield start, scores_of(queries[start : start + block], candidates)
+
+    def scores(rows: slice) -> tuple[Tensor, Tensor]:
+        block = scores_of(queries[rows], candidates)
+        return block, block
+
+    return scores
 
 
 def _columns(corpus: RetrievalCorpus, target: str) -> np.ndarray:

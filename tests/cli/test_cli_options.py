@@ -46,6 +46,7 @@ def evaluate(monkeypatch, tmp_path):
         ),
         (["--corrections", "lir", "--vectors", "here"], "leave one of them out"),
         (["--candidate-text", "context"], "--candidate-text is of xquad-r and mlqa-r"),
+        (["--tokenizer", "here"], "--tokenizer is of bm25"),
     ],
 )
 def test_evaluate_checks_its_options_first(options, message, evaluate, tmp_path, capsys):
@@ -86,3 +87,12 @@ def test_a_run_that_the_grid_does_not_have_is_named_first(tmp_path, capsys):
     assert main(["run", "params/quickstart.yaml", *options]) == 2
     assert "is called 'built-in-hybrid-s9'; there are" in capsys.readouterr().err
     assert not Path(tmp_path / "quickstart" / "data").exists()
+
+
+@pytest.mark.parametrize("option", ["--max-length", "--corrections", "--vectors"])
+def test_options_of_encoders_are_refused_for_bm25(option, tmp_path, capsys):
+    options = ["--corpus", "facts", "--out", str(tmp_path / "out"), option]
+    value = [] if option == "--corrections" else ["8"]
+    assert main(["evaluate", "bm25", *options, *value]) == 2
+    assert f"{option} is of encoders, and bm25 is none" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
