@@ -22,6 +22,7 @@ _COMMANDS = {
     "export": ("studies", "export_study"),
     "soup": ("studies", "make_soup"),
     "evaluate": ("evaluation", "evaluate_encoder"),
+    "correct": ("models", "correct_encoder"),
     "params": ("listing", "list_params"),
     "strategies": ("listing", "list_strategies"),
 }

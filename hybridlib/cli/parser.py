@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hybridlib import __version__
+from hybridlib.cli.model_options import add_correct
+from hybridlib.cli.options import add_command, add_encoder_options
 from hybridlib.config.yaml_files import add_overrides
 
 EXAMPLES = """examples:
@@ -33,27 +35,14 @@ def make_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_soup(commands)
     _add_evaluate(commands)
+    add_correct(commands)
     _add_listings(commands)
-    return parser
-
-
-def _add_command(
-    commands: Any, name: str, help_line: str, description: str, example: str
-) -> argparse.ArgumentParser:
-    """Add a command; its options are still to be added."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=help_line,
-        description=description,
-        epilog=f"example: hybridlib {name}{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     return parser
 
 
 def _add_run(commands: Any) -> None:
     """Add ``hybridlib run``."""
-    run = _add_command(
+    run = add_command(
         commands,
         "run",
         "run a study: every notebook over its grid",
@@ -83,7 +72,7 @@ def _add_run(commands: Any) -> None:
 
 def _add_choose(commands: Any) -> None:
     """Add ``hybridlib choose``."""
-    choose = _add_command(
+    choose = add_command(
         commands,
         "choose",
         "try the settings of a grid on validation",
@@ -97,7 +86,7 @@ def _add_choose(commands: Any) -> None:
 
 def _add_compare(commands: Any) -> None:
     """Add ``hybridlib compare``."""
-    compare = _add_command(
+    compare = add_command(
         commands,
         "compare",
         "make the tables and figures of studies again",
@@ -120,7 +109,7 @@ def _add_compare(commands: Any) -> None:
 
 def _add_combine(commands: Any) -> None:
     """Add ``hybridlib combine``."""
-    combine = _add_command(
+    combine = add_command(
         commands,
         "combine",
         "combine the claims of several studies",
@@ -145,7 +134,7 @@ def _add_combine(commands: Any) -> None:
 
 def _add_export(commands: Any) -> None:
     """Add ``hybridlib export``."""
-    export = _add_command(
+    export = add_command(
         commands,
         "export",
         "keep what a comparison needs of a study",
@@ -169,7 +158,7 @@ def _add_export(commands: Any) -> None:
 
 def _add_soup(commands: Any) -> None:
     """Add ``hybridlib soup``."""
-    soup = _add_command(
+    soup = add_command(
         commands,
         "soup",
         "average the weights of several trainings",
@@ -193,7 +182,7 @@ def _add_soup(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     """Add ``hybridlib evaluate``."""
-    evaluate = _add_command(
+    evaluate = add_command(
         commands,
         "evaluate",
         "evaluate one encoder, or BM25",
@@ -212,7 +201,9 @@ def _add_evaluate(commands: Any) -> None:
         "evaluation, and its TREC files, are replaced",
     )
     _add_corpus_options(evaluate.add_argument_group("corpus"))
-    _add_encoder_options(evaluate.add_argument_group("encoder"))
+    encoder = evaluate.add_argument_group("encoder")
+    add_encoder_options(encoder)
+    _add_tokenizer_option(encoder)
     _add_correction_options(evaluate.add_argument_group("corrections of language bias"))
     _add_output_options(evaluate.add_argument_group("vectors and rankings"))
 
@@ -243,20 +234,8 @@ def _add_corpus_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_encoder_options(group: argparse._ArgumentGroup) -> None:
-    """Add how the encoder is used."""
-    group.add_argument(
-        "--pooling",
-        choices=["mean", "cls"],
-        help="default: what the encoder's folder says, else mean",
-    )
-    for side in ("query", "passage"):
-        group.add_argument(
-            f"--{side}-prefix",
-            help=f"default: what the encoder's folder says, else '{side}: ' for E5 and "
-            f"'{side.capitalize()}: ' for others",
-        )
-    group.add_argument("--max-length", type=int, help="tokens kept of a text (default 128)")
+def _add_tokenizer_option(group: argparse._ArgumentGroup) -> None:
+    """Add what makes the words of BM25."""
     group.add_argument(
         "--tokenizer",
         help="bm25: a transformers folder or hub id whose tokenizer makes the words (default: "
@@ -307,7 +286,7 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_listings(commands: Any) -> None:
     """Add ``hybridlib params`` and ``hybridlib strategies``."""
-    listing = _add_command(
+    listing = add_command(
         commands,
         "params",
         "print every parameter",
@@ -315,7 +294,7 @@ def _add_listings(commands: Any) -> None:
         " alpha steps",
     )
     listing.add_argument("names", nargs="*", metavar="NAME", help="a parameter (default: all)")
-    _add_command(
+    add_command(
         commands,
         "strategies",
         "print the batch strategies",

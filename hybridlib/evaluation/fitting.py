@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +25,13 @@ _COLUMNS = ["source", "side", "lang", "group", "text"]
 
 
 def fitting_table(
-    corpus: RetrievalCorpus,
+    corpus: RetrievalCorpus | None,
     pairs: pd.DataFrame | None = None,
     parallel_path: str | Path | None = None,
     parallel_passages: int | None = None,
     texts: int | None = None,
     seed: int = 0,
+    languages: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Return the texts that a user has before searching: of training pairs and of parallel text.
 
@@ -39,6 +40,7 @@ def fitting_table(
 
     Args:
         corpus: what is searched; parallel text is read in its languages and in those of the pairs.
+            None: not known yet.
         pairs: training pairs. Of a passage_id's texts in one language the first is taken.
         parallel_path: see :func:`load_parallel`; of a folder, those of the languages that it has.
             ``ntrex`` is downloaded (:mod:`hybridlib.data.published`).
@@ -46,12 +48,15 @@ def fitting_table(
         texts: only so many questions and passages of the pairs, drawn by whole groups of
             translations: half of them questions, half passages. None: all.
         seed: of the draw.
+        languages: further ones that parallel text is read in.
 
     Returns:
         Columns source, side (``query`` or ``passage``), lang, group (the same: translations), text.
     """
     parts = [pd.DataFrame(columns=_COLUMNS)]
-    languages = {*corpus.languages, *corpus.queries["lang"]}
+    languages = set(languages)
+    if corpus is not None:
+        languages |= {*corpus.languages, *corpus.queries["lang"]}
     if pairs is not None:
         languages |= set(pairs["lang"])
         half = None if texts is None else max(1, texts // 2)

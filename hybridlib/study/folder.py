@@ -81,6 +81,26 @@ class Study:
         study = cls(params)
         return study if (study.folder / GRID_FILE).exists() else cls.open(params)
 
+    @classmethod
+    def open_run(cls, folder: Path) -> Study:
+        """Open a run with a model by the run's folder, wherever its study lies.
+
+        Raises:
+            InputError: it is no folder of a run, or the run has no model.
+        """
+        folder = folder.resolve()
+        file = folder / "params.yaml"
+        if not file.is_file():
+            raise InputError(
+                f"{folder}: no params.yaml; give the folder of a run, inside its study's"
+            )
+        place = {"output_dir": str(folder.parent.parent), "study": folder.parent.name}
+        study = cls(Params.load(file, place))
+        is_finished = study.marker("training").is_file() and study.model.is_dir()
+        if study.run != folder or not is_finished:
+            raise InputError(f"{folder}: has no finished training; finish the run first")
+        return study
+
     # --------------------------------------------------------------------------------------- paths
 
     @property

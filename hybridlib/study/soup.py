@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridlib.config.names import UNTRAINED
-from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, write_json
 from hybridlib.study.encoders import load_encoder, starting_encoder
@@ -57,19 +56,12 @@ def write_soup(runs: Sequence[Path], share: float, out: Path) -> None:
 
 
 def _open(folder: Path) -> Study:
-    """Return the run of a folder, wherever its study lies.
+    """Return the run of a folder.
 
     Raises:
-        InputError: it is no folder of a run, or the run is not finished.
+        InputError: it is no folder of a run, the run is not finished, or is untrained.
     """
-    file = folder / "params.yaml"
-    if not file.is_file():
-        raise InputError(f"{folder}: no params.yaml; give the folder of a run, inside its study's")
-    place = {"output_dir": str(folder.parent.parent), "study": folder.parent.name}
-    study = Study(Params.load(file, place))
-    is_finished = study.marker("training").is_file() and (folder / "model").is_dir()
-    if study.run != folder or not is_finished:
-        raise InputError(f"{folder}: has no finished training; finish the run first")
+    study = Study.open_run(folder)
     if study.params.strategy == UNTRAINED:
         raise InputError(f"{folder}: is untrained; a soup takes trained runs")
     return study

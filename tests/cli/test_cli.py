@@ -19,7 +19,10 @@ from hybridlib.cli.parser import make_parser
 from hybridlib.config.params import Params
 from hybridlib.study.folder import Study
 
-COMMANDS = ["", "run", "compare", "combine", "export", "soup", "evaluate", "params", "strategies"]
+COMMANDS = [
+    *("", "run", "compare", "combine", "export", "soup", "evaluate", "correct", "params"),
+    "strategies",
+]
 ALPHA = """# Training
 
 alpha: 0.5
