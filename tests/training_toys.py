@@ -55,6 +55,18 @@ def equal(one: Weights, other: Weights) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def scored_pairs(pairs: pd.DataFrame, most: int = 3) -> pd.DataFrame:
+    """Return the pairs with none to ``most`` negatives, and scores of two rows in three."""
+    rng = np.random.default_rng(0)
+    negatives = []
+    scores = []
+    for row, (lang, pair_id) in enumerate(zip(pairs["lang"], pairs["pair_id"])):
+        count = row % (most + 1)
+        negatives.append([f"no answer {lang} {pair_id} {number}" for number in range(count)])
+        scores.append(rng.standard_normal(1 + count).round(3).tolist() if row % 3 else [])
+    return pairs.assign(negatives=negatives, scores=scores)
+
+
 def plain_loss(scores: np.ndarray) -> float:
     """Return InfoNCE of logits whose diagonal holds the positives; -inf masks a negative."""
     return float(np.mean(np.logaddexp.reduce(scores, axis=1) - np.diag(scores)))

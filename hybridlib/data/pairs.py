@@ -117,7 +117,7 @@ def join_pairs(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def with_lists_as_json(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return training pairs with lists written as JSON, for what takes no lists."""
     texts = {
-        name: [json.dumps(list(items), ensure_ascii=False) for items in pairs[name]]
+        name: [json.dumps(list(items), ensure_ascii=False, default=float) for items in pairs[name]]
         for name in _LISTS
         if name in pairs
     }

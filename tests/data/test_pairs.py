@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from set_files import write_table
 from toys import pair_table
 
-from hybridlib.data.pairs import PAIR_COLUMNS, load_pairs, load_parallel
+from hybridlib.data.pairs import (
+    PAIR_COLUMNS,
+    join_pairs,
+    load_pairs,
+    load_parallel,
+    negatives_of,
+    save_pairs,
+    scores_of,
+)
 from hybridlib.errors import InputError
 
 ENDINGS = pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
@@ -40,6 +50,85 @@ def test_negatives_of_a_table(ending, tmp_path):
     loaded = load_pairs(write_table(pairs, tmp_path / f"mine{ending}"))
     assert list(loaded) == [*PAIR_COLUMNS, "negative"]
     assert loaded["negative"].tolist() == ["wrong", *[""] * 11]
+
+
+def with_lists(ending: str) -> pd.DataFrame:
+    """Return pairs with lists of negatives and scores, as a file of this ending has them."""
+    pairs = pair_table(2, ["de", "en"])
+    lists = {
+        "negatives": [["one", 'an "other", 2'], [], None, ["one"]],
+        "scores": [[9, 0.25, -1.5], None, [], []],
+    }
+    if ending == ".csv":
+        lists = {name: [json.dumps(row) for row in rows] for name, rows in lists.items()}
+        lists["scores"][1] = ""
+    return pairs.assign(**lists)
+
+
+@ENDINGS
+def test_lists_of_negatives_and_scores(ending, tmp_path):
+    loaded = load_pairs(write_table(with_lists(ending), tmp_path / f"mine{ending}"))
+    assert list(loaded) == [*PAIR_COLUMNS, "negatives", "scores"]
+    assert loaded["negatives"].tolist() == [("one", 'an "other", 2'), (), (), ("one",)]
+    assert loaded["scores"].tolist() == [(9.0, 0.25, -1.5), (), (), ()]
+
+    # A table that was written is the table that was read.
+    save_pairs(loaded, tmp_path / f"again{ending}")
+    loaded["dataset"] = "again"
+    again = load_pairs(tmp_path / f"again{ending}").assign(dataset="again")
+    pd.testing.assert_frame_equal(again, loaded)
+    assert negatives_of(pd.DataFrame({"negative": ["one", " "]})) == [["one"], []]
+
+
+@ENDINGS
+@pytest.mark.parametrize(
+    ("column", "row", "message"),
+    [
+        ("negatives", ["one", " "], " 1: a text of negatives is ' '; every text needs words"),
+        ("negatives", ["one", 2], " 1: a text of negatives is 2; a text is a string"),
+        ("negatives", "one", " 1: negatives is 'one'; it is a list of texts"),
+        ("scores", [1, None, 2], " 1: scores is .1, None, 2.; it is a list of finite numbers"),
+        ("scores", [True, 1, 2], " 1: scores is .True, 1, 2.; it is a list of finite numbers"),
+        ("scores", [1, 2], " 1: 2 scores and 2 negatives; the first score is the passage's"),
+    ],
+)
+def test_bad_lists_are_named(ending, column, row, message, tmp_path):
+    table = with_lists(ending)
+    others: list[object] = [None] * 3
+    if ending == ".csv" and row != "one":
+        row = json.dumps(row)
+    if ending == ".parquet" and len({*map(type, row)} - {type(None)}) > 1:
+        return  # a column of parquet has one type
+    table[column] = [row, *others]
+    file = write_table(table, tmp_path / f"mine{ending}")
+    with pytest.raises(InputError, match=message):
+        load_pairs(file)
+
+
+def test_one_table_has_one_column_of_negatives(tmp_path):
+    pairs = pair_table(2).assign(negative="one", negatives=[["two"]] * 8)
+    file = write_table(pairs, tmp_path / "mine.jsonl")
+    with pytest.raises(InputError, match="has the columns negative and negatives; take one"):
+        load_pairs(file)
+
+
+def test_tables_with_and_without_lists_of_negatives_are_joined():
+    one = pair_table(1, ["de"])
+    single = one.assign(negative="one")
+    several = one.assign(negatives=[("two", "three")], scores=[(1.0, 0.5, 0.2)])
+    joined = join_pairs([one, single, several])
+    assert list(joined) == [*PAIR_COLUMNS, "negatives", "scores"]
+    assert negatives_of(joined) == [[], ["one"], ["two", "three"]]
+    assert scores_of(joined) == [[], [], [1.0, 0.5, 0.2]]
+    assert join_pairs([one, single])["negative"].tolist() == ["", "one"]
+    assert list(join_pairs([one, one])) == PAIR_COLUMNS
+
+
+def test_tables_are_not_written_to_other_files(tmp_path):
+    with pytest.raises(InputError, match=r"mine.txt: a table ends in .jsonl"):
+        save_pairs(pair_table(1), tmp_path / "mine.txt")
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere; make it first"):
+        save_pairs(pair_table(1), tmp_path / "nowhere/mine.jsonl")
 
 
 def bad_tables() -> list[tuple[pd.DataFrame, str]]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from training_toys import SETTINGS, Data, equal, fresh, tiny_params, weights
+from training_toys import SETTINGS, Data, equal, fresh, scored_pairs, tiny_params, weights
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
@@ -29,6 +29,13 @@ CASES: dict[str, dict[str, object]] = {
     "cached gradients": {"cached_gradients": True, "train_tokens": 128},
     "learned temperature, both directions": {"learn_temperature": True, "bidirectional": True},
     "explicit negatives": {"strategy": "x-x-mono"},
+    "distilled, cached gradients": {
+        "strategy": "x-y",
+        "distill": "kl",
+        "distill_temperature": 1.0,
+        "cached_gradients": True,
+        "train_tokens": 128,
+    },
     "more than InfoNCE": {"anchor_weight": 4.0, "consistency_weight": 1.0},
     "best weights, averaged": {
         "validate_every": 2,
@@ -42,8 +49,11 @@ CASES: dict[str, dict[str, object]] = {
 def pairs_of(case: str, pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the training pairs of a case.
 
-    Every other row has an explicit negative, or none; or some pairs have no translation.
+    Every other row has an explicit negative, or none. Rows have up to three, some with scores. Some
+    pairs have no translation.
     """
+    if case == "distilled, cached gradients":
+        return scored_pairs(pairs)
     if case == "more than InfoNCE":
         alone = pairs["pair_id"].isin(pairs["pair_id"].unique()[::3])
         return pairs[~alone | (pairs["lang"] == "en")].reset_index(drop=True)
