@@ -21,6 +21,8 @@ _COMMANDS = {
     "combine": ("studies", "combine_studies"),
     "export": ("studies", "export_study"),
     "soup": ("studies", "make_soup"),
+    "mine": ("mining", "mine_negatives"),
+    "score": ("mining", "score_negatives"),
     "evaluate": ("evaluation", "evaluate_encoder"),
     "correct": ("models", "correct_encoder"),
     "params": ("listing", "list_params"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridlib import __version__
+from hybridlib.cli.mining_options import add_mine, add_score
 from hybridlib.cli.model_options import add_correct
 from hybridlib.cli.options import add_command, add_encoder_options
 from hybridlib.config.yaml_files import add_overrides
@@ -34,6 +35,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_combine(commands)
     _add_export(commands)
     _add_soup(commands)
+    add_mine(commands)
+    add_score(commands)
     _add_evaluate(commands)
     add_correct(commands)
     _add_listings(commands)

@@ -20,8 +20,8 @@ from hybridlib.config.params import Params
 from hybridlib.study.folder import Study
 
 COMMANDS = [
-    *("", "run", "compare", "combine", "export", "soup", "evaluate", "correct", "params"),
-    "strategies",
+    *("", "run", "compare", "combine", "export", "soup", "mine", "score", "evaluate", "correct"),
+    *("params", "strategies"),
 ]
 ALPHA = """# Training
 
