@@ -232,6 +232,17 @@ _CORPORA = {
     "centering+filter --parallel-path ntrex --out results": _HUB,
     "hybridlib evaluate ENCODER --corpus miracl --corpus-path mteb/MIRACLRetrievalHardNegatives "
     "--languages sw yo --out results": _HUB,
+    "hybridlib evaluate ENCODER --corpus belebele --corpus-path facebook/belebele --languages de "
+    "sw th --out results": _HUB,
+    "hf download --repo-type dataset neuclir/bench --local-dir neuclir": _HUB,
+    "hf download --repo-type dataset neuclir/neuclir1 --include 'data/fas-*' --include "
+    "'data/rus-*' --include 'data/zho-*' --local-dir neuclir": _HUB,
+    "hybridlib evaluate ENCODER --corpus neuclir --corpus-path neuclir --out results": _HUB,
+    "hybridlib evaluate ENCODER --corpus mkqa --corpus-path mkqa.jsonl.gz --languages de en ja "
+    "--out results": _HUB,
+    "hybridlib evaluate ENCODER --corpus ir-datasets --corpus-path "
+    "hc4/fa/test,hc4/ru/test,hc4/zh/test --out results": _HUB,
+    "pip install '.[ir-datasets]'": _HUB,
     "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' --include "
     "'yo-*' --local-dir miracl": _HUB,
     ".venv/bin/hf download --repo-type dataset unicamp-dl/mmarco --local-dir data/hub/mmarco "

@@ -216,7 +216,8 @@ def _add_corpus_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--corpus",
         required=True,
-        help="xquad-r, mlqa-r, miracl, folder, pairs or facts; docs/corpora.md",
+        help="xquad-r, mlqa-r, miracl, belebele, neuclir, mkqa, ir-datasets, folder, pairs or "
+        "facts; docs/corpora.md",
     )
     group.add_argument(
         "--corpus-path",

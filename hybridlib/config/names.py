@@ -15,7 +15,17 @@ LAREQA = ("xquad-r", "mlqa-r")
 NO_PATH = ("facts", *LAREQA)  # built in, or downloaded where no path is given
 HUB_SETS = ("mmarco", "miracl-train", "mr-tydi", "mfaq")
 TRAIN_CORPORA = ("facts", "pairs", *LAREQA, "squad", "parallel", *HUB_SETS)
-EVAL_CORPORA = ("facts", "pairs", *LAREQA, "folder", "miracl")
+EVAL_CORPORA = (
+    "facts",
+    "pairs",
+    *LAREQA,
+    "folder",
+    "miracl",
+    "belebele",
+    "neuclir",
+    "mkqa",
+    "ir-datasets",
+)
 
 LANGUAGE_RULE = (
     "it cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), a "

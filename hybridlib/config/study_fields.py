@@ -125,12 +125,13 @@ class StudyFields(BaseModel):
     eval_corpus: str = _eval_data(
         "facts",
         "evaluation corpus: `facts`, `pairs`, `xquad-r`, `mlqa-r`, `folder` (one's own queries, "
-        "passages and qrels) or `miracl`; docs/corpora.md",
+        "passages and qrels), `miracl`, `belebele`, `neuclir`, `mkqa` or `ir-datasets`; "
+        "docs/corpora.md",
     )
     eval_corpus_path: Path | None = _eval_data(
         None,
-        "file or folder of the evaluation corpus (`miracl`: or its hub id); null for `facts`, and "
-        "for `xquad-r` and `mlqa-r` to download them",
+        "file or folder of the evaluation corpus (`miracl`, `belebele`: or its hub id); null for "
+        "`facts`, and for `xquad-r` and `mlqa-r` to download them",
     )
     candidate_text: Literal["sentence", "context"] = _eval_data(
         "sentence",

@@ -131,6 +131,20 @@ def _known_language(name: str) -> str:
     return name if is_sure and is_language(name) else ""
 
 
+def tag_of_code(code: str) -> str:
+    """Return the tag of a code such as ``deu_Latn`` or ``fas``: the shortest that says the same.
+
+    ISO 639-1 stands for ISO 639-3 where there is one, and the usual script of a language is not
+    named: ``de``, ``zh-Hant`` for ``zho_Hant``, ``arz`` for ``arz_Arab``.
+    """
+    language, _, script = code.partition("_")
+    language = str(get_global("language_aliases").get(language, language))
+    usual = str(get_global("likely_subtags").get(language, "")).split("_")
+    # FLORES calls the letters of Korean alone Hang, CLDR its script as a whole Kore.
+    script = script.replace("Hang", "Kore")
+    return language if not script or script in usual else f"{language}-{script}"
+
+
 def primary_language(lang: str) -> str:
     """Return the language that a name is a variant of: ``zh`` for ``zh-Hans`` and ``zho_Hans``."""
     language = re.split(r"[-_]", lang)[0].lower()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hybridlib.config.names import EVAL_CORPORA, NO_PATH
+from hybridlib.config.names import EVAL_CORPORA, LAREQA, NO_PATH
 from hybridlib.data import cldr
+from hybridlib.data.belebele import load_belebele
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.data.facts import all_facts, split_facts
 from hybridlib.data.facts_corpus import searched_pairs
 from hybridlib.data.folder import load_folder
+from hybridlib.data.ir_datasets_corpus import load_ir_datasets
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.data.miracl import load_miracl
+from hybridlib.data.mkqa import load_mkqa
+from hybridlib.data.neuclir import load_neuclir
 from hybridlib.data.pairs import load_pairs
 from hybridlib.data.published import fetch
 from hybridlib.errors import InputError
@@ -33,10 +37,11 @@ def load_corpus(
 
     Args:
         name: ``facts`` (built in), ``pairs`` (a table of training pairs), ``xquad-r`` or
-            ``mlqa-r`` (LAReQA), ``folder`` (queries, passages and qrels of the user) or
-            ``miracl``. docs/corpora.md describes their files.
-        path: file or folder of the corpus, or the hub id of ``miracl``; a relative path starts at
-            the project folder. None for ``facts``; LAReQA's sets are then downloaded
+            ``mlqa-r`` (LAReQA), ``folder`` (queries, passages and qrels of the user), or a
+            published one: ``miracl``, ``belebele``, ``neuclir``, ``mkqa`` or ``ir-datasets``.
+            docs/corpora.md describes their files.
+        path: file or folder of the corpus, or an id of it; a relative path starts at the project
+            folder. None for ``facts``; LAReQA's sets are then downloaded
             (:mod:`hybridlib.data.published`).
         languages: the languages of queries and candidates; None takes all of the corpus.
         candidate_text: LAReQA: ``sentence``, or ``context``: the sentence and its paragraph.
@@ -64,12 +69,19 @@ def load_corpus(
     resolved = fetch(name) if path is None else resolve(path)
     if name == "pairs":
         return corpus_from_pairs(resolved.stem, load_pairs(resolved)).restrict(languages)
-    if name == "folder":
-        return load_folder(resolved, languages)
-    if name == "miracl":
-        # A path that does not exist may be a hub id.
-        return load_miracl(resolved if resolved.exists() else str(path), languages)
-    return load_lareqa(resolved, name, languages, candidate_text)
+    if name in LAREQA:
+        return load_lareqa(resolved, name, languages, candidate_text)
+    readers: dict[str, Callable[..., RetrievalCorpus]] = {
+        "folder": load_folder,
+        "miracl": load_miracl,
+        "belebele": load_belebele,
+        "neuclir": load_neuclir,
+        "mkqa": load_mkqa,
+        "ir-datasets": load_ir_datasets,
+    }
+    # A path that does not exist may be an id of the hub or of ir_datasets.
+    has_ids = name in ("miracl", "belebele", "ir-datasets") and not resolved.exists()
+    return readers[name](str(path) if has_ids else resolved, languages)
 
 
 def _check_arguments(

@@ -145,7 +145,7 @@ def _load_language(
             "grade": judgments.frame["score"],
         }
     )
-    relevance = _without_unknown(f"{source}: {lang}-qrels", relevance, queries, candidates)
+    relevance = without_unknown(f"{source}: {lang}-qrels", relevance, queries, candidates)
     return queries, candidates, relevance
 
 
@@ -159,7 +159,7 @@ def _read_table(source: str, lang: str, part: str, tables: Tables) -> Records:
     return tables[name](SCHEMAS[part])
 
 
-def _without_unknown(
+def without_unknown(
     source: str, relevance: pd.DataFrame, queries: pd.DataFrame, candidates: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the judgments of texts that the set holds; a warning counts the others."""

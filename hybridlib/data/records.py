@@ -39,12 +39,17 @@ def read_table(file: Path, schema: Schema) -> Records:
     return records
 
 
-def read_records(files: Path | Sequence[Path], *schemas: Schema) -> Records:
+def read_records(
+    files: Path | Sequence[Path],
+    *schemas: Schema,
+    keep: Callable[[Chunk], Chunk] = lambda chunk: chunk,
+) -> Records:
     """Read a table by its schema; the endings of its files say how.
 
     Args:
         files: the file of the table, or several that hold parts of it.
         schemas: what its columns are; of several the first that fits is taken.
+        keep: takes some records and returns those that are wanted, before more are read.
 
     Raises:
         InputError: another ending, a file that cannot be read, or records that do not keep to
@@ -52,7 +57,7 @@ def read_records(files: Path | Sequence[Path], *schemas: Schema) -> Records:
     """
     files = [files] if isinstance(files, Path) else files
     wanted = set().union(*(schema.names for schema in schemas))
-    chunks = (chunk for file in files for chunk in _reader(file)(file, wanted))
+    chunks = (keep(chunk) for file in files for chunk in _reader(file)(file, wanted))
     source = str(files[0] if len(files) == 1 else files[0].parent)
     return read_chunks(source, chunks, schemas)
 

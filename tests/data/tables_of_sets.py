@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hybridlib.data import training_sets
+from hybridlib.data.belebele import load_belebele
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.folder import load_folder
 from hybridlib.data.miracl import load_miracl
@@ -179,6 +180,17 @@ def _miracl_table(name: str, columns: dict[str, str]) -> Table:
     return Table(f"miracl {name}", file, [".parquet"], MIRACL[name], columns, load_miracl, others)
 
 
+BELEBELE = [
+    {
+        "link": f"https://example.org/{number // 2}",
+        "split": "dev",
+        "question_number": str(1 + number % 2),
+        "question": f"Question {number}?",
+        "flores_passage": f"Passage {number // 2}.",
+    }
+    for number in range(4)
+]
+
 ALL_TABLES = [
     Table(
         "pairs",
@@ -255,4 +267,18 @@ ALL_TABLES = [
     _miracl_table("corpus", {"_id": "id", "title": "text?", "text": "body"}),
     _miracl_table("queries", {"_id": "id", "text": "text"}),
     _miracl_table("qrels", {"query-id": "id", "corpus-id": "id", "score": "grade"}),
+    Table(
+        "belebele",
+        "deu_Latn",
+        [".jsonl", ".parquet"],
+        BELEBELE,
+        {
+            "link": "id",
+            "split": "id?",
+            "question_number": "id",
+            "question": "text",
+            "flores_passage": "text",
+        },
+        load_belebele,
+    ),
 ]
