@@ -137,7 +137,9 @@ def save_pairs(pairs: pd.DataFrame, file: Path) -> None:
     elif file.suffix == ".csv":
         with_lists_as_json(pairs).to_csv(aside, index=False)
     else:
-        pairs.to_json(aside, orient="records", lines=True, force_ascii=False, double_precision=15)
+        with aside.open("w", encoding="utf-8") as stream:
+            for record in pairs.to_dict("records"):
+                stream.write(json.dumps(record, ensure_ascii=False, default=list) + "\n")
     aside.replace(file)
 
 

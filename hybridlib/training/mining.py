@@ -24,7 +24,9 @@ from hybridlib.model.encoder import DualEncoder
 from hybridlib.retrieval.search import search
 from hybridlib.retrieval.vector_store import VectorStore
 
-_ROWS = 4096  # questions encoded and searched for at a time: bounds memory
+# What is held in memory at a time: questions, and candidates of all of them together.
+_ROWS = 4096
+_FOUND = 1_000_000
 _RANGE_FACTOR = 10  # ranks looked at for each negative, where range_max does not say
 _DECIMALS = 6  # of a score
 
@@ -126,7 +128,9 @@ def mine(
     vectors = _vectors(encoder, pool.texts.tolist(), vectors_folder, token_budget)
     negatives: list[list[str]] = [[] for _ in range(len(pairs))]
     for language in pool.table.languages:
-        for rows in _parts(pool.table.with_language(language)):
+        of_language = pool.table.with_language(language)
+        widths = options.last_rank + pool.answer_counts[of_language]
+        for rows in _parts(of_language, widths):
             questions = pool.table.frame["question"].iloc[rows]
             queries = encoder.encode(questions, "query", token_budget)
             found, chosen = _choose(pool, vectors, queries, rows, language, options)
@@ -158,7 +162,8 @@ def score(
     vectors = _vectors(encoder, list(numbers), vectors_folder, token_budget)
 
     scores = []
-    for rows in _parts(np.arange(len(pairs))):
+    for start in range(0, len(pairs), _ROWS):
+        rows = range(start, min(start + _ROWS, len(pairs)))
         queries = encoder.encode(pairs["question"].iloc[rows], "query", token_budget)
         for row, query in zip(rows, queries, strict=True):
             own = [numbers[text] for text in (passages[row], *negatives[row])]
@@ -176,6 +181,7 @@ class _Pool:
     Attributes:
         table: the same, by pair and language.
         texts: the passages, language by language, ``[candidates]``.
+        language: the number of each one's language in ``table``, ``[candidates]``.
         candidate: of each row's passage, ``[rows]``.
         content: a number for what each passage says, in any language, ``[candidates]``.
         question: a number for what each row asks, in any language, ``[rows]``.
@@ -190,7 +196,7 @@ class _Pool:
         numbers = by_language.groupby(["lang", "passage"], sort=False).ngroup()
         firsts = by_language[~numbers.duplicated()]
         self.texts = firsts["passage"].to_numpy(dtype=object)
-        self.languages = firsts["lang"].to_numpy(dtype=object)
+        self.language = np.searchsorted(self.table.languages, firsts["lang"])
         self.candidate = numbers.sort_index().to_numpy()
 
         # What is tied together by ids or equal texts is one content, or one question.
@@ -219,9 +225,8 @@ class _Pool:
 
     def ranges(self, language: str, which: str) -> list[slice]:
         """Return the candidates that questions of a language are searched among."""
-        own = np.flatnonzero(self.languages == language)
-        start = int(own[0])
-        end = int(own[-1]) + 1
+        number = self.table.languages.index(language)
+        start, end = np.searchsorted(self.language, [number, number + 1]).tolist()
         if which == "pool":
             return [slice(0, len(self.texts))]
         if which == "own":
@@ -280,17 +285,16 @@ def _limits(
 ) -> np.ndarray:
     """Return the highest score that each found candidate may have as a negative."""
     limits = np.empty(found.shape, dtype=np.float32)
-    languages = pool.languages[found]
     translations = pool.table.rows[pool.table.pair_of_row[rows]]
-    for column, language in enumerate(pool.table.languages):
+    for number in range(len(pool.table.languages)):
         # The right passage in this language; the row's own where there is none.
-        right = translations[:, column]
+        right = translations[:, number]
         right = pool.candidate[np.where(right >= 0, right, rows)]
         positive = (queries * vectors[right]).sum(1)
         limit = positive - (options.absolute_margin or 0.0)
         if options.relative_margin is not None:
             limit = np.minimum(limit, positive - np.abs(positive) * options.relative_margin)
-        limits = np.where(languages == language, limit[:, None], limits)
+        limits = np.where(pool.language[found] == number, limit[:, None], limits)
     return limits
 
 
@@ -303,7 +307,12 @@ def _vectors(
     return VectorStore.build(folder, encoder, texts, token_budget=token_budget).vectors
 
 
-def _parts(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield some rows at a time."""
-    for start in range(0, len(rows), _ROWS):
-        yield rows[start : start + _ROWS]
+def _parts(rows: np.ndarray, widths: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield some rows at a time, those of little width first, so that a part has a bounded area."""
+    order = np.argsort(widths, kind="stable")
+    start = 0
+    while start < len(rows):
+        widest = int(widths[order[start : start + _ROWS]].max())
+        end = start + max(1, min(_ROWS, _FOUND // widest))
+        yield rows[order[start:end]]
+        start = end
