@@ -16,6 +16,7 @@ import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
+from hybridlib.evaluation import pools
 from hybridlib.retrieval.ranking import Ranking
 
 
@@ -252,6 +253,8 @@ def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.Da
             "language_preference_rate": language_preference_rate(ranking),
             "removal_loss_same": removal["same"],
             "removal_loss_other": removal["other"],
+            "equal_expected_rank": pools.equal_expected_rank(ranking),
+            f"own_language_ndcg@{k}": pools.own_language_ndcg(ranking, k),
         }
     ).rename_axis("query language")
 
@@ -324,6 +327,21 @@ def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str
             "a query with relevant passages in its own and in another language",
             len(_with_own_and_other(ranking)) > 0,
             ["language_preference_rate", "removal_loss_same", "removal_loss_other"],
+        ),
+        (
+            "a query with relevant passages of one grade in two languages, several in one of them",
+            len(pools.tested_by_language(ranking)) > 0,
+            ["equal_expected_rank"],
+        ),
+        (
+            "a query with a relevant passage in its own language",
+            not other_language.all(),
+            [f"own_language_ndcg@{k}"],
+        ),
+        (
+            "passages in two languages",
+            len(corpus.languages) > 1,
+            [f"own_language_ndcg@{k}"],
         ),
         (
             "a question_id in two languages",

@@ -12,7 +12,7 @@ from typing import Any
 import ir_measures
 import numpy as np
 from ir_measures import AP, RR, R, nDCG
-from scipy.stats import spearmanr
+from scipy.stats import kruskal, spearmanr
 
 from hybridlib.data.corpus import RetrievalCorpus
 
@@ -155,6 +155,14 @@ class Plain:
                 figures["normalised_max_rank"] = 100 * scaled
         own = [d for d in ranks if self.candidate_langs[d] == own_lang]
         others = [d for d in ranks if self.candidate_langs[d] != own_lang]
+        figures |= present({"equal_expected_rank": self.equal_expected_rank(query)})
+        if own and len(set(self.candidate_langs)) > 1:
+            grades = self.relevant[query]
+            gain = sum(grades[d] / log2(ranks[d] + 1) for d in own if ranks[d] <= self.k)
+            best = sorted((grades[d] for d in own), reverse=True)[: self.k]
+            figures["own_language_ndcg"] = gain / sum(
+                grade / log2(place + 1) for place, grade in enumerate(best, 1)
+            )
         if others:
             figures["other_language_recall"] = mean([ranks[d] <= self.k for d in others])
         if own and others:
@@ -164,6 +172,18 @@ class Plain:
             for name, part in (("removal_loss_same", own), ("removal_loss_other", others)):
                 figures[name] = mean([full - self.precision_without(query, d) for d in part])
         return figures
+
+    def equal_expected_rank(self, query: int) -> float | None:
+        """Return the mean over grades of scipy's p-value, where its test can tell orders apart."""
+        p_values = []
+        for grade in set(self.relevant.get(query, {}).values()):
+            by_language: dict[str, list[int]] = {}
+            for d, rank in self.ranks[query].items():
+                if self.relevant[query][d] == grade:
+                    by_language.setdefault(self.candidate_langs[d], []).append(rank)
+            if len(by_language) > 1 and max(map(len, by_language.values())) > 1:
+                p_values.append(float(kruskal(*by_language.values()).pvalue))
+        return mean(p_values)
 
     def precision_without(self, query: int, removed: int | None) -> float:
         """Return average precision in the pool without one candidate."""
@@ -220,8 +240,16 @@ NAMES = (
     "language_preference_rate",
     "removal_loss_same",
     "removal_loss_other",
+    "equal_expected_rank",
+    "own_language_ndcg",
 )
-AT_K = {"same_language_share", "other_language_recall", "mean_rank_correlation", "language_share"}
+AT_K = {
+    "own_language_ndcg",
+    "same_language_share",
+    "other_language_recall",
+    "mean_rank_correlation",
+    "language_share",
+}
 
 
 def mean(values: list[float]) -> float | None:

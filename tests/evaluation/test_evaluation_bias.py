@@ -188,7 +188,7 @@ def test_one_language_has_no_bias_figures(rng):
     missing = summary["left_out"]
     assert missing["rank_distance"] == "needs a query with relevant passages in two languages"
     assert missing["mean_rank_correlation@10"] == "needs a question_id in two languages"
-    assert len(missing) == 10
+    assert len(missing) == 12
 
 
 def test_german_questions_over_other_passages_have_nothing_to_prefer():
@@ -204,6 +204,8 @@ def test_german_questions_over_other_passages_have_nothing_to_prefer():
         "removal_loss_same",
         "removal_loss_other",
         "mean_rank_correlation@2",
+        "equal_expected_rank",
+        "own_language_ndcg@2",
     }
     reason = "needs passages in the language of a query"
     assert summary["left_out"]["same_language_share@2"] == reason
@@ -220,12 +222,14 @@ def test_questions_in_their_own_language_have_shares_only():
     )
     summary = bias.summarise(rank_scores(np.array([[2, 1], [1, 2]]), corpus), corpus, 1)
     shares = {"same_language_share@1", "language_share@1", "per_language"}
-    assert set(summary) == {"left_out", *shares}
-    assert summary["same_language_share@1"] == 1.0
+    assert set(summary) == {"left_out", "own_language_ndcg@1", *shares}
+    assert summary["same_language_share@1"] == summary["own_language_ndcg@1"] == 1.0
     assert set(summary["left_out"].values()) == {
         "needs a query with relevant passages in two languages",
         "needs a query with a relevant passage in another language",
         "needs a query with relevant passages in its own and in another language",
+        "needs a query with relevant passages of one grade in two languages, several in one of "
+        "them",
         "needs a question_id in two languages",
     }
 
