@@ -172,6 +172,16 @@ _STUDY = {
         prints="wrote the soup of 2 runs",
         leaves=("soup/soup.json",),
     ),
+    ".venv/bin/hybridlib mine path/to/encoder path/to/pairs.jsonl --relative-margin 0.05 --out "
+    "mined.jsonl": How(
+        # An encoder that was never trained scores nearly all alike.
+        instead=(("--relative-margin 0.05", "--relative-margin 0.001"),),
+        prints="wrote mined.jsonl: ",
+        leaves=("mined.jsonl",),
+    ),
+    ".venv/bin/hybridlib score path/to/encoder mined.jsonl --out scored.jsonl": How(
+        prints="wrote scored.jsonl: scores for ", leaves=("scored.jsonl",)
+    ),
     _CHOOSE: How(
         instead=(("[1e-3, 3e-3]", "[1e-3]"),),
         prints="Trials: ",
