@@ -76,7 +76,7 @@ class _Reporter:
         line = f"[{progress.describe()}] {outcome.name}: {NOTEBOOKS[outcome.step]} {outcome.state}"
         if outcome.seconds:
             line += f" in {outcome.seconds:.0f} s"
-        if outcome.reason:
+        if outcome.reason and outcome.notebook:
             line += f", see {outcome.notebook}"
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()

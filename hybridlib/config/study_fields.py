@@ -106,7 +106,7 @@ class StudyFields(BaseModel):
         min_length=1,
     )
     strategy: str = training_field(
-        "hybrid", "batch strategy, or `untrained`; `hybridlib strategies` lists them"
+        "hybrid", "batch strategy, `untrained` or `bm25`; `hybridlib strategies` lists them"
     )
     seed: int = training_field(0, "seed of initialisation, batches and dropout", ge=0, lt=2**31)
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_TRAINING
 from hybridlib.figures.axes import legend_above, new_axes, signed
 from hybridlib.figures.reshape import MEASURES, RANK_DISTANCE, bars, check_columns
 from hybridlib.figures.style import GREY, styled
@@ -142,7 +142,7 @@ def _limits(table: pd.DataFrame, studies: pd.DataFrame | None) -> tuple[float, f
     if studies is not None:
         of_settings = studies[studies["setting"].isin(table["setting"])]
         table = pd.concat([table, of_settings])
-    untrained = table["first"].eq(UNTRAINED) | table["second"].eq(UNTRAINED)
+    untrained = table["first"].isin(NO_TRAINING) | table["second"].isin(NO_TRAINING)
     inside = table[~untrained] if not untrained.all() else table
     low = min(0.0, float(inside[["low", "difference"]].min(axis=None)))
     high = max(0.0, float(inside[["high", "difference"]].max(axis=None)))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Transform
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_TRAINING
 from hybridlib.figures.axes import (
     MAP_LABEL,
     distance_axis,
@@ -90,8 +90,8 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None, corrections: bool
 
 
 def _is_trained(plain: pd.DataFrame) -> np.ndarray:
-    """Return which points set the limits: all but the untrained, or all if less than two remain."""
-    trained = plain["strategy"].str.split().str[-1].ne(UNTRAINED).to_numpy()
+    """Return which points set the limits: the trained ones, or all if less than two are."""
+    trained = ~plain["strategy"].str.split().str[-1].isin(NO_TRAINING).to_numpy()
     return trained if trained.sum() > 1 else np.ones(len(plain), dtype=bool)
 
 

@@ -43,6 +43,7 @@ STRATEGY_STYLES = {
     "hybrid-averaged-half": ("#A65628", "H"),
     "x-y-averaged": ("#882255", "h"),
     "code-switched": ("#000000", "*"),
+    "bm25": ("#4E1868", "8"),
 }
 
 LANGUAGE_STYLES = {

@@ -25,7 +25,7 @@ _DATA = ("hybridlib.data.prepare",)
 MODULES = {
     "data": (*_DATA, "hybridlib.model.built_in"),
     "training": (*_DATA, "hybridlib.model.built_in", "hybridlib.training.loop"),
-    "evaluation": (*_DATA, "hybridlib.evaluation.evaluate"),
+    "evaluation": (*_DATA, "hybridlib.evaluation.evaluate", "hybridlib.evaluation.lexical"),
     "bias": (
         "hybridlib.evaluation.bias",
         "hybridlib.evaluation.fitting",

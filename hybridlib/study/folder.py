@@ -13,7 +13,7 @@ import pandas as pd
 
 from hybridlib.batching import plugins
 from hybridlib.batching.strategies import STRATEGIES, check_strategies
-from hybridlib.config.names import BUILT_IN, UNTRAINED
+from hybridlib.config.names import BM25, BUILT_IN, UNTRAINED
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
@@ -43,6 +43,8 @@ _ENCODER_OPTIONS = {
     "encode_precision",
     *_BUILT_IN_ONLY,
 }
+# All that BM25 reads of training and evaluation.
+_BM25_OPTIONS = {"encoder", "strategy", "seed", "top_k", "score_block"}
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,8 @@ class Study:
 
         Where the study has ``systems``, these take the place of strategies and parameters. A
         parameter of the grid varies only the strategies that read it. An encoder that was not
-        made here is the same untrained whatever the seed: it runs with the first one alone.
+        made here is the same untrained whatever the seed, and so is BM25: they run with the first
+        one alone.
 
         Raises:
             InputError: two encoders would share a folder.
@@ -217,7 +220,7 @@ class Study:
         for encoder, cell in itertools.product(grid.encoders, self._cells()):
             settings = {"encoder": encoder, **cell}
             seeds = settings.pop("seeds", grid.seeds)
-            if cell["strategy"] == UNTRAINED and encoder != BUILT_IN:
+            if is_fixed(cell["strategy"], encoder):
                 seeds = seeds[:1]
             runs += [Study(grid.but(**settings, seed=seed)) for seed in seeds]
         names = [run_name(run.params) for run in runs]
@@ -324,8 +327,15 @@ def run_name(params: Params) -> str:
     return f"{encoder}-{label(params)}-s{params.seed}"
 
 
+def is_fixed(strategy: str, encoder: str) -> bool:
+    """Return whether a run is the same whatever its seed."""
+    return strategy == BM25 or (strategy == UNTRAINED and encoder != BUILT_IN)
+
+
 def reads(strategy: str, name: str) -> bool:
     """Return whether a strategy's run depends on a parameter of training or evaluation."""
+    if strategy == BM25:
+        return name in _BM25_OPTIONS
     if strategy == UNTRAINED and name in names_of_step("training"):
         return name in _ENCODER_OPTIONS
     # What a built-in strategy names as its option is read by those that name it alone.

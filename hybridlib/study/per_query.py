@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from hybridlib.config.names import BUILT_IN, UNTRAINED
+from hybridlib.config.names import NO_TRAINING
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.evaluation.significance import ClusteredMean, SeedVariance
 from hybridlib.retrieval.ranking import cell_name
-from hybridlib.study.folder import Study, label
+from hybridlib.study.folder import Study, is_fixed, label
 from hybridlib.study.results import PLAIN
 
 RANK_DISTANCE = "rank distance"  # the measure beside the mAP of each setting
@@ -85,20 +85,19 @@ def clustered_mean(seeds: Sequence[Study], measure: str, correction: str = PLAIN
     """
     files = [_file(run, correction) for run in seeds]
     dated = tuple((file, file.stat().st_mtime_ns) for file in files)
-    # Untrained, an encoder that was not made here is the same whatever the seed.
     params = seeds[0].params
-    is_fixed = params.strategy == UNTRAINED and params.encoder != BUILT_IN
-    return _clustered_mean(dated, measure, correction, is_fixed)
+    has_no_seed = is_fixed(params.strategy, params.encoder)
+    return _clustered_mean(dated, measure, correction, has_no_seed)
 
 
 @functools.lru_cache(maxsize=1024)
 def _clustered_mean(
-    files: tuple[tuple[Path, int], ...], measure: str, correction: str, is_fixed: bool
+    files: tuple[tuple[Path, int], ...], measure: str, correction: str, has_no_seed: bool
 ) -> ClusteredMean:
     """Put the seeds together; the files' times are there to notice a change."""
     setting = _setting(measure, correction)
     seeds = [_results(*dated, setting)[measure, correction] for dated in files]
-    return dataclasses.replace(ClusteredMean.over_seeds(seeds), is_fixed=is_fixed)
+    return dataclasses.replace(ClusteredMean.over_seeds(seeds), is_fixed=has_no_seed)
 
 
 def has_results(run: Study, measure: str, correction: str) -> bool:
@@ -132,7 +131,7 @@ def seed_variance(
     trained = []
     for seeds in systems(runs).values():
         found = [run for run in seeds if has_results(run, measure, correction)]
-        if not found or found[0].params.strategy == UNTRAINED:
+        if not found or found[0].params.strategy in NO_TRAINING:
             continue
         mean = clustered_mean(found, measure, correction)
         trained.append(mean if cells is None else mean.within(cells))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybridlib.config.names import BUILT_IN, UNTRAINED
+from hybridlib.config.names import BM25, BUILT_IN, NO_TRAINING
 from hybridlib.config.params import Params
 from hybridlib.data.prepare import evaluation_corpus
 from hybridlib.data.published import is_here, is_published, to_download
@@ -150,7 +150,7 @@ def _plan_run(
     """
     params = run.params
     size = _size(params)
-    needs_training = params.strategy != UNTRAINED and not is_done(run, "training")
+    needs_training = params.strategy not in NO_TRAINING and not is_done(run, "training")
     steps = params.steps if needs_training else 0
 
     # The corpora whose evaluation is not finished.
@@ -215,6 +215,8 @@ def _size(params: Params) -> Size:
     It comes from the built-in encoder's parameters, the folder's config.json, or what is published
     of a hub id.
     """
+    if params.strategy == BM25:
+        return Size(0, 0)
     config = resolve(params.encoder) / "config.json"
     gated = "mt5" in params.encoder.lower()
     if params.encoder == BUILT_IN:

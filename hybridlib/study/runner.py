@@ -12,12 +12,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hybridlib.config.names import BM25
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.files import project_root, write_json
 from hybridlib.study import warm_kernel
 from hybridlib.study.fingerprint import fingerprint, finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, run_name
+from hybridlib.study.lexical import search_by_words
 from hybridlib.study.manifest import write_manifest
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class Outcome:
         step: a key of NOTEBOOKS.
         state: ``done``, ``kept`` (finished before), ``failed`` or ``skipped``.
         seconds: how long it took.
-        notebook: the executed notebook.
+        notebook: the executed notebook; None where there is none.
         reason: one line for a step that failed.
         needs: the failed step that a skipped one needs.
     """
@@ -68,16 +70,17 @@ def run_step(study: Study, step: str) -> Outcome:
     if step == "training":
         study = study.trained
     name = title(study, step)
-    out = study.folder_of(step) / f"{NOTEBOOKS[step]}.ipynb"
+    file = study.folder_of(step) / f"{NOTEBOOKS[step]}.ipynb"
+    out = None if _is_by_words(study, step) else file
     if is_done(study, step):
         return Outcome(name, step, "kept", notebook=out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(out.with_suffix(".lock"), name):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(file.with_suffix(".lock"), name):
         if is_done(study, step):
             return Outcome(name, step, "kept", notebook=out)
         evaluated.unmark(step)
         started = time.monotonic()
-        reason = _execute(study, step, out)
+        reason = _search(study, step) if out is None else _execute(study, step, out)
         seconds = time.monotonic() - started
     logger.info("%s %s: %s in %.0f s", name, NOTEBOOKS[step], reason or "done", seconds)
     return Outcome(name, step, "failed" if reason else "done", seconds, out, reason)
@@ -106,6 +109,21 @@ def _execute(study: Study, step: str, out: Path) -> str:
     if is_done(study, step):
         return ""
     return "the notebook ended before its last cell: its kernel died or was told to exit"
+
+
+def _is_by_words(study: Study, step: str) -> bool:
+    """Return whether a step is one of BM25, which has no notebooks."""
+    return study.params.strategy == BM25 and step in RUN_STEPS
+
+
+def _search(study: Study, step: str) -> str:
+    """Carry out a step of BM25; return why it failed, or nothing."""
+    try:
+        _begin(study, step)
+        finish(study, step, **search_by_words(study, step))
+    except Exception as error:  # as of a notebook
+        return _first_line(error)
+    return ""
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -138,18 +156,28 @@ def begin(params: Params, step: str) -> Study:
     all that reads its results are removed first, and then the step's figures.
 
     Raises:
-        InputError: a strategy or plugin is not known, the output folder cannot be written to, or a
-            step before this one failed.
+        InputError: a strategy or plugin is not known or has no notebooks, the output folder cannot
+            be written to, or a step before this one failed.
     """
     study = Study.open_to_compare(params) if step == "comparison" else Study.open(params)
+    if _is_by_words(study, step):
+        raise InputError(
+            f"strategy {BM25!r} has no encoder, so the notebooks have nothing to show; `hybridlib "
+            "run` evaluates it, and 05 compares it"
+        )
+    _begin(study, step)
+    return study
+
+
+def _begin(study: Study, step: str) -> None:
+    """Run what a step needs, and take back what was made before."""
     study.check_writable(step)
     run_missing(study, step)
     study.unmark(step)
     study.remove_drawn(step)
     if step in RUN_STEPS:
-        params.save(study.run / "params.yaml")
+        study.params.save(study.run / "params.yaml")
     _started[step, study.folder_of(step)] = time.monotonic()
-    return study
 
 
 def finish(study: Study, step: str, **outputs: Any) -> dict[str, Any]:

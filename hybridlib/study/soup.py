@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_TRAINING
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, write_json
 from hybridlib.study.encoders import load_encoder, starting_encoder
@@ -62,7 +62,7 @@ def _open(folder: Path) -> Study:
         InputError: it is no folder of a run, the run is not finished, or is untrained.
     """
     study = Study.open_run(folder)
-    if study.params.strategy == UNTRAINED:
+    if study.params.strategy in NO_TRAINING:
         raise InputError(f"{folder}: is untrained; a soup takes trained runs")
     return study
 

@@ -21,7 +21,7 @@ from hybridlib.study.folder import Study
 
 COMMANDS = [
     *("", "run", "compare", "combine", "export", "soup", "mine", "score", "evaluate", "correct"),
-    *("params", "strategies"),
+    *("card", "push", "params", "strategies"),
 ]
 ALPHA = """# Training
 
@@ -49,7 +49,7 @@ def test_one_parameter_is_listed_and_a_wrong_one_is_not(capsys):
 def test_every_strategy_is_listed(capsys):
     assert main(["strategies"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["untrained", *STRATEGIES]
+    assert [line.split()[0] for line in lines] == ["untrained", "bm25", *STRATEGIES]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
