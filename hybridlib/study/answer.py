@@ -11,7 +11,7 @@ import pandas as pd
 from hybridlib.config.names import UNTRAINED
 from hybridlib.evaluation import significance
 from hybridlib.study.folder import Study, label
-from hybridlib.study.free import by_cost, decisive_setting, gain, written_system
+from hybridlib.study.free import best_rows, by_cost, decisive_setting, gain, written_system
 from hybridlib.study.paper import written_difference
 from hybridlib.study.per_query import RANK_DISTANCE, clustered_mean, has_results, seed_variance
 from hybridlib.study.results import PLAIN
@@ -54,12 +54,9 @@ def as_list(lines: Sequence[str]) -> str:
 def _training(runs: list[Study], table: pd.DataFrame, setting: str, where: str) -> str:
     """Return whether training pays; nothing where the study cannot say."""
     decisive = f"{setting} mAP"
-    without = table[table["strategy"] == UNTRAINED]
-    trained = table[table["strategy"] != UNTRAINED]
-    if without.empty or trained.empty:
+    free, best = best_rows(table, setting)
+    if free is None or best is None:
         return ""
-    free = without.loc[without[decisive].idxmax()]
-    best = trained.loc[trained[decisive].idxmax()]
     gained = gain(runs, best, free, setting)
     if gained is None:
         return ""

@@ -115,14 +115,12 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str
         setting: that decides.
     """
     decisive = f"{setting} mAP"
-    without = table[table["strategy"] == UNTRAINED]
-    trained = table[table["strategy"] != UNTRAINED]
-    if without.empty:
+    free, best = best_rows(table, setting)
+    if free is None:
         return [
             "Not compared with what costs nothing: this study has no untrained run; add `untrained`"
             " to strategies."
         ]
-    free = without.loc[without[decisive].idxmax()]
     lines = [
         f"Cheapest: {written_system(free)} has {free[decisive]:.3f} {_WHERE[setting]}, no training."
     ]
@@ -135,13 +133,29 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str
             "training: set corrections: [centering, centering+filter] before training is said to "
             "pay."
         )
-    if trained.empty:
+    if best is None:
         return lines
-    best = trained.loc[trained[decisive].idxmax()]
     minutes = f"{best['minutes of training']:.1f} minutes of training"
     lines.append(f"Best trained: {written_system(best)} has {best[decisive]:.3f}, after {minutes}.")
     lines.append(_judged(runs, best, free, setting))
     return lines
+
+
+def best_rows(table: pd.DataFrame, setting: str) -> tuple[Any, Any]:
+    """Return the best row of :func:`by_cost` that needs no training, and the best that does.
+
+    Args:
+        table: of one encoder.
+        setting: that decides.
+
+    Returns:
+        Two rows; None for one that is not there.
+    """
+    decisive = table[f"{setting} mAP"]
+    is_free = table["strategy"] == UNTRAINED
+    free = table.loc[decisive[is_free].idxmax()] if is_free.any() else None
+    best = table.loc[decisive[~is_free].idxmax()] if not is_free.all() else None
+    return free, best
 
 
 def _corrections(runs: Sequence[Study]) -> list[str]:
