@@ -8,14 +8,14 @@ Texts are data and are used exactly as they stand.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from hybridlib.data.languages import warn_of_spellings
 from hybridlib.data.nested import NUMBERS, TEXTS
-from hybridlib.data.records import TABLE_ENDINGS, Records, read_table
+from hybridlib.data.records import TABLE_ENDINGS, read_table
 from hybridlib.data.schema import Field, Schema, Unique, check_frame
 from hybridlib.data.text_files import read_aligned_lines
 from hybridlib.data.values import ID, LANGUAGE, NAME, TEXT
@@ -67,17 +67,25 @@ def load_pairs(file: str | Path) -> pd.DataFrame:
         raise InputError(f"{file}: has the columns negative and negatives; take one of them out")
     pairs = records.frame[PAIR_COLUMNS + further]
     pairs = pairs.assign(**{name: pairs[name].map(tuple) for name in further if name in _LISTS})
-    _check_scores(pairs, records)
+    check_scores(pairs, records.name)
     return pairs
 
 
-def _check_scores(pairs: pd.DataFrame, records: Records) -> None:
-    """Check that a row's scores are one for its passage and one for each of its negatives."""
+def check_scores(pairs: pd.DataFrame, name: Callable[[int], str]) -> None:
+    """Check that a row's scores are one for its passage and one for each of its negatives.
+
+    Args:
+        pairs: training pairs.
+        name: what an error message calls a row.
+
+    Raises:
+        InputError: the first row of which they are not; none is right, too.
+    """
     for row, (negatives, scores) in enumerate(zip(negatives_of(pairs), scores_of(pairs))):
         if scores and len(scores) != 1 + len(negatives):
             raise InputError(
-                f"{records.name(row)}: {len(scores)} scores and {len(negatives)} negatives; the "
-                "first score is the passage's, then comes one for each negative"
+                f"{name(row)}: {len(scores)} scores and {len(negatives)} negatives; the first "
+                "score is the passage's, then comes one for each negative"
             )
 
 

@@ -174,7 +174,7 @@ class Objective:
         wanted = wanted / (self.params.distill_temperature or self.params.temperature)
         has_some = ~wanted[:, 0].isnan()
 
-        kind = self.params.distill or ""
+        kind = str(self.params.distill)
         distances = distillation(kind, scores[has_some] / temperature, wanted[has_some])
         return distances.sum() * self._share(~teacher[self._negative_rows(batch), 0].isnan())
 

@@ -22,7 +22,7 @@ from hybridlib.batching.code_switching import Switching
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.data.corpus import RetrievalCorpus
-from hybridlib.data.pairs import negatives_of, scores_of, with_lists_as_json
+from hybridlib.data.pairs import check_scores, negatives_of, scores_of, with_lists_as_json
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.files import content_hash, resolve
@@ -150,15 +150,11 @@ def teacher_scores(pairs: pd.DataFrame) -> Tensor:
     Raises:
         InputError: a row has more or fewer scores than passage and negatives.
     """
+    check_scores(pairs, lambda row: f"pair_id {pairs['pair_id'].iloc[row]!r}")
     negatives = negatives_of(pairs)
     table = np.full((len(pairs), 1 + max(map(len, negatives))), np.nan, dtype=np.float32)
-    for row, (texts, scores) in enumerate(zip(negatives, scores_of(pairs), strict=True)):
-        if scores and len(scores) != 1 + len(texts):
-            raise InputError(
-                f"pair_id {pairs['pair_id'].iloc[row]!r}: {len(scores)} scores and {len(texts)} "
-                "negatives; the first score is the passage's, then comes one for each negative"
-            )
-        if texts and scores:
+    for row, scores in enumerate(scores_of(pairs)):
+        if len(scores) > 1:
             table[row, : len(scores)] = scores
     return torch.from_numpy(table)
 

@@ -89,8 +89,7 @@ def plain_distance(kind: str, scores: np.ndarray, teacher: np.ndarray) -> float:
     return float((p * np.log(p / q)).sum())
 
 
-@pytest.mark.parametrize("kind", ["kl", "margin"])
-@pytest.mark.parametrize("language", ["question", "passage"])
+@pytest.mark.parametrize(("kind", "language"), [("kl", "question"), ("margin", "passage")])
 def test_the_loss_is_that_of_the_formula(kind, language, data: Data, tiny_encoder, tmp_path):
     """All negatives join InfoNCE; the teacher's are those of their own row."""
     pairs = scored_pairs(data[0])
