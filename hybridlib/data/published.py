@@ -85,7 +85,7 @@ def fetch(name: str, languages: Iterable[str] | None = None) -> Path:
     with FileLock(folder.parent / f".{name}.lock"):
         missing = _missing(folder, files)
         if missing:
-            log.warning("%s; licence: %s", _announcement(name, missing), _sets()[name]["licence"])
+            log.warning("%s", _announcement(name, missing))
         for file in missing:
             _download(name, file, folder)
     return folder
@@ -162,10 +162,11 @@ def _sha256(file: Path) -> str | None:
 
 
 def _announcement(name: str, missing: list[PublishedFile]) -> str:
-    """Return how much of a set is downloaded, from where, and into which folder."""
+    """Return how much of a set is downloaded, from where, into which folder, and its licence."""
     size = sum(file.size for file in missing) / 1e6
     host = "/".join(missing[0].url.split("/")[2:6])
-    return f"{name}: download of {size:.1f} MB from {host} to {folder_of(name)}"
+    licence = _sets()[name]["licence"]
+    return f"{name}: download of {size:.1f} MB from {host} to {folder_of(name)}; licence: {licence}"
 
 
 def _download(name: str, file: PublishedFile, folder: Path) -> None:

@@ -214,7 +214,8 @@ def headline(metrics: dict[str, Any]) -> dict[str, float]:
     """Return the figures of one run that a comparison shows.
 
     They are mAP in each setting, recall, and two bias figures. A corpus that is searched in its own
-    languages alone (MIRACL) has what is usual for it: nDCG@10 and R@100.
+    languages alone (MIRACL) has what is usual for it: nDCG@10 and R@100. A query with several
+    answers in a language brings multilingual nDCG@10 and PEER.
 
     Args:
         metrics: what :func:`summarise` returns.
@@ -235,4 +236,7 @@ def headline(metrics: dict[str, Any]) -> dict[str, float]:
     for name, value in metrics["bias"].items():
         if name == "rank_distance" or name.startswith("same_language_share@"):
             row[name.replace("same_language", "own-language").replace("_", " ")] = value
+    if "equal_expected_rank" in metrics["bias"]:
+        row["multilingual nDCG@10"] = settings["multilingual"]["ndcg@10"]
+        row["PEER"] = metrics["bias"]["equal_expected_rank"]
     return row

@@ -309,4 +309,9 @@ def test_headline_names_the_figures_that_a_comparison_shows(rng):
         "multilingual R@10": settings["multilingual"]["recall@10"],
         "rank distance": metrics["bias"]["rank_distance"],
         "own-language share@10": metrics["bias"]["same_language_share@10"],
+        "multilingual nDCG@10": settings["multilingual"]["ndcg@10"],
+        "PEER": metrics["bias"]["equal_expected_rank"],
     }
+    parallel = corpus_of([("q", "de")], [("a", "de"), ("b", "en")], [("q", "a", 1), ("q", "b", 1)])
+    row = headline(summarise(rank_scores(np.eye(2)[:1], parallel), parallel))
+    assert "rank distance" in row and "PEER" not in row and "multilingual nDCG@10" not in row
