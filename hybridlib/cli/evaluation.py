@@ -21,6 +21,7 @@ from hybridlib.evaluation.evaluate import (
 )
 from hybridlib.evaluation.fitting import check_correction_names
 from hybridlib.evaluation.lexical import ABOUT, evaluate_lexical
+from hybridlib.evaluation.translate_test import PASSAGE
 from hybridlib.files import check_writable, written_aside
 from hybridlib.model.tokenizer import learn_tokenize, load_tokenize
 from hybridlib.retrieval.lexical import LexicalScores
@@ -218,3 +219,24 @@ def _print_results(result: Evaluation) -> None:
         figures.setdefault(reason, []).append(figure)
     for reason, names in figures.items():
         print(f"left out: {', '.join(names)} ({reason})")
+    _print_translate_test(result)
+
+
+def _print_translate_test(result: Evaluation) -> None:
+    """Print what perfect translations of the questions would find, or why that is not known."""
+    try:
+        table = result.translate_test()
+    except InputError as error:
+        print(f"left out: {error}")
+        return
+    for row in table.itertuples():
+        line = (
+            f"translate-test: {row.setting} mAP {row.as_asked:.4f} as asked, {row.translated:.4f} "
+            f"with questions translated perfectly into {row.translated_into}"
+        )
+        if row.translated_into == PASSAGE:
+            line += " language"
+        if row.without_translation:
+            total = row.queries + row.without_translation
+            line += f" ({row.without_translation:,} of {total:,} left out: no translation)"
+        print(line)

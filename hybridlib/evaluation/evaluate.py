@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.evaluation import fitting
 from hybridlib.evaluation.metrics import check_judged, headline, per_query, summarise
+from hybridlib.evaluation.translate_test import translate_test
 from hybridlib.files import write_json, written_aside
 from hybridlib.retrieval.corrections import Correction, fit
 from hybridlib.retrieval.fitting_texts import FittingSet
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The files of an evaluation that depend on its corrections.
-NOT_ALWAYS = ("corrected.parquet", "fitting.npz")
+# The files of an evaluation that depend on its corrections, or on translated questions.
+NOT_ALWAYS = ("corrected.parquet", "fitting.npz", "translate_test.csv")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Evaluation:
 
         The files are ranks.parquet, top.npz, per_query.parquet, corrected.parquet (the same as
         per_query.parquet under each correction), fitting.npz (the vectors that the corrections are
-        fitted on, unless these are the candidates') and metrics.json. They are written aside, and
+        fitted on, unless these are the candidates'), translate_test.csv (where questions are
+        translated) and metrics.json. They are written aside, and
         then replace those of an earlier evaluation: files of two never lie beside a metrics.json.
 
         Args:
@@ -83,6 +86,8 @@ class Evaluation:
             corrected.to_parquet(folder / "corrected.parquet", index=False)
         if self.fitting is not None:
             self.fitting.save(folder / "fitting.npz")
+        with suppress(InputError):  # of a corpus without translations
+            self.translate_test().to_csv(folder / "translate_test.csv", index=False)
         write_json(folder / "metrics.json", {**about, **self.metrics})
 
     def headline(self) -> pd.DataFrame:
@@ -91,6 +96,13 @@ class Evaluation:
         for name, metrics in self.metrics["corrections"].items():
             columns[name] = headline(metrics)
         return pd.DataFrame(columns)
+
+    def translate_test(self) -> pd.DataFrame:
+        """Return what perfect translations of the questions would find.
+
+        See :func:`hybridlib.evaluation.translate_test.translate_test`.
+        """
+        return translate_test(self._per_query(self.ranking))
 
     def _per_query(self, ranking: Ranking) -> pd.DataFrame:
         """Return the metrics of every query, with its question_id."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pandas as pd
 
+from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import headline
+from hybridlib.evaluation.translate_test import translate_test
 from hybridlib.study.folder import Study, label
 
 PLAIN = "none"  # the correction that changes nothing
@@ -36,6 +39,30 @@ def rank_distances(runs: Sequence[Study]) -> pd.DataFrame:
         for lang, value in by_language.items():
             rows.append({**_run_key(run), "lang": lang, "rank_distance": value})
     return pd.DataFrame(rows)
+
+
+def translate_tests(runs: Sequence[Study]) -> pd.DataFrame:
+    """Return what each system would find if the questions were translated perfectly.
+
+    Args:
+        runs: of one corpus.
+
+    Returns:
+        One row per encoder, strategy, setting and language of the translations, as
+        :func:`hybridlib.evaluation.translate_test.translate_test` has them, without intervals:
+        means over seeds, so many seeds. Empty where the corpus has no translations.
+    """
+    keys = ["encoder", "strategy", "setting", "translated_into"]
+    values = ["as_asked", "translated", "queries", "without_translation"]
+    parts = []
+    for run in runs:
+        with suppress(InputError):  # the corpus has no translations
+            found = translate_test(pd.read_parquet(run.run / "per_query.parquet"))
+            parts.append(found[[*keys[2:], *values]].assign(**_run_key(run)))
+    if not parts:
+        return pd.DataFrame(columns=[*keys, *values, "seeds"])
+    groups = pd.concat(parts, ignore_index=True).groupby(keys, sort=False)
+    return groups[values].mean().assign(seeds=groups.size()).reset_index()
 
 
 def training_logs(runs: Sequence[Study]) -> pd.DataFrame:

@@ -24,6 +24,14 @@ from hybridlib.retrieval.ranking import Ranking
 
 BOTH = ["centering@candidates", "lir@candidates"]
 
+ALWAYS = {
+    "metrics.json",
+    "per_query.parquet",
+    "ranks.parquet",
+    "top.npz",
+    "translate_test.csv",
+}
+
 
 @pytest.fixture(scope="module")
 def encoder(tiny_encoder: Path) -> DualEncoder:
@@ -148,7 +156,7 @@ def test_without_corrections_no_file_of_them_is_written(encoder, corpus, tmp_pat
     assert result.metrics["corrections"] == {}
     result.save(tmp_path)
     files = {file.name for file in tmp_path.iterdir()}
-    assert files == {"metrics.json", "per_query.parquet", "ranks.parquet", "top.npz"}
+    assert files == ALWAYS
     saved = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert saved == result.metrics
 
@@ -198,7 +206,7 @@ def test_what_is_saved_replaces_an_earlier_evaluation(result, encoder, corpus, t
     plain = evaluate(encoder, corpus, progress=False)
     plain.save(tmp_path)
     files = {file.name for file in tmp_path.iterdir()}
-    assert files == {"metrics.json", "per_query.parquet", "ranks.parquet", "top.npz"}
+    assert files == ALWAYS
 
 
 def test_an_evaluation_that_cannot_be_written_leaves_the_earlier_one(

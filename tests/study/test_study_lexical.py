@@ -17,7 +17,7 @@ from hybridlib.study.comparison import differences, intervals
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import Study, run_name
 from hybridlib.study.grid import run_study
-from hybridlib.study.results import headlines, training_logs
+from hybridlib.study.results import headlines, training_logs, translate_tests
 from hybridlib.study.runner import begin
 
 STRATEGIES = ["untrained", "hybrid", "bm25"]
@@ -71,6 +71,16 @@ def test_it_stands_in_every_table(study):
     assert {"bm25"} < set(headlines(runs)["strategy"])
     log = training_logs(runs)
     assert log.loc[log["strategy"] == "bm25", "validation monolingual mAP"].notna().all()
+
+
+def test_translated_questions_stand_beside_each_system(study):
+    table = translate_tests(finished_runs(study))
+    rows = table[table["strategy"] == "bm25"].set_index(["setting", "translated_into"])
+    settings = study.run_called("built-in-bm25-s0").metrics()["settings"]
+    crossed = rows.loc["cross-lingual", "the passage's"]
+    assert crossed["as_asked"] == pytest.approx(settings["cross-lingual"]["map"])
+    assert crossed["translated"] == pytest.approx(settings["monolingual"]["map"])
+    assert len(table) == 3 * 3
 
 
 def test_its_notebooks_are_not_opened(run):
