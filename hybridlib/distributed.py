@@ -22,6 +22,9 @@ def processes() -> PartialState:
     # accelerate takes long to import, and a single process rarely needs it.
     from accelerate import PartialState
 
+    # With this, products on a GPU add up in one order; it is read when the GPU is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
     cpu_requested = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y")
     return PartialState(cpu=cpu_requested or not torch.accelerator.is_available())
 

@@ -14,6 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from hybridlib.study.folder import Study
 
+# The same tests on every machine; those of a GPU (tests/training/test_cuda.py) ask for it.
+os.environ["ACCELERATE_USE_CPU"] = "true"
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 FACT_LANGUAGES = ("de", "en", "th")
 

@@ -42,7 +42,7 @@ def open_accelerator(params: Params, folder: Path, encoder: DualEncoder) -> Iter
     """
     accelerator = _make_accelerator(params, folder)
     try:
-        with _attention(params, accelerator.device):
+        with _computation(params, accelerator.device):
             yield accelerator
     finally:
         accelerator.unwrap_model(encoder, keep_fp32_wrapper=False)
@@ -50,15 +50,26 @@ def open_accelerator(params: Params, folder: Path, encoder: DualEncoder) -> Iter
             tracker.finish()
 
 
-def _attention(params: Params, device: torch.device) -> AbstractContextManager[None]:
-    """Return the context that attention is computed in.
+@contextmanager
+def _computation(params: Params, device: torch.device) -> Iterator[None]:
+    """Set how PyTorch computes in the loop: repeatably, and fast on a CPU.
 
-    On a CPU, the backward pass of PyTorch's fused attention is slow in bf16, and plain attention is
-    faster.
+    On a GPU, sums may be added up in any order. A run that is resumed there, or repeated, gives the
+    same weights only with deterministic algorithms; an operation that has none warns.
     """
-    if params.precision == "bf16" and device.type == "cpu":
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    was_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    attention: AbstractContextManager[None] = nullcontext()
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    elif device.type == "cpu" and params.precision == "bf16":
+        # The backward pass of PyTorch's fused attention is slow in bf16 on a CPU.
+        attention = sdpa_kernel(SDPBackend.MATH)
+    try:
+        with attention:
+            yield
+    finally:
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=was_warn_only)
 
 
 def _make_accelerator(params: Params, folder: Path) -> Accelerator:
