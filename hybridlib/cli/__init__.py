@@ -25,6 +25,8 @@ _COMMANDS = {
     "score": ("mining", "score_negatives"),
     "evaluate": ("evaluation", "evaluate_encoder"),
     "correct": ("models", "correct_encoder"),
+    "card": ("models", "write_run_card"),
+    "push": ("models", "push_encoder"),
     "params": ("listing", "list_params"),
     "strategies": ("listing", "list_strategies"),
 }

@@ -43,3 +43,34 @@ def add_correct(commands: Any) -> None:
     correct.add_argument("--languages", nargs="+", help="only texts in these languages")
     correct.add_argument("--out", type=Path, required=True, help="a new folder for the encoder")
     add_encoder_options(correct.add_argument_group("encoder"))
+
+
+def add_card(commands: Any) -> None:
+    """Add ``hybridlib card``."""
+    card = add_command(
+        commands,
+        "card",
+        "write the model card of a run's encoder",
+        "Write model/README.md of a finished run: parameters, training pairs, and the results of "
+        "its study. It replaces the README.md that is there.",
+        " outputs/quickstart/built-in-hybrid-s0",
+    )
+    card.add_argument("run", type=Path, metavar="RUN_FOLDER", help="the folder of a finished run")
+    card.add_argument(
+        "--licence", help="of the encoder, as the hub writes it: mit, cc-by-sa-4.0 (default: none)"
+    )
+
+
+def add_push(commands: Any) -> None:
+    """Add ``hybridlib push``."""
+    push = add_command(
+        commands,
+        "push",
+        "upload an encoder to the Hugging Face hub",
+        "Upload the folder of an encoder with its model card, as one commit. A new repository is "
+        "private.",
+        " outputs/quickstart/built-in-hybrid-s0/model my-name/my-encoder",
+    )
+    push.add_argument("folder", type=Path, help="the model/ of a run, or a corrected encoder")
+    push.add_argument("repository", help="name or owner/name on the hub; made if it is not there")
+    push.add_argument("--public", action="store_true", help="make a new repository public")

@@ -1,4 +1,4 @@
-"""Commands on encoders: ``hybridlib correct``."""
+"""Commands on encoders: ``hybridlib correct``, ``card`` and ``push``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from hybridlib.evaluation.correct import (
 )
 from hybridlib.evaluation.fitting import encode_fitting_set, fitting_table
 from hybridlib.files import check_writable
+from hybridlib.model.card import About, hub_id, write_card
+from hybridlib.study.card import about_run
 from hybridlib.study.encoders import load_encoder
 from hybridlib.study.folder import Study
 
@@ -37,8 +39,10 @@ def correct_encoder(options: argparse.Namespace) -> int:
     if options.out.exists():
         raise InputError(f"{options.out}: is there already; give a new folder")
     check_writable(options.out.absolute().parent)
+    run = None
     if (Path(options.encoder) / "params.yaml").is_file():
-        params, source, table = _of_run(options)
+        run = _run_of(options)
+        params, source, table = run.params, str(run.model), _texts_of(run)
     else:
         params, source, table = _of_encoder(options)
 
@@ -47,11 +51,16 @@ def correct_encoder(options: argparse.Namespace) -> int:
     texts = encode_fitting_set(encoder, table, params.encode_tokens)
     count = make_a_part(encoder, texts, params.filter_k, params.filter_shrinkage)
     encoder.save(options.out)
-    languages = sorted(table["lang"].unique())
-    print(
-        f"wrote {options.out}: {options.correction}, fitted on {count:,} texts with translations "
-        f"({texts.name}; {', '.join(languages)})"
+    fitted = (
+        f"{options.correction}, fitted on {count:,} texts with translations ({texts.name}; "
+        f"{', '.join(sorted(table['lang'].unique()))})"
     )
+    section = f"## Correction\n\n{fitted}."
+    about = About(base_model=hub_id(encoder), sections=[section])
+    if run is not None:
+        about = about_run(run, correction=options.correction, fitted=section)
+    write_card(options.out, encoder, about)
+    print(f"wrote {options.out}: {fitted}")
     return 0
 
 
@@ -66,8 +75,8 @@ def _of_encoder(options: argparse.Namespace) -> tuple[Params, str, pd.DataFrame]
     return params, options.encoder, table
 
 
-def _of_run(options: argparse.Namespace) -> tuple[Params, str, pd.DataFrame]:
-    """Return the parameters of a run, where its encoder is, and what its corrections are fitted on.
+def _run_of(options: argparse.Namespace) -> Study:
+    """Return the run whose encoder is corrected.
 
     Raises:
         InputError: an option says otherwise than the run, or the run has no model.
@@ -79,9 +88,13 @@ def _of_run(options: argparse.Namespace) -> tuple[Params, str, pd.DataFrame]:
             f"--{given[0].replace('_', '-')}: a run is corrected as in its study; leave it out, or "
             f"give {options.encoder}/model"
         )
-    run = Study.open_run(Path(options.encoder))
+    return Study.open_run(Path(options.encoder))
+
+
+def _texts_of(run: Study) -> pd.DataFrame:
+    """Return what the corrections of a run are fitted on."""
     params = run.params
-    table = fitting_table(
+    return fitting_table(
         run.evaluation_corpus(),
         run.training_pairs(),
         params.parallel_path,
@@ -89,4 +102,27 @@ def _of_run(options: argparse.Namespace) -> tuple[Params, str, pd.DataFrame]:
         params.correction_texts,
         params.data_seed,
     )
-    return params, str(run.model), table
+
+
+def write_run_card(options: argparse.Namespace) -> int:
+    """Write the model card of a run's encoder.
+
+    Raises:
+        InputError: the folder is none of a run with a model.
+    """
+    run = Study.open_run(options.run)
+    write_card(run.model, load_encoder(run.params, str(run.model)), about_run(run, options.licence))
+    print(f"wrote {run.model / 'README.md'}")
+    return 0
+
+
+def push_encoder(options: argparse.Namespace) -> int:
+    """Upload an encoder.
+
+    Raises:
+        InputError: it is none, or the hub cannot be reached or refuses.
+    """
+    from hybridlib.model.push import push  # imports torch
+
+    print(f"pushed {options.folder}: {push(options.folder, options.repository, options.public)}")
+    return 0

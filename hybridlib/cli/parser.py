@@ -8,7 +8,7 @@ from typing import Any
 
 from hybridlib import __version__
 from hybridlib.cli.mining_options import add_mine, add_score
-from hybridlib.cli.model_options import add_correct
+from hybridlib.cli.model_options import add_card, add_correct, add_push
 from hybridlib.cli.options import add_command, add_encoder_options
 from hybridlib.config.yaml_files import add_overrides
 
@@ -39,6 +39,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_score(commands)
     _add_evaluate(commands)
     add_correct(commands)
+    add_card(commands)
+    add_push(commands)
     _add_listings(commands)
     return parser
 

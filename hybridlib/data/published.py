@@ -52,6 +52,11 @@ def is_published(name: str | Path) -> bool:
     return str(name) in _sets()
 
 
+def licence_of(name: str) -> str | None:
+    """Return the licence of a published set; None of any other."""
+    return str(_sets()[name]["licence"]) if is_published(name) else None
+
+
 def local_path(path: str | Path, languages: Iterable[str] | None = None) -> Path:
     """Return an absolute path; a name of a published set stands for its downloaded folder.
 

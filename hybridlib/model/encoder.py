@@ -20,6 +20,7 @@ from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
 from hybridlib.model.batches import micro_batches, unique_rows
+from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.directions import check_directions
 from hybridlib.model.layers import output_width, projection_layer
@@ -317,7 +318,7 @@ class DualEncoder(nn.Module):
         return encoder
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), tokenizer, pooling, prompts and dense layers.
+        """Write weights (safetensors), tokenizer, pooling, prompts, dense layers and a model card.
 
         The result is a folder of sentence-transformers. It is written aside and then replaces an
         old one, so that a kill leaves either the old folder or the new one.
@@ -336,6 +337,7 @@ class DualEncoder(nn.Module):
             correction=self.correction,
         )
         st_write.write(aside, layout, self.backbone.config.hidden_size)
+        write_card(aside, self)
         shutil.rmtree(folder, ignore_errors=True)
         aside.replace(folder)
 
