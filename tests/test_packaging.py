@@ -95,7 +95,13 @@ def test_the_source_distribution_is_a_whole_project(built):
 def test_the_metadata_say_what_the_project_says(about):
     assert about["Name"] == "hybridlib"
     assert about["Version"] == hybridlib.__version__
-    assert set(about.get_all("Provides-Extra")) == {"notebooks", "dev", "ir-datasets", "mteb", "site"}
+    assert set(about.get_all("Provides-Extra")) == {
+        "notebooks",
+        "dev",
+        "ir-datasets",
+        "mteb",
+        "site",
+    }
     for package in NOTEBOOK_PACKAGES:
         needed = [name for name in about.get_all("Requires-Dist") if name.startswith(package)]
         assert needed
