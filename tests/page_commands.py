@@ -22,6 +22,7 @@ _NAMES = {
     "hybridlib choose",
     "hybridlib combine",
     "hybridlib evaluate",
+    "hybridlib correct",
     "accelerate launch",
     "accelerate launch SCRIPT",
 }
@@ -182,6 +183,17 @@ _STUDY = {
     ".venv/bin/hybridlib score path/to/encoder mined.jsonl --out scored.jsonl": How(
         prints="wrote scored.jsonl: scores for ", leaves=("scored.jsonl",)
     ),
+    "hybridlib correct outputs/my-study/e5-hybrid-s0 --out corrected": How(
+        instead=(("e5-hybrid-s0", "encoder-hybrid-s0"),),
+        prints="texts with translations",
+        leaves=("corrected/README.md",),
+    ),
+    "hybridlib card outputs/my-study/e5-hybrid-s0 --licence mit": How(
+        instead=(("e5-hybrid-s0", "encoder-hybrid-s0"),), prints="README.md"
+    ),
+    "hybridlib push outputs/my-study/e5-hybrid-s0/model my-name/my-encoder": How(
+        why_not="needs the hub; test_push.py pushes to a stand-in"
+    ),
     _CHOOSE: How(
         instead=(("[1e-3, 3e-3]", "[1e-3]"),),
         prints="Trials: ",
@@ -270,6 +282,7 @@ _CORPORA = {
     "hf download --repo-type dataset NAME --revision refs/convert/parquet --local-dir FOLDER": _HUB,
 }
 
+_CORRECT = "hybridlib correct ENCODER --on path/to/parallel-text --out corrected"
 _OWN_PAGE = How(why_not="test_your_own.py runs its page from top to bottom")
 _YOUR_OWN = {
     ".venv/bin/hybridlib evaluate multilingual-e5-small --corpus pairs --corpus-path "
@@ -277,6 +290,7 @@ _YOUR_OWN = {
     "--out results": _OWN_PAGE,
     ".venv/bin/hybridlib run faq.yaml --dry-run -p batch_size 100": _OWN_PAGE,
     ".venv/bin/hybridlib run faq.yaml": _OWN_PAGE,
+    _CORRECT: How(why_not="test_correct.py corrects with the same options"),
 }
 
 # The order is that in which they run: some need what another leaves.
