@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.languages import primary_language
+from hybridlib.data.pairs import negatives_of
 from hybridlib.data.values import strings
 from hybridlib.data.words import has_words
 from hybridlib.errors import InputError
@@ -63,7 +64,7 @@ def drop_overlap(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFra
     if dropped.mean() > _LARGEST_SHARE:
         raise InputError(_describe(pairs, shared, evaluation.name))
     log.warning(
-        "%d of %d training pairs left out: %s holds their question or passage (%s)",
+        "%d of %d training pairs left out: %s holds one of their texts (%s)",
         dropped.sum(),
         len(pairs),
         evaluation.name,
@@ -76,7 +77,8 @@ def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
     """Return what each training pair shares with the evaluation corpus.
 
     Returns:
-        Boolean columns question, passage and pair_id, one row per pair.
+        Boolean columns question, passage, pair_id and, where there are explicit negatives, negative
+        (any of them); one row per pair.
     """
     # Ids that are long enough to be equal only if the question is.
     question_ids = {
@@ -89,7 +91,22 @@ def overlaps(pairs: pd.DataFrame, evaluation: RetrievalCorpus) -> pd.DataFrame:
         "passage": _shared_texts(pairs, "passage", evaluation.candidates),
         "pair_id": pairs["pair_id"].isin(question_ids).to_numpy(),
     }
+    negatives = negatives_of(pairs)
+    if any(negatives):
+        columns["negative"] = _shared_negatives(pairs, negatives, evaluation.candidates)
     return pd.DataFrame(columns, index=pairs.index)
+
+
+def _shared_negatives(
+    pairs: pd.DataFrame, negatives: list[list[str]], candidates: pd.DataFrame
+) -> np.ndarray:
+    """Return whether the evaluation has an explicit negative of each pair."""
+    rows = np.repeat(np.arange(len(pairs)), [len(texts) for texts in negatives])
+    texts = [text for row in negatives for text in row]
+    table = pd.DataFrame({"lang": pairs["lang"].to_numpy()[rows], "negative": texts})
+    shared = np.zeros(len(pairs), dtype=bool)
+    shared[rows[_shared_texts(table, "negative", candidates)]] = True
+    return shared
 
 
 def _shared_texts(pairs: pd.DataFrame, column: str, evaluation: pd.DataFrame) -> np.ndarray:
@@ -162,6 +179,8 @@ def _count_kinds(pairs: pd.DataFrame, shared: pd.DataFrame, evaluation: Retrieva
             counts[f"{column} {difference}"] = count
     if shared["pair_id"].any():
         counts["question id"] = int(shared["pair_id"].sum())
+    if "negative" in shared and shared["negative"].any():
+        counts["explicit negative"] = int(shared["negative"].sum())
     return ", ".join(f"{kind}: {count:,}" for kind, count in counts.items())
 
 
@@ -210,18 +229,22 @@ _NORMALISATIONS: dict[str, Callable[[str], str]] = {
 }
 
 
+_LABELS = {"pair_id": "question id", "negative": "explicit negative"}
+
+
 def _describe(pairs: pd.DataFrame, shared: pd.DataFrame, name: str) -> str:
     """Return the message for a training set that is evaluated on, with counts and an example."""
     columns = [column for column in shared if shared[column].any()]
     counts = []
     for column in columns:
-        label = "question id" if column == "pair_id" else column
+        label = _LABELS.get(column, column)
         counts.append(f"{shared[column].sum():,} by their {label}")
     first = pairs[shared[columns[0]]].iloc[0]
+    example = first["question" if columns[0] == "negative" else columns[0]]
     return (
         f"train_corpus and eval_corpus ({name}) are not different sets: "
         f"{shared.any(axis=1).sum():,} of {len(pairs):,} training pairs of {first['dataset']!r} "
         f"are evaluated on ({', '.join(counts)}), for example pair_id {first['pair_id']!r} "
-        f"({first['lang']}), {first[columns[0]][:80]!r}: "
+        f"({first['lang']}), {example[:80]!r}: "
         "train on another set, or take what they share out of one of them"
     )

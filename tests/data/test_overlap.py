@@ -74,8 +74,24 @@ def test_a_copy_that_differs_in_form_alone(column, difference, tmp_path, caplog)
     with caplog.at_level(logging.WARNING):
         kept = drop_overlap(train, corpus_from_pairs("test", evaluation))
     assert len(kept) == len(train) - 1
-    count = f"1 of 800 training pairs left out: test holds their question or passage ({column}"
+    count = f"1 of 800 training pairs left out: test holds one of their texts ({column}"
     assert f"{count} {difference}: 1)" in caplog.text
+
+
+@pytest.mark.parametrize("column", ["negative", "negatives"])
+def test_an_explicit_negative_that_is_searched(column, caplog):
+    train = long_pairs(400)
+    evaluation = long_pairs(5, start=1000)
+    texts = [f"no answer to question {row}" for row in range(len(train))]
+    texts[14] = evaluation["passage"][train["lang"][14] == evaluation["lang"]].iloc[0]
+    negatives = texts if column == "negative" else [("another one", text) for text in texts]
+    train[column] = negatives
+    corpus = corpus_from_pairs("test", evaluation)
+    assert overlaps(train, corpus)["negative"].to_numpy().nonzero()[0].tolist() == [14]
+    with caplog.at_level(logging.WARNING):
+        kept = drop_overlap(train, corpus)
+    assert kept["pair_id"].tolist() == train["pair_id"].drop(14).tolist()
+    assert "(explicit negative: 1)" in caplog.text
 
 
 def test_every_kind_of_copy_is_counted(caplog):
