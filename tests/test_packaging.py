@@ -22,11 +22,12 @@ from studies import made_once
 import hybridlib
 
 NOTEBOOK_PACKAGES = ("papermill", "ipykernel", "jupyterlab", "ipywidgets")
+OTHER_PACKAGES = ("mteb",)  # of another extra
 NOT_LINKED = ("__editable__", "_virtualenv", "distutils-precedence")
 IMPORT_ALL = """
 import importlib, pkgutil, hybridlib
 for module in pkgutil.walk_packages(hybridlib.__path__, "hybridlib."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith(("__main__", "mteb_pooled")):
         importlib.import_module(module.name)
 print(hybridlib.__version__, hybridlib.__file__)
 assert importlib.util.find_spec("papermill") is None
@@ -99,6 +100,7 @@ def test_the_metadata_say_what_the_project_says(about):
         "notebooks",
         "dev",
         "ir-datasets",
+        "lora",
         "mteb",
         "site",
     }
@@ -137,7 +139,7 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = next(folder.glob("lib/python*/site-packages"))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
-    hidden = {"hybridlib", *NOTEBOOK_PACKAGES}
+    hidden = {"hybridlib", *NOTEBOOK_PACKAGES, *OTHER_PACKAGES}
     for entry in Path(metadata.distribution("numpy").locate_file("")).iterdir():
         is_hidden = re.split(r"[-.]", entry.name)[0] in hidden
         is_linked = not is_hidden and not entry.name.startswith(NOT_LINKED)
