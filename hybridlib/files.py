@@ -101,9 +101,14 @@ def written_aside(
 
 
 def content_hash(path: Path) -> str | None:
-    """Return a hash of a file, or of all files in a folder; None where there is nothing."""
+    """Return a hash of a file, or of all files in a folder; None where there is nothing.
+
+    A README.md in a folder does not count: no step reads it, and that of an encoder is written
+    again when more is known.
+    """
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
+        files = [file for file in path.rglob("*") if file.is_file() and file.name != "README.md"]
+        files.sort()
     else:
         files = [path] if path.is_file() else []
     if not files:

@@ -97,6 +97,7 @@ def test_which_runs_a_change_leaves_as_they_are(change, step, same):
             ("evaluation", "bias"),
         ),
         ("encoder/config.json", {"encoder": "FOLDER"}, RUN_STEPS),
+        ("encoder/README.md", {"encoder": "FOLDER"}, ()),
     ],
 )
 def test_a_changed_file_changes_the_steps_that_read_it(tmp_path, file, values, steps):
