@@ -242,6 +242,9 @@ _CORPORA = {
     f".venv/bin/hybridlib evaluate path/to/encoder {_XQUAD}": How(
         prints="multilingual mAP", leaves=("results/metrics.json", "results/per_query.parquet")
     ),
+    f"hybridlib evaluate bm25 {_XQUAD}": How(
+        prints="translate-test", leaves=("results/translate_test.csv",)
+    ),
     f"hybridlib evaluate ENCODER {_XQUAD}": How(instead=_ENCODER, prints="multilingual mAP"),
     "hybridlib evaluate ENCODER --corpus folder --corpus-path my-corpus --out results": How(
         instead=_ENCODER, prints="3 queries, 5 candidates"
@@ -265,6 +268,7 @@ _CORPORA = {
     "hybridlib evaluate ENCODER --corpus ir-datasets --corpus-path "
     "hc4/fa/test,hc4/ru/test,hc4/zh/test --out results": _HUB,
     "pip install '.[ir-datasets]'": _HUB,
+    "pip install '.[mteb]'": _HUB,
     "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' --include "
     "'yo-*' --local-dir miracl": _HUB,
     ".venv/bin/hf download --repo-type dataset unicamp-dl/mmarco --local-dir data/hub/mmarco "

@@ -38,7 +38,9 @@ def mteb_task(corpus: RetrievalCorpus, depth: int | None = None) -> PooledRetrie
         ['de-de', 'de-en', 'en-de', 'en-en', 'de-all', 'en-all']
     """
     if importlib.util.find_spec("mteb") is None:
-        raise InputError("mteb is not installed; run: pip install 'hybridlib[mteb]'")
+        raise InputError(
+            "mteb is not installed: in a clone of the project, run: pip install '.[mteb]'"
+        )
     if depth is not None and depth < 1:
         raise InputError(f"depth is {depth}; it must be 1 or more")
     from mteb.abstasks.task_metadata import TaskMetadata  # mteb takes seconds to import
