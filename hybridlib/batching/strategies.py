@@ -148,8 +148,10 @@ def draw_batch(
         alpha: probability of a monolingual batch, read by ``hybrid``.
 
     Raises:
-        InputError: the data cannot fill such a batch.
+        InputError: the data cannot fill such a batch, or the strategy trains nothing.
     """
+    if name not in STRATEGIES:
+        raise InputError(f"strategy {name!r} draws no batches: it trains nothing")
     rng = np.random.Generator(np.random.Philox(key=[seed, step]))
     return STRATEGIES[name].draw(pairs, rng, batch_size, alpha)
 

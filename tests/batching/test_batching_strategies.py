@@ -345,3 +345,9 @@ def test_an_unknown_strategy_is_refused_with_the_nearest(typed, meant):
 def test_a_strategy_of_an_earlier_version_says_what_to_write(name, instead):
     with pytest.raises(InputError, match=f"strategy '{name}' is now {instead}"):
         check_strategies(["hybrid", name])
+
+
+@pytest.mark.parametrize("name", ["untrained", "bm25"])
+def test_what_trains_nothing_draws_no_batch(name):
+    with pytest.raises(InputError, match=f"strategy '{name}' draws no batches"):
+        draw_batch(name, full_table(), 0, 1, 8)
