@@ -58,6 +58,7 @@ _OF_ENCODERS = (
     "lir_directions",
     "parallel_path",
     "vectors",
+    "truncate_dim",
 )
 
 
@@ -186,6 +187,7 @@ def _params_of(options: argparse.Namespace) -> Params:
         "eval_corpus_path": _from_current_folder(options.corpus_path),
         "eval_languages": options.languages,
         "corrections": options.corrections or [],
+        "truncate_dims": options.truncate_dim,
         "parallel_path": _from_current_folder(options.parallel_path),
     }
     values.update({name: getattr(options, name) for name in _PARAMETERS})

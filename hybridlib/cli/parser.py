@@ -208,6 +208,13 @@ def _add_evaluate(commands: Any) -> None:
     _add_corpus_options(evaluate.add_argument_group("corpus"))
     encoder = evaluate.add_argument_group("encoder")
     add_encoder_options(encoder)
+    encoder.add_argument(
+        "--truncate-dim",
+        type=int,
+        nargs="+",
+        metavar="WIDTH",
+        help="evaluate vectors cut to so many first dimensions, too (Matryoshka encoders)",
+    )
     _add_tokenizer_option(encoder)
     _add_correction_options(evaluate.add_argument_group("corrections of language bias"))
     _add_output_options(evaluate.add_argument_group("vectors and rankings"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pandas as pd
 import yaml
@@ -74,6 +74,8 @@ def _type(annotation: Any) -> str:
         return "null"
     inner = get_args(annotation)
     origin = get_origin(annotation)
+    if origin is Annotated:  # a type with limits
+        return _type(inner[0])
     if origin is dict:
         return "mapping"
     if origin is list:

@@ -7,7 +7,9 @@ Those of training and evaluation are here; those of the study, its data and its 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from hybridlib.config.study_fields import (
     StudyFields,
@@ -15,6 +17,9 @@ from hybridlib.config.study_fields import (
     study_field,
     training_field,
 )
+
+Width = Annotated[int, Field(ge=1)]  # of a vector
+Weight = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Fields(StudyFields):
@@ -130,6 +135,16 @@ class Fields(StudyFields):
         "`distill`: what the teacher's scores are divided by; null: `temperature`, for cosines",
         gt=0,
         le=1000,
+    )
+    matryoshka_dims: list[Width] = training_field(
+        [],
+        "widths at which the loss is computed, each on so many first components of the vectors, at "
+        "length 1; the whole loss is their sum (Matryoshka, arXiv 2205.13147). Name the full width "
+        "too; []: at the full width alone",
+        unit="dimensions",
+    )
+    matryoshka_weights: list[Weight] | None = training_field(
+        None, "`matryoshka_dims`: the weight of each width's loss in the sum; null: 1 each"
     )
     cached_gradients: bool = training_field(
         False,
@@ -255,6 +270,11 @@ class Fields(StudyFields):
         unit="share",
         ge=0,
         lt=1,
+    )
+    truncate_dims: list[Width] = evaluation_field(
+        [],
+        "evaluate vectors that are cut to so many first components as well, at length 1",
+        unit="dimensions",
     )
     top_k: int = evaluation_field(
         10,

@@ -78,6 +78,8 @@ class Params(Fields):
         "corrections",
         "trackers",
         "plugins",
+        "matryoshka_dims",
+        "truncate_dims",
     )
     @classmethod
     def _refuse_repeats(cls, value: list[Any] | None) -> list[Any] | None:
@@ -114,6 +116,12 @@ class Params(Fields):
             raise ValueError(
                 f"attention_heads ({self.attention_heads}) must divide "
                 f"hidden_size ({self.hidden_size})"
+            )
+        widths = len(self.matryoshka_dims)
+        if self.matryoshka_weights is not None and len(self.matryoshka_weights) != widths:
+            raise ValueError(
+                f"matryoshka_weights has {len(self.matryoshka_weights)} weights, and "
+                f"matryoshka_dims {widths} widths; give one weight for each width, or null"
             )
         names = [corpus for corpus, _ in self.training_sets]
         if self.paragraph_negatives and not set(names) & set(LAREQA):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,21 @@ from hybridlib.config.corrections import CorrectionName
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.evaluation import fitting
-from hybridlib.evaluation.metrics import check_judged, headline, per_query, summarise
+from hybridlib.evaluation.metrics import (
+    check_judged,
+    headline,
+    per_query,
+    summarise,
+    truncated_name,
+)
 from hybridlib.evaluation.translate_test import translate_test
 from hybridlib.files import write_json, written_aside
+from hybridlib.model.layers import check_widths
 from hybridlib.retrieval.corrections import Correction, fit
 from hybridlib.retrieval.fitting_texts import FittingSet
 from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
-from hybridlib.retrieval.unit import CorrectionError
+from hybridlib.retrieval.unit import CorrectionError, Shortened, unit
 
 if TYPE_CHECKING:
     from hybridlib.config.params import Params
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The files of an evaluation that depend on its corrections, or on translated questions.
-NOT_ALWAYS = ("corrected.parquet", "fitting.npz", "translate_test.csv")
+# The files of an evaluation that depend on its options, or on translated questions.
+NOT_ALWAYS = ("corrected.parquet", "truncated.parquet", "fitting.npz", "translate_test.csv")
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Evaluation:
         query_vectors: ``[queries, d]`` float32.
         candidate_vectors: ``[candidates, d]`` float32, or float16 on disk.
         fitting: what corrections are fitted on; None where there is none, or it is the candidates.
+        truncated: ranks and top lists of vectors cut to so many first components.
     """
 
     corpus: RetrievalCorpus
@@ -56,15 +64,17 @@ class Evaluation:
     query_vectors: np.ndarray
     candidate_vectors: np.ndarray
     fitting: FittingSet | None = None
+    truncated: dict[int, Ranking] = field(default_factory=dict)
 
     def save(self, folder: Path, about: dict[str, Any] | None = None) -> None:
         """Write ranks and per-query metrics, and metrics.json last.
 
         The files are ranks.parquet, top.npz, per_query.parquet, corrected.parquet (the same as
-        per_query.parquet under each correction), fitting.npz (the vectors that the corrections are
-        fitted on, unless these are the candidates'), translate_test.csv (where questions are
-        translated) and metrics.json. They are written aside, and
-        then replace those of an earlier evaluation: files of two never lie beside a metrics.json.
+        per_query.parquet under each correction), truncated.parquet (the same of vectors that are
+        cut), fitting.npz (the vectors that the corrections are fitted on, unless these are the
+        candidates'), translate_test.csv (where questions are translated) and metrics.json. They are
+        written aside, and then replace those of an earlier evaluation: files of two never lie
+        beside a metrics.json.
 
         Args:
             folder: where to; made if need be.
@@ -78,12 +88,15 @@ class Evaluation:
         """Write all files into an empty folder."""
         self.ranking.save(folder)
         self._per_query(self.ranking).to_parquet(folder / "per_query.parquet", index=False)
-        if self.corrected:
+        for name, column, rankings in (
+            ("corrected.parquet", "correction", self.corrected),
+            ("truncated.parquet", "dimensions", self.truncated),
+        ):
             tables = []
-            for name, ranking in self.corrected.items():
-                tables.append(self._per_query(ranking).assign(correction=name))
-            corrected = pd.concat(tables, ignore_index=True)
-            corrected.to_parquet(folder / "corrected.parquet", index=False)
+            for value, ranking in rankings.items():
+                tables.append(self._per_query(ranking).assign(**{column: value}))
+            if tables:
+                pd.concat(tables, ignore_index=True).to_parquet(folder / name, index=False)
         if self.fitting is not None:
             self.fitting.save(folder / "fitting.npz")
         with suppress(InputError):  # of a corpus without translations
@@ -91,8 +104,10 @@ class Evaluation:
         write_json(folder / "metrics.json", {**about, **self.metrics})
 
     def headline(self) -> pd.DataFrame:
-        """Return the main figures, a column for the encoder as it is and for each correction."""
+        """Return the main figures: of the encoder as it is, cut, and under each correction."""
         columns = {"as it is": headline(self.metrics)}
+        for width, metrics in self.metrics.get("truncated", {}).items():
+            columns[truncated_name(width)] = headline(metrics)
         for name, metrics in self.metrics["corrections"].items():
             columns[name] = headline(metrics)
         return pd.DataFrame(columns)
@@ -130,6 +145,7 @@ def evaluate(
     score_block: int = 256,
     vectors_folder: Path | None = None,
     progress: bool = True,
+    truncate_dims: Sequence[int] = (),
 ) -> Evaluation:
     """Encode a corpus, rank it, and summarise the ranks in three settings.
 
@@ -157,6 +173,8 @@ def evaluate(
         vectors_folder: keep the candidates' vectors in this folder, for a corpus larger than
             memory; see :class:`VectorStore`. A killed evaluation resumes from it.
         progress: show progress bars.
+        truncate_dims: evaluate vectors cut to so many first components, too: as
+            sentence-transformers cuts them (``truncate_dim``), at length 1, without a correction.
 
     Raises:
         InputError: before anything is encoded, a corpus without a relevant passage, an option that
@@ -181,6 +199,8 @@ def evaluate(
         score_block=score_block,
     )
     check_judged(corpus)
+    if truncate_dims:
+        check_widths("truncate_dims", truncate_dims, encoder.dimension)
     fitting.check_correction_names(corrections, vectors_folder)
     names = [CorrectionName.parse(name) for name in corrections]
     needed = [name for name in names if not name.on_candidates]
@@ -193,6 +213,7 @@ def evaluate(
     ranking = rank(queries, candidates, corpus, top_k, score_block, progress)
     metrics = summarise(ranking, corpus, top_k)
     plain = Evaluation(corpus, metrics, ranking, {}, queries, candidates)
+    plain = _with_widths(plain, truncate_dims, top_k, score_block)
     if needed:
         if all(name.steps == ("shift",) for name in needed):
             table = table[table["side"] == "passage"]  # all that it reads
@@ -200,6 +221,21 @@ def evaluate(
         plain = replace(plain, fitting=own)
     options = {"directions": lir_directions, "k": filter_k, "shrinkage": filter_shrinkage}
     return _with_corrections(plain, corrections, options, top_k, score_block)
+
+
+def _with_widths(plain: Evaluation, widths: Sequence[int], top_k: int, block: int) -> Evaluation:
+    """Return an evaluation with the figures of its vectors cut to each width."""
+    if not widths:
+        return plain
+    rankings = {}
+    figures = {}
+    for width in widths:
+        queries = unit(plain.query_vectors[:, :width])
+        candidates: Any = Shortened(plain.candidate_vectors, width)
+        rankings[width] = rank(queries, candidates, plain.corpus, top_k, block)
+        metrics = summarise(rankings[width], plain.corpus, top_k)
+        figures[str(width)] = {"settings": metrics["settings"], "bias": metrics["bias"]}
+    return replace(plain, metrics={**plain.metrics, "truncated": figures}, truncated=rankings)
 
 
 def _with_corrections(
@@ -259,6 +295,7 @@ def evaluation_options(params: Params) -> dict[str, Any]:
         "lir_directions": params.lir_directions,
         "filter_k": params.filter_k,
         "filter_shrinkage": params.filter_shrinkage,
+        "truncate_dims": params.truncate_dims,
         "token_budget": params.encode_tokens,
         "score_block": params.score_block,
     }

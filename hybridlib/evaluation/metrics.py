@@ -210,6 +210,11 @@ def _plain(row: pd.Series) -> dict[str, Any]:
     return {name: int(value) if name == "queries" else float(value) for name, value in row.items()}
 
 
+def truncated_name(width: int | str) -> str:
+    """Return how tables name vectors that are cut to so many dimensions."""
+    return f"first {width} dimensions"
+
+
 def headline(metrics: dict[str, Any]) -> dict[str, float]:
     """Return the figures of one run that a comparison shows.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from hybridlib.errors import InputError
 
 
 class UnitLength(nn.Module):
@@ -32,6 +36,30 @@ class Truncate(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Return ``[texts, size]``."""
         return vectors[:, : self.size]
+
+
+def cut(vectors: Tensor, size: int) -> Tensor:
+    """Return the first ``size`` components of each vector, at length 1."""
+    return nn.functional.normalize(vectors[..., :size], dim=-1)
+
+
+def check_widths(option: str, widths: Sequence[int], dimension: int) -> None:
+    """Refuse widths that vectors cannot be cut to.
+
+    Args:
+        option: that gives the widths, for the message.
+        widths: how many first components of a vector are kept.
+        dimension: of the whole vectors.
+
+    Raises:
+        InputError: one of them is not between 1 and the dimension.
+    """
+    for width in widths:
+        if not 1 <= width <= dimension:
+            raise InputError(
+                f"{option} ({width}): the encoder's vectors have {dimension} dimensions; give a "
+                f"number from 1 to {dimension}"
+            )
 
 
 def output_width(layers: nn.Sequential | None, width: int) -> int:

@@ -89,6 +89,29 @@ def check_directions(
         )
 
 
+class Shortened:
+    """Vectors that are cut to their first components, at length 1, whenever rows are read.
+
+    So vectors on disk stay there.
+
+    Args:
+        vectors: ``[n, d]``, in memory or on disk.
+        size: how many components are kept.
+    """
+
+    def __init__(self, vectors: np.ndarray, size: int) -> None:
+        self.vectors = vectors
+        self.shape = (len(vectors), size)
+        self.ndim = 2
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        part = self.vectors[rows, : self.shape[1]]
+        return unit(np.asarray(part, dtype=np.float32))
+
+
 def _lengths(vectors: np.ndarray) -> np.ndarray:
     """Return the length of each row, ``[n]``."""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -8,15 +8,20 @@ from contextlib import suppress
 import pandas as pd
 
 from hybridlib.errors import InputError
-from hybridlib.evaluation.metrics import headline
+from hybridlib.evaluation.metrics import headline, truncated_name
 from hybridlib.evaluation.translate_test import translate_test
 from hybridlib.study.folder import Study, label
 
 PLAIN = "none"  # the correction that changes nothing
 
 
-def headlines(runs: Sequence[Study]) -> pd.DataFrame:
+def headlines(runs: Sequence[Study], truncated: bool = False) -> pd.DataFrame:
     """Return the main figures of each run, as it is and under each training-free correction.
+
+    Args:
+        runs: of one study.
+        truncated: also of vectors that are cut (``truncate_dims``); their rows are called
+            ``first 64 dimensions`` in the column correction.
 
     Returns:
         One row per run and correction (``none`` first): encoder, strategy, seed, correction, and
@@ -26,6 +31,9 @@ def headlines(runs: Sequence[Study]) -> pd.DataFrame:
     for run in runs:
         metrics = run.metrics()
         by_correction = {PLAIN: metrics, **metrics.get("corrections", {})}
+        if truncated:
+            for width, part in metrics.get("truncated", {}).items():
+                by_correction[truncated_name(width)] = part
         for correction, part in by_correction.items():
             rows.append({**_run_key(run), "correction": correction, **headline(part)})
     return pd.DataFrame(rows)

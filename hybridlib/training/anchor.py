@@ -17,6 +17,7 @@ from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.params import Params
 from hybridlib.model.encoder import DualEncoder
+from hybridlib.model.layers import cut
 from hybridlib.retrieval.fitting_texts import FittingTexts
 from hybridlib.retrieval.language_filter import LanguageFilter
 from hybridlib.retrieval.language_means import group_means
@@ -66,12 +67,14 @@ class Anchor:
         Args:
             batch: or a process's slice of it.
             queries: unit vectors of its questions, ``[rows, d]``.
-            passages: unit vectors of its passages, ``[rows, d]``.
+            passages: unit vectors of its passages, ``[rows, d]``. Where vectors are cut, so are
+                the targets.
         """
+        width = queries.shape[-1]
         question_places = self.place_of_pair[self.pair_of_row[batch.questions]]
         passage_places = self.place_of_pair[self.pair_of_row[batch.passages]]
-        of_queries = (queries * self.questions[question_places]).sum(-1)
-        of_passages = (passages * self.passages[passage_places]).sum(-1)
+        of_queries = (queries * cut(self.questions[question_places], width)).sum(-1)
+        of_passages = (passages * cut(self.passages[passage_places], width)).sum(-1)
         return 1 - torch.cat([of_queries, of_passages]).mean()
 
 

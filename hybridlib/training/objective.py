@@ -3,7 +3,8 @@
     loss = InfoNCE + anchor_weight * anchor + consistency_weight * consistency
                    + distill_weight * distillation
 
-A weight of 0 leaves its part out, and so does ``distill: null``.
+A weight of 0 leaves its part out, and so does ``distill: null``. With ``matryoshka_dims`` it is the
+weighted sum of this over widths, as in arXiv 2205.13147.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hybridlib.config.params import Params
 from hybridlib.data.pairs import negatives_of
 from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder
+from hybridlib.model.layers import check_widths, cut
 from hybridlib.training.anchor import Anchor
 from hybridlib.training.loss import (
     ContrastiveLoss,
@@ -55,6 +57,7 @@ class Objective:
         accelerator: Accelerator,
     ) -> None:
         _check_pairs(params, table)
+        check_widths("matryoshka_dims", params.matryoshka_dims, encoder.dimension)
         self.params = params
         self.encoder = encoder
         self.pairs = pairs
@@ -105,6 +108,19 @@ class Objective:
             batch: the whole batch.
             sides: unit vectors of what :meth:`tokenize` returned.
         """
+        widths = self.params.matryoshka_dims
+        if not widths:
+            return self._at_one_width(batch, sides)
+        losses = []
+        for width in widths:
+            shortened = {name: cut(vectors, width) for name, vectors in sides.items()}
+            losses.append(self._at_one_width(batch, shortened))
+        stacked = torch.stack(losses)
+        weights = self.params.matryoshka_weights or [1.0] * len(widths)
+        return stacked @ stacked.new_tensor(weights)
+
+    def _at_one_width(self, batch: Batch, sides: dict[str, Tensor]) -> Tensor:
+        """Return the loss of vectors as they are, whole or cut; see :meth:`__call__`."""
         device = self.accelerator.device
         queries = sides["queries"]
         passages = sides["passages"]

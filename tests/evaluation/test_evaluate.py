@@ -183,6 +183,7 @@ def test_the_options_are_parameters_of_a_study(tmp_path):
         filter_shrinkage=0.5,
         parallel_path=tmp_path,
         parallel_passages=9,
+        truncate_dims=[16],
         encode_tokens=1000,
         score_block=64,
     )
@@ -192,6 +193,7 @@ def test_the_options_are_parameters_of_a_study(tmp_path):
         "correction_texts": 100,
         "data_seed": 4,
         "lir_directions": 3,
+        "truncate_dims": [16],
         "filter_k": 0.2,
         "filter_shrinkage": 0.5,
         "parallel_path": tmp_path,

@@ -36,7 +36,11 @@ CASES: dict[str, dict[str, object]] = {
         "cached_gradients": True,
         "train_tokens": 128,
     },
-    "more than InfoNCE": {"anchor_weight": 4.0, "consistency_weight": 1.0},
+    "more than InfoNCE": {
+        "anchor_weight": 4.0,
+        "consistency_weight": 1.0,
+        "matryoshka_dims": [32, 8],
+    },
     "best weights, averaged": {
         "validate_every": 2,
         "keep_best": True,
