@@ -1,7 +1,8 @@
 """Make every table, figure and number of the pages again, from ``outputs/reference``.
 
-It compares all kept studies, combines the four on real data, copies figures to ``docs/figures`` and
-fills the pages (``fill_pages.py``). No encoder is needed, and no data.
+It compares all kept studies, combines the four on real data, makes the tables of the first trials
+(``first_trials.py``), copies figures to ``docs/figures`` and fills the pages (``fill_pages.py``).
+No encoder is needed, and no data.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import fill_pages
+import first_trials
 
 from hybridlib.cli import main as hybridlib
 
@@ -34,6 +36,7 @@ def main() -> int:
     status = status or hybridlib(["combine", *together, "--out", str(KEPT / "combined")])
     if status:
         return status
+    first_trials.write(KEPT)
     copy_figures(folders)
     shutil.copyfile(KEPT / "combined" / "forest.png", ROOT / "docs/figures/combined-forest.png")
     return fill_pages.main()
