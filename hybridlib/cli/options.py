@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from hybridlib.config.names import POOLINGS
+
 
 def add_command(
     commands: Any, name: str, help_line: str, description: str, example: str
@@ -24,8 +26,9 @@ def add_encoder_options(group: argparse._ArgumentGroup) -> None:
     """Add how an encoder is used."""
     group.add_argument(
         "--pooling",
-        choices=["mean", "cls"],
-        help="default: what the encoder's folder says, else mean",
+        choices=POOLINGS,
+        help="default: what the encoder's folder says, else last for a causal language model and "
+        "mean for others",
     )
     for side in ("query", "passage"):
         group.add_argument(

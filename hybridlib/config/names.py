@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args
 
 BUILT_IN = "built-in"  # the encoder made here
 UNTRAINED = "untrained"  # the strategy that trains nothing
 BM25 = "bm25"  # the strategy that searches by words, without an encoder
 NO_TRAINING = (UNTRAINED, BM25)
+
+Pooling = Literal["mean", "cls", "last"]  # of the vectors of a text's tokens
+POOLINGS = get_args(Pooling)
 
 XQUAD_LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hybridlib.config.names import XQUAD_LANGUAGES
+from hybridlib.config.names import XQUAD_LANGUAGES, Pooling
 
 Step = Literal[
     "study", "data", "train-data", "eval-data", "training", "evaluation", "bias", "comparison"
@@ -183,9 +183,10 @@ class StudyFields(BaseModel):
 
     # How any encoder is used
 
-    pooling: Literal["mean", "cls"] | None = training_field(
+    pooling: Pooling | None = training_field(
         None,
-        "token vectors to one text vector; null takes what the encoder's folder says, else mean",
+        "vectors of tokens to that of a text: their mean, the first (cls) or the last; null takes "
+        "what the encoder's folder says, else last for a causal language model and mean for others",
     )
     projection: int | None = training_field(
         None,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
@@ -25,11 +26,11 @@ from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.directions import check_directions
 from hybridlib.model.layers import output_width, projection_layer
 from hybridlib.model.loading import (
-    check_causal,
     check_prefixes,
     kept_length,
     load_parts,
     rules_kept,
+    stated_pooling,
 )
 from hybridlib.model.prefixes import choose_prefixes
 from hybridlib.model.probe import check_encodes
@@ -47,7 +48,8 @@ class DualEncoder(nn.Module):
     Args:
         backbone: a transformers encoder.
         tokenizer: its tokenizer.
-        pooling: ``mean`` over the tokens that are not padding, or ``cls``: the first token.
+        pooling: ``mean`` over the tokens that are not padding, ``cls`` (the first token) or
+            ``last``.
         prefixes: text put before every query and every passage.
         max_length: tokens kept of each text, special tokens included.
         dense: layers behind the pooling (LaBSE has one).
@@ -77,8 +79,8 @@ class DualEncoder(nn.Module):
         dense: nn.Sequential | None = None,
     ) -> None:
         super().__init__()
-        if pooling not in ("mean", "cls"):
-            raise InputError(f"pooling ({pooling!r}): it must be mean or cls")
+        if pooling not in POOLINGS:
+            raise InputError(f"pooling ({pooling!r}): it must be one of {', '.join(POOLINGS)}")
         self.backbone: PreTrainedModel = backbone
         self.tokenizer = tokenizer
         self.dense = dense
@@ -180,6 +182,10 @@ class DualEncoder(nn.Module):
         """Return one vector for each text, ``[texts, dimension]``, behind the dense layers."""
         if self.pooling == "cls":
             pooled = hidden[:, 0]
+        elif self.pooling == "last":
+            # Padding stands at the end, whatever side the tokenizer would pad.
+            last = attention_mask.sum(1) - 1
+            pooled = hidden[torch.arange(len(hidden), device=hidden.device), last]
         else:
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
@@ -264,12 +270,13 @@ class DualEncoder(nn.Module):
         """Load a transformers folder or a hub id, in float32, safetensors only.
 
         Pooling, prefixes and length that are None come from the folder's sentence-transformers
-        files. Where a folder has no modules.json, they are ``mean``, the paper's prefixes and 128
-        tokens. Where its files state no prompt at all, the prefixes are the paper's.
+        files. Where a folder has no modules.json, they are ``mean`` (of a causal language model
+        ``last``), the paper's prefixes and 128 tokens. Where its files state no prompt at all, the
+        prefixes are the paper's.
 
         Args:
             name: a folder, or ``name`` or ``name@revision`` of the hub.
-            pooling: ``mean`` or ``cls``.
+            pooling: ``mean``, ``cls`` or ``last``.
             query_prefix: text put before every query.
             passage_prefix: text put before every passage.
             max_length: tokens kept of each text.
@@ -287,8 +294,6 @@ class DualEncoder(nn.Module):
         files = locate(str(name))
         layout = st_format.read(files)
         config, backbone, tokenizer = load_parts(files, layout, dropout, config_changes)
-        if pooling is None:
-            check_causal(files, config, layout)
 
         # What the caller gives comes before what the folder says, and that before the defaults.
         prefixes = choose_prefixes(files, layout, query_prefix, passage_prefix)
@@ -300,7 +305,7 @@ class DualEncoder(nn.Module):
         encoder = cls(
             backbone,
             tokenizer,
-            (layout.pooling or "mean") if pooling is None else pooling,
+            stated_pooling(config, layout) if pooling is None else pooling,
             prefixes,
             length,
             dense,

@@ -66,16 +66,16 @@ def load_parts(
     name = source.name
     folder = source.folder / layout.subfolder
     _check_folder(source, layout.subfolder)
-    with _one_error(name, "config.json"):
-        config = _load_config(name, folder, {**layout.config_changes, **changes})
+    with one_error(name, "config.json"):
+        config = load_config(name, folder, {**layout.config_changes, **changes})
     if dropout is not None:
         _set_dropout(name, config, dropout)
-    with _one_error(name, "the tokenizer"):
+    with one_error(name, "the tokenizer"):
         tokenizer = _load_tokenizer(name, folder, layout.lower_case)
-    with _one_error(name, "config.json and the weights"):
+    with one_error(name, "config.json and the weights"):
         backbone = load_backbone(name, folder, config)
     # A model that cannot be written would be trained, and then lost.
-    with _one_error(name, "config.json"):
+    with one_error(name, "config.json"):
         validate = getattr(backbone.config, "validate", None)  # as saving it does
         if validate is not None:
             validate()
@@ -85,8 +85,12 @@ def load_parts(
 
 
 @contextmanager
-def _one_error(name: str, part: str) -> Iterator[None]:
-    """Turn an error of any kind, as transformers raises for a malformed file, into one line."""
+def one_error(name: str, part: str) -> Iterator[None]:
+    """Turn an error of any kind, as transformers raises for a malformed file, into one line.
+
+    Raises:
+        InputError: instead of that error.
+    """
     try:
         yield
     except (InputError, MemoryError):
@@ -108,8 +112,12 @@ def _check_folder(source: Source, subfolder: str) -> None:
         source.file(inside + file)
 
 
-def _load_config(name: str, folder: Path, changes: dict[str, Any]) -> PreTrainedConfig:
-    """Load the config with some entries changed."""
+def load_config(name: str, folder: Path, changes: dict[str, Any]) -> PreTrainedConfig:
+    """Load the config with some entries changed.
+
+    Raises:
+        InputError: it is damaged, of quantised weights, or has no entry of such a name.
+    """
     from transformers import AutoConfig
 
     content = read_object(folder / "config.json")
@@ -124,7 +132,11 @@ def _load_config(name: str, folder: Path, changes: dict[str, Any]) -> PreTrained
     unknown = [key for key in changes if not hasattr(config, key)]
     if unknown:
         raise InputError(f"{name}: the config of {config.model_type} has no {', '.join(unknown)}")
-    return AutoConfig.from_pretrained(folder, trust_remote_code=False, **changes)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **changes)
+    # Each text is read once, so a decoder's keys and values are not kept for a next token.
+    if hasattr(config, "use_cache"):
+        config.use_cache = False
+    return config
 
 
 def _set_dropout(name: str, config: PreTrainedConfig, dropout: float) -> None:
@@ -323,21 +335,18 @@ def check_prefixes(name: str, tokenizer: Any, prefixes: dict[str, str], length: 
             )
 
 
-def check_causal(source: Source, config: PreTrainedConfig, layout: Layout) -> None:
-    """Refuse a causal language model for which neither its files nor the caller say a pooling.
+def stated_pooling(config: PreTrainedConfig, layout: Layout) -> str:
+    """Return the pooling that an encoder's files state, else the one that its kind has.
 
-    Raises:
-        InputError: sentence-transformers would take the last token, which is not supported.
+    That is ``last`` of a causal language model, whose last token alone has seen the whole text, and
+    ``mean`` of others, as in sentence-transformers.
     """
+    if layout.pooling is not None:
+        return layout.pooling
     stated = config.architectures
     architecture = str(stated[0]) if isinstance(stated, list) and stated else ""
     is_causal = architecture.endswith("ForCausalLM") and getattr(config, "is_causal", True)
-    if is_causal and not layout.complete:
-        raise InputError(
-            f"{source.name}: {architecture} is a causal language model, of which "
-            "sentence-transformers takes the last token; that is not supported. Set pooling to use "
-            "it with the mean or the first token"
-        )
+    return "last" if is_causal else "mean"
 
 
 @contextmanager

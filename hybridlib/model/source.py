@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridlib.errors import InputError
 
@@ -87,6 +87,10 @@ class Source:
         return try_to_load_from_cache(self.name, path, revision=self.commit) is not None
 
 
+class HubUnreachable(InputError):
+    """The hub does not answer, and its cache has not what is wanted."""
+
+
 def locate(name: str) -> Source:
     """Return a folder, or the snapshot of a hub repository, fetched if it is not in the cache.
 
@@ -97,6 +101,66 @@ def locate(name: str) -> Source:
         InputError: there is no such folder, the name is none of the hub, or the hub cannot be
             reached.
     """
+    folder = _find_folder(name)
+    if folder is not None:
+        return Source(name, folder)
+    hub_id, _, revision = name.partition("@")
+    return _snapshot(hub_id, revision or None)
+
+
+def one_file(name: str, path: str) -> Path | None:
+    """Return one file of an encoder without fetching others, or None if it has none of that name.
+
+    Args:
+        name: a folder, or ``name`` or ``name@revision`` of the hub.
+        path: of the file in it.
+
+    Raises:
+        HubUnreachable: the file is neither here nor to be had.
+        InputError: there is no such folder and no such repository, or it is not open to the user.
+    """
+    # The hub's library takes a second to import.
+    from huggingface_hub import (
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    folder = _find_folder(name)
+    if folder is not None:
+        return Source(name, folder).file(path)
+    hub_id, _, revision = name.partition("@")
+    where: Any = {"repo_id": hub_id, "filename": path, "revision": revision or None}
+    cached = try_to_load_from_cache(**where)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        # It fails at once where there is no network; the download would try for half a minute.
+        get_hf_file_metadata(hf_hub_url(**where))
+        return Path(hf_hub_download(**where))
+    except EntryNotFoundError:
+        return None
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise InputError(
+            f"{name}: no folder here, and the hub has none of that name that is open to you "
+            f"({type(error).__name__}); check the name, or log in with `hf auth login`"
+        ) from None
+    except Exception as error:  # of several libraries, without a common class
+        raise HubUnreachable(f"{name}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _find_folder(name: str) -> Path | None:
+    """Return a folder, or None if there is none and the name can be that of a hub repository.
+
+    Raises:
+        InputError: it is neither.
+    """
     # The hub's library takes a second to import.
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -104,7 +168,7 @@ def locate(name: str) -> Source:
     folder = Path(name).expanduser()
     try:
         if name and folder.is_dir():
-            return Source(name, folder)
+            return folder
         is_file = folder.is_file()
     except OSError as error:  # a name too long, a folder that may not be entered
         raise InputError(f"{one_line(name)}: cannot be read ({error.strerror})") from None
@@ -119,7 +183,7 @@ def locate(name: str) -> Source:
             f"{one_line(name)!r}: no such folder; give a transformers folder or a hub id "
             "(`name` or `name@revision`)"
         )
-    return _snapshot(hub_id, revision or None)
+    return None
 
 
 def _snapshot(hub_id: str, revision: str | None) -> Source:

@@ -7,7 +7,7 @@ or refused: docs/training.md has the table.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from torch import nn
@@ -41,6 +41,9 @@ _POOLING_KEYS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 
+# Those that are supported, under their names here.
+_POOLINGS = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
+
 # Of these sentence-transformers leaves the prompt out of the mean, whatever their files say.
 _WITHOUT_PROMPT = (
     "hkunlp/instructor-base",
@@ -57,7 +60,7 @@ class Layout:
     """What the files of an encoder say; None where they are silent.
 
     Attributes:
-        pooling: ``mean`` or ``cls``.
+        pooling: ``mean``, ``cls`` or ``last``.
         prefixes: by side, ``query`` and ``passage``; none if the folder states no prompt at all.
         unclear: by side, why sentence-transformers itself has two answers for its prompt.
         max_length: tokens kept of each text.
@@ -93,7 +96,7 @@ def read(source: Source) -> Layout:
     if file is None:
         _refuse_parts(source)
         return Layout()
-    modules = _modules(source, read_object(file))
+    modules = read_modules(source, file)
     layout = Layout(complete=True)
     _read_transformer(source, modules[0].path, layout)
     _read_pooling(source, modules[1].path, layout)
@@ -130,8 +133,13 @@ def _refuse_parts(source: Source) -> None:
             )
 
 
-def _modules(source: Source, content: Any) -> list[ModuleEntry]:
-    """Return the entries of modules.json, in an order that is supported."""
+def read_modules(source: Source, file: Path) -> list[ModuleEntry]:
+    """Return the entries of modules.json, in an order that is supported.
+
+    Raises:
+        InputError: a module is unknown or not supported.
+    """
+    content = read_object(file)
     where = f"{source.name}: modules.json"
     if not isinstance(content, list) or not content:
         raise InputError(f"{where} is not a list of modules; fetch it again")
@@ -193,7 +201,7 @@ def _read_transformer(source: Source, path: str, layout: Layout) -> None:
 
 
 def _read_pooling(source: Source, path: str, layout: Layout) -> None:
-    """Read the settings of the Pooling module into the layout: ``mean`` or ``cls``."""
+    """Read the settings of the Pooling module into the layout."""
     file = _join(path, "config.json")
     config = read_config(source, file, PoolingConfig)
     if config is None or (config.embedding_dimension or config.word_embedding_dimension) is None:
@@ -209,15 +217,15 @@ def _read_pooling(source: Source, path: str, layout: Layout) -> None:
         modes = config.pooling_mode
 
     with_prompt = config.include_prompt and source.name not in _WITHOUT_PROMPT
-    if len(modes) != 1 or modes[0] not in ("mean", "cls") or not with_prompt:
+    if len(modes) != 1 or modes[0] not in _POOLINGS or not with_prompt:
         pooling = ", ".join(modes) or "none"
         if not with_prompt:
             pooling += " without the prompt"
         raise InputError(
             f"{source.name}: {file} asks for pooling {pooling}; "
-            "supported are mean and cls, prompt included"
+            f"supported are {', '.join(_POOLINGS)}, one of them, prompt included"
         )
-    layout.pooling = modes[0]
+    layout.pooling = _POOLINGS[modes[0]]
     layout.width = config.embedding_dimension or config.word_embedding_dimension
 
 

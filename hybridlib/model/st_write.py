@@ -45,6 +45,7 @@ def write(folder: Path, layout: Layout, hidden_size: int) -> None:
         "word_embedding_dimension": hidden_size,
         "pooling_mode_mean_tokens": layout.pooling == "mean",
         "pooling_mode_cls_token": layout.pooling == "cls",
+        "pooling_mode_lasttoken": layout.pooling == "last",
     }
     write_json(folder / "1_Pooling" / "config.json", pooling)
     # What is a passage here is a document to encode_document of sentence-transformers.

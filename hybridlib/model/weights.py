@@ -49,7 +49,7 @@ def load_backbone(name: str, folder: Path, config: PreTrainedConfig) -> PreTrain
             shape, a weight is not a number, or a matrix is zero.
     """
     stored = _check_files(name, folder)
-    kind, options = _model_class(name, config)
+    kind, options = model_class(name, config)
     _check_size(name, kind, config, options, stored)
     backbone, info = kind.from_pretrained(
         folder,
@@ -158,8 +158,12 @@ def _check_size(
         )
 
 
-def _model_class(name: str, config: PreTrainedConfig) -> tuple[Any, dict[str, Any]]:
-    """Return the class that loads the encoder, and its options."""
+def model_class(name: str, config: PreTrainedConfig) -> tuple[Any, dict[str, Any]]:
+    """Return the class that loads the encoder, and its options.
+
+    Raises:
+        InputError: a model with a decoder too, of which the encoder is not loaded.
+    """
     from transformers import AutoModel, AutoModelForTextEncoding
 
     if config.model_type in T5_FAMILY:
@@ -169,8 +173,8 @@ def _model_class(name: str, config: PreTrainedConfig) -> tuple[Any, dict[str, An
             f"{name}: {config.model_type} has a decoder too; of such models only the encoder "
             f"halves of {', '.join(T5_FAMILY)} are supported"
         )
-    model_class: Any = AutoModel._model_mapping[type(config)]
-    if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
+    kind: Any = AutoModel._model_mapping[type(config)]
+    if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
         return AutoModel, {"add_pooling_layer": False}
     return AutoModel, {}
 

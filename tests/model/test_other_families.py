@@ -215,15 +215,11 @@ def test_bigbird_keeps_to_lengths_that_it_attends_to_in_full(save):
             load(folder, max_length=length)
 
 
-@pytest.mark.parametrize(("causal", "refused"), [(None, True), (False, False)])
-def test_a_causal_language_model_needs_a_pooling(causal, refused, save):
+@pytest.mark.parametrize(("causal", "pooling"), [(None, "last"), (False, "mean")])
+def test_a_causal_language_model_has_the_last_token(causal, pooling, save):
     folder = save(transformers.GPT2LMHeadModel(tiny_model("gpt2").config))
     change_config(folder, is_causal=causal, architectures=["GPT2ForCausalLM"])
-    if refused:
-        with pytest.raises(InputError, match="takes the last token; that is not supported"):
-            load(folder)
-    else:
-        assert load(folder).pooling == "mean"
+    assert load(folder).pooling == pooling
     assert load(folder, pooling="mean").pooling == "mean"
 
 
@@ -275,7 +271,7 @@ def test_one_text_is_not_a_list_of_texts(encoder):
 
 @pytest.mark.parametrize("pooling", ["max", "MEAN", ""])
 def test_an_unknown_pooling_of_the_caller_is_refused(pooling, tiny_encoder):
-    with pytest.raises(InputError, match=r"pooling .* must be mean or cls"):
+    with pytest.raises(InputError, match=r"pooling .* must be one of mean, cls, last"):
         DualEncoder.load(tiny_encoder, pooling=pooling)
 
 

@@ -71,7 +71,7 @@ def test_an_unknown_module_is_refused(labse):
         (
             "1_Pooling",
             {"pooling_mode": "max"},
-            "asks for pooling max; supported are mean and cls",
+            "asks for pooling max; supported are mean, cls, lasttoken",
         ),
         ("1_Pooling", {"include_prompt": False}, "without the prompt"),
         (

@@ -127,6 +127,10 @@ READ = {
         ),
     ),
     "first token": replaces(POOLING, {"embedding_dimension": WIDTH, "pooling_mode": "cls"}),
+    "last token": sets(POOLING, "pooling_mode_mean_tokens", pooling_mode_lasttoken=True),
+    "last token as it is written now": replaces(
+        POOLING, {"embedding_dimension": WIDTH, "pooling_mode": "lasttoken"}
+    ),
     "a list of one pooling": replaces(
         POOLING, {"embedding_dimension": WIDTH, "pooling_mode": ["cls"]}
     ),

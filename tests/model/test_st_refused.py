@@ -165,14 +165,13 @@ REFUSED = {
     # The pooling.
     "several poolings": (
         sets(POOLING, pooling_mode=["cls", "mean"]),
-        "asks for pooling cls, mean; supported are mean and cls",
+        "asks for pooling cls, mean; supported are mean, cls, lasttoken, one of them",
     ),
     "several older poolings": (
         sets(POOLING, pooling_mode_cls_token=True),
         "asks for pooling cls, mean; supported",
     ),
     "no pooling but its key": (sets(POOLING, pooling_mode=None), "pooling_mode.* None is not"),
-    "last token": (sets(POOLING, pooling_mode="lasttoken"), "asks for pooling lasttoken"),
     "weighted mean": (
         sets(POOLING, "pooling_mode_mean_tokens", pooling_mode_weightedmean_tokens=True),
         "asks for pooling weightedmean",
