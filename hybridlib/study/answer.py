@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_TRAINING
 from hybridlib.evaluation import significance
 from hybridlib.study.folder import Study, label
 from hybridlib.study.free import best_rows, by_cost, decisive_setting, gain, written_system
@@ -101,7 +101,7 @@ def _values(runs: list[Study], table: pd.DataFrame, setting: str, where: str) ->
     """Return the values of the main systems of a study, and of the best of all."""
     decisive = f"{setting} mAP"
     plain = table["correction"] == PLAIN
-    untrained = table["strategy"] == UNTRAINED
+    untrained = table["strategy"].isin(NO_TRAINING)
     main = table["strategy"].isin([*_OTHERS, "hybrid"])
     chosen = table[untrained | (plain & main)]
     values = [f"{written_system(row)} {_value(runs, row, setting)}" for _, row in chosen.iterrows()]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import BM25, NO_TRAINING
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import SETTINGS
@@ -62,7 +62,7 @@ def choose(params: Params, report: Callable[[str], None] = _report_nothing) -> p
     study = Study.open(params)
     folder = folder_of(study)
     check_writable(folder)
-    trials = study.runs()
+    trials = [run for run in study.runs() if run.params.strategy != BM25]
     run_missing(trials[0], "training")
 
     outcomes = {run_name(trial.params): _finished(trial) for trial in trials}
@@ -197,7 +197,7 @@ def _tried(params: Params, names: Iterable[str]) -> dict[str, Any]:
     """Return the parameters of the grid that a strategy reads; the others are empty."""
     values = {}
     for name in names:
-        is_read = reads(params.strategy, name) and params.strategy != UNTRAINED
+        is_read = reads(params.strategy, name) and params.strategy not in NO_TRAINING
         values[name] = getattr(params, name) if is_read else ""
     return values
 

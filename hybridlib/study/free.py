@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import BM25, NO_TRAINING, UNTRAINED
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.significance import Estimate
 from hybridlib.files import read_json
@@ -80,8 +80,8 @@ def _minutes(runs: Sequence[Study]) -> dict[tuple[str, str], float]:
 
 
 def _training_seconds(run: Study) -> float:
-    """Return how long a run was trained; an untrained one was not."""
-    if run.params.strategy == UNTRAINED:
+    """Return how long a run was trained; an untrained one and BM25 were not."""
+    if run.params.strategy in NO_TRAINING:
         return 0.0
     manifest = read_json(run.folder_of("training") / "run.json")
     return float(manifest["steps"]["training"]["seconds"])
@@ -126,7 +126,8 @@ def _sentences(runs: list[Study], table: pd.DataFrame, setting: str) -> list[str
     ]
     tried = _corrections(runs)
     if tried:
-        lines[0] += f" It is the best of: as it is, {', '.join(tried)}."
+        others = [BM25] if (table["strategy"] == BM25).any() else []
+        lines[0] += f" It is the best of: as it is, {', '.join([*tried, *others])}."
     else:
         lines.append(
             "No correction of the untrained encoder was computed (corrections: []). They need no "
@@ -152,7 +153,7 @@ def best_rows(table: pd.DataFrame, setting: str) -> tuple[Any, Any]:
         Two rows; None for one that is not there.
     """
     decisive = table[f"{setting} mAP"]
-    is_free = table["strategy"] == UNTRAINED
+    is_free = table["strategy"].isin(NO_TRAINING)
     free = table.loc[decisive[is_free].idxmax()] if is_free.any() else None
     best = table.loc[decisive[~is_free].idxmax()] if not is_free.all() else None
     return free, best
@@ -160,8 +161,8 @@ def best_rows(table: pd.DataFrame, setting: str) -> tuple[Any, Any]:
 
 def _corrections(runs: Sequence[Study]) -> list[str]:
     """Return the corrections under which the untrained encoder was evaluated."""
-    first = next(run for run in runs if run.params.strategy == UNTRAINED)
-    return list(first.metrics().get("corrections", {}))
+    untrained = [run for run in runs if run.params.strategy == UNTRAINED]
+    return list(untrained[0].metrics().get("corrections", {})) if untrained else []
 
 
 def _judged(runs: list[Study], best: Any, free: Any, setting: str) -> str:

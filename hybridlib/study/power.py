@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_TRAINING
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.significance import ClusteredMean
 from hybridlib.study.folder import Study
@@ -43,7 +43,9 @@ def power(runs: Sequence[Study], numbers: Sequence[int] = SEEDS) -> pd.DataFrame
     rows = []
     for encoder, of_encoder in by_encoder(runs).items():
         trained = [
-            seeds for (_, strategy), seeds in systems(of_encoder).items() if strategy != UNTRAINED
+            seeds
+            for (_, strategy), seeds in systems(of_encoder).items()
+            if strategy not in NO_TRAINING
         ]
         for measure in measures_of(of_encoder):
             seeds = seed_variance(of_encoder, measure)
