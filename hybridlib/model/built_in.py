@@ -38,6 +38,9 @@ _ROLES = {
     "mask_token": "<mask>",
 }
 
+_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]  # get the first ids
+_PADDING = _SPECIAL.index("<pad>")
+
 # Length of each coordinate of a word vector, on average, and how much of it is random: words
 # that no translation has differ by that alone.
 _WORD_SCALE = 0.3
@@ -64,10 +67,9 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizer
     )
     tokenizer.decoder = decoders.Metaspace()
 
-    # The special tokens get the first ids.
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        special_tokens=_SPECIAL,
         show_progress=False,
     )
     tokenizer.train_from_iterator(sorted(texts), trainer)
@@ -163,18 +165,7 @@ def make_encoder(
     # The class takes seconds to import; making a tokenizer does not need it.
     from transformers import BertModel
 
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=hidden_size,
-        num_hidden_layers=layers,
-        num_attention_heads=attention_heads,
-        intermediate_size=4 * hidden_size,
-        max_position_embeddings=max(max_length, 512),
-        type_vocab_size=1,
-        pad_token_id=tokenizer.pad_token_id,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+    config = make_config(len(tokenizer), hidden_size, layers, attention_heads, max_length)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = BertModel(config, add_pooling_layer=False)
@@ -182,6 +173,24 @@ def make_encoder(
     if vectors.any():
         _set_word_vectors(backbone.embeddings.word_embeddings.weight, vectors)
     DualEncoder(backbone, tokenizer, max_length=max_length).save(folder)
+
+
+def make_config(
+    vocab_size: int, hidden_size: int, layers: int, attention_heads: int, max_length: int
+) -> BertConfig:
+    """Return the config of a built-in encoder; see :func:`make_encoder`."""
+    return BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=attention_heads,
+        intermediate_size=4 * hidden_size,
+        max_position_embeddings=max(max_length, 512),
+        type_vocab_size=1,
+        pad_token_id=_PADDING,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
 
 
 @torch.no_grad()

@@ -19,8 +19,10 @@ from hybridlib.config.params import Params
 from hybridlib.data.prepare import evaluation_corpus
 from hybridlib.data.published import is_here, is_published, to_download
 from hybridlib.errors import InputError
-from hybridlib.files import read_json, resolve
+from hybridlib.files import resolve
 from hybridlib.model.defaults import DEFAULT_LENGTH
+from hybridlib.model.size import NO_ENCODER, Size, config_size, encoder_size
+from hybridlib.model.source import HubUnreachable
 from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import Study, run_name
 
@@ -30,39 +32,8 @@ UTILISATION = 0.35
 # reached in benchmarks/training.py.
 DEVICES = {"v100": 125.0, "a100": 312.0, "h100": 989.0, "l4": 121.0, "rtx4090": 165.0, "cpu": 0.3}
 
-# Layers, width, feed-forward width and vocabulary, as published: for encoders without config.json.
-_PUBLISHED = {
-    "bert-base-multilingual-cased": (12, 768, 3072, 119_547),
-    "xlm-roberta-base": (12, 768, 3072, 250_002),
-    "xlm-roberta-large": (24, 1024, 4096, 250_002),
-    "mt5-base": (12, 768, 2048, 250_112),
-    "LaBSE": (12, 768, 3072, 501_153),
-    "multilingual-e5-small": (12, 384, 1536, 250_037),
-}
-
-# The same four in config.json, under the names that families of encoders give them.
-_CONFIG_NAMES = (
-    ("num_hidden_layers", "num_layers", "n_layers"),
-    ("hidden_size", "d_model", "dim"),
-    ("intermediate_size", "d_ff", "hidden_dim"),
-    ("vocab_size",),
-)
-
 # Queries and candidates (arXiv 2004.05484).
 _TEXTS = {"xquad-r": 13_090 + 13_014, "mlqa-r": 4_199 + 20_534}
-
-
-@dataclass(frozen=True)
-class Size:
-    """Weights of an encoder.
-
-    Attributes:
-        layers: weights of the transformer layers, each of which works on every token.
-        total: all weights.
-    """
-
-    layers: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +46,7 @@ class Plan:
         steps: optimizer steps left.
         hours: estimate of training and of encoding the corpora that can be counted.
         uncounted: evaluation corpora that cannot be counted, because they are missing.
+        unsized: the encoder, where its size is not known: then hours and disk are 0.
         disk: bytes of the trained model.
         peak_disk: bytes while training: checkpoints on top.
         command: runs it, alone.
@@ -85,6 +57,7 @@ class Plan:
     steps: int
     hours: float
     uncounted: tuple[str, ...]
+    unsized: str | None
     disk: float
     peak_disk: float
     command: str
@@ -93,7 +66,8 @@ class Plan:
 def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) -> list[Plan]:
     """Return what :func:`hybridlib.study.grid.run_study` would do, run by run.
 
-    Nothing is loaded but configs and local corpora, and nothing is written.
+    Nothing is loaded but configs and local corpora. Of a hub id config.json is fetched into the
+    hub's cache; nothing else is written.
 
     Args:
         params: the study.
@@ -102,8 +76,8 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
         overrides: names and values of ``-p``, as on the command line.
 
     Raises:
-        InputError: the device is unknown, a strategy is, the grid cannot be used, or an encoder's
-            size is not known.
+        InputError: the device is unknown, a strategy is, the grid cannot be used, or there is
+            no such encoder.
     """
     if device not in DEVICES:
         raise InputError(f"no device is called {device!r}; there are {', '.join(DEVICES)}")
@@ -111,11 +85,13 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
     speed = DEVICES[device] * 1e12 * utilisation
     parts = [params, *params.further()]
     texts = [_count_texts(part) for part in parts]
+    sizes: dict[str, Size | None] = {}
     plans = []
     for run in Study.open(params).runs():
         evaluations = [Study(part.but(**_cell(run.params))) for part in parts]
         command = _command(file, overrides, run)
-        plans.append(_plan_run(run, evaluations, texts, speed, command))
+        size = _size(run.params, sizes)
+        plans.append(_plan_run(run, evaluations, texts, size, speed, command))
     return plans
 
 
@@ -137,7 +113,12 @@ def downloads(params: Params) -> list[str]:
 
 
 def _plan_run(
-    run: Study, evaluations: list[Study], texts: list[int | None], speed: float, command: str
+    run: Study,
+    evaluations: list[Study],
+    texts: list[int | None],
+    size: Size | None,
+    speed: float,
+    command: str,
 ) -> Plan:
     """Plan one run.
 
@@ -145,11 +126,13 @@ def _plan_run(
         run: the run.
         evaluations: the run in the study itself and in each of ``also_evaluate``.
         texts: how many texts each of these encodes; None where that is not known.
+        size: of the encoder; None where it is not known.
         speed: operations per second.
         command: runs it, alone.
     """
     params = run.params
-    size = _size(params)
+    unsized = params.encoder if size is None else None
+    size = size or NO_ENCODER
     needs_training = params.strategy not in NO_TRAINING and not is_done(run, "training")
     steps = params.steps if needs_training else 0
 
@@ -170,7 +153,8 @@ def _plan_run(
     peak = _checkpoint_bytes(params, size) if steps else 0
     done = not left and not steps
     name = run_name(params)
-    return Plan(name, done, steps, hours, uncounted, weights, weights + peak, command)
+    disk = (weights, weights + peak)
+    return Plan(name, done, steps, hours, uncounted, unsized, *disk, command)
 
 
 def _checkpoint_bytes(params: Params, size: Size) -> int:
@@ -209,54 +193,29 @@ def _count_texts(params: Params) -> int | None:
     return _TEXTS.get(params.eval_corpus)
 
 
-def _size(params: Params) -> Size:
-    """Return the size of the run's encoder.
+def _size(params: Params, known: dict[str, Size | None]) -> Size | None:
+    """Return the size of the run's encoder; None where only the hub could tell it.
 
-    It comes from the built-in encoder's parameters, the folder's config.json, or what is published
-    of a hub id.
+    Args:
+        params: of the run.
+        known: sizes of folders and hub ids so far; a new one is added.
     """
     if params.strategy == BM25:
-        return Size(0, 0)
-    config = resolve(params.encoder) / "config.json"
-    gated = "mt5" in params.encoder.lower()
-    if params.encoder == BUILT_IN:
-        shape = (params.layers, params.hidden_size, 4 * params.hidden_size, params.vocab_size)
-    elif config.exists():
-        shape = _shape_in(config)
-        gated = "gated" in read_json(config).get("feed_forward_proj", "")
-    else:
-        shape = _published_shape(params.encoder)
-    layers, width, inner, vocabulary = shape
-    # A layer has four square matrices of attention, and two of feed-forward (mT5, gated: three).
-    matrices = 3 if gated else 2
-    per_layer = 4 * width * width + matrices * width * inner
-    return Size(layers * per_layer, layers * per_layer + vocabulary * width)
+        return NO_ENCODER
+    name = params.encoder
+    if name == BUILT_IN:
+        from hybridlib.model.built_in import make_config  # imports transformers
 
-
-def _shape_in(config: Path) -> tuple[int, int, int, int]:
-    """Read layers, width, feed-forward width and vocabulary of an encoder."""
-    values = read_json(config)
-    shape = []
-    for names in _CONFIG_NAMES:
-        shape += [values[name] for name in names if values.get(name) is not None][:1]
-    if len(shape) < len(_CONFIG_NAMES):
-        raise InputError(
-            f"{config}: does not say how many layers, what widths and what vocabulary the encoder "
-            "has; the estimate needs them"
-        )
-    layers, width, inner, vocabulary = shape
-    return layers, width, inner, vocabulary
-
-
-def _published_shape(encoder: str) -> tuple[int, int, int, int]:
-    """Return layers, width, feed-forward width and vocabulary of an encoder of the hub."""
-    name = Path(encoder.partition("@")[0]).name
-    if name not in _PUBLISHED:
-        raise InputError(
-            f"{encoder}: no folder here, and its size is not known ({', '.join(_PUBLISHED)} are); "
-            "fetch it first, or plan without it: -p encoders '[...]'"
-        )
-    return _PUBLISHED[name]
+        length = params.max_length or DEFAULT_LENGTH
+        shape = (params.hidden_size, params.layers, params.attention_heads, length)
+        return config_size(name, make_config(params.vocab_size, *shape))
+    if name not in known:
+        folder = resolve(name)
+        try:
+            known[name] = encoder_size(str(folder) if folder.is_dir() else name)
+        except HubUnreachable:
+            known[name] = None
+    return known[name]
 
 
 def describe(plans: list[Plan], device: str, to_fetch: Sequence[str] = ()) -> str:
@@ -281,6 +240,7 @@ def describe(plans: list[Plan], device: str, to_fetch: Sequence[str] = ()) -> st
         "go",
         f"about {hours} on one {device}, {limits}",
         f"about {disk} of disk for the models, and up to {peak} for a run while it trains",
+        *_without_size(left),
         *(f"{sentence}, before the first run" for sentence in to_fetch),
         "",
         "`--only data` prepares the data, without a GPU. Then one command for each run, for any "
@@ -290,10 +250,23 @@ def describe(plans: list[Plan], device: str, to_fetch: Sequence[str] = ()) -> st
     return "\n".join([*lines, *(f"{part.command}  # {_cost(part)}" for part in plans)])
 
 
+def _without_size(plans: Sequence[Plan]) -> list[str]:
+    """Return a line that names the encoders whose size is not known, or none."""
+    names = sorted({part.unsized for part in plans if part.unsized})
+    if not names:
+        return []
+    return [
+        f"without the hours and the disk of {', '.join(names)}: no folder here, and the hub does "
+        "not answer for config.json"
+    ]
+
+
 def _cost(part: Plan) -> str:
     """Return what is left to do of a run."""
     if part.done:
         return "done"
+    if part.unsized:
+        return f"{part.steps:,} steps"
     return f"{part.steps:,} steps, {_hours(part.hours)}, {_bytes(part.disk)}"
 
 

@@ -44,7 +44,7 @@ class Answer(BaseHTTPRequestHandler):
         elif path.startswith(f"/{hub_id}/resolve/"):
             self.send_file(path.split("/", 5)[5], with_content)
         else:
-            self.send_error(404)
+            self.send_absence("RepoNotFound")
 
     def describe(self, name: str) -> dict[str, object]:
         content = (self.server.folder / name).read_bytes()
@@ -60,6 +60,9 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_file(self, name: str, with_content: bool) -> None:
+        if not (self.server.folder / name).is_file():
+            self.send_absence("EntryNotFound")
+            return
         body = (self.server.folder / name).read_bytes()
         self.send_response(200)
         self.send_header("ETag", f'"{sha1(body).hexdigest()}"')
@@ -69,6 +72,13 @@ class Answer(BaseHTTPRequestHandler):
         if with_content:
             self.server.fetched.append(name)
             self.wfile.write(body)
+
+    def send_absence(self, code: str) -> None:
+        self.send_response(404)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""

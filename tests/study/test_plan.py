@@ -17,6 +17,7 @@ from hybridlib.study import plan
 from hybridlib.study.grid import run_study
 
 BERT = {
+    "model_type": "bert",
     "vocab_size": 1000,
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -28,6 +29,7 @@ FAMILIES = {
     "mbert": BERT,
     "xlm-r": BERT,
     "mt5": {
+        "model_type": "mt5",
         "vocab_size": 1000,
         "d_model": 32,
         "num_layers": 2,
@@ -38,9 +40,18 @@ FAMILIES = {
     },
     "labse": {**BERT, "num_hidden_layers": 3},
 }
-# Attention has four square matrices, the feed-forward two.
-LAYER = 4 * 32 * 32 + 2 * 32 * 64
-WEIGHTS = {"mbert": 2 * LAYER, "xlm-r": 2 * LAYER, "mt5": 2 * (LAYER + 32 * 64), "labse": 3 * LAYER}
+# Attention has four square matrices, the feed-forward two (mT5: three); BERT has biases, and a norm
+# of a weight and a bias behind each of both and behind the embeddings; mT5 norms of a weight alone.
+MATRICES = 4 * 32 * 32 + 2 * 32 * 64
+LAYER = MATRICES + 4 * 32 + (64 + 32) + 2 * (32 + 32)
+WEIGHTS = {
+    "mbert": 2 * LAYER + 64,
+    "xlm-r": 2 * LAYER + 64,
+    "mt5": 2 * (MATRICES + 32 * 64 + 2 * 32) + 32,
+    "labse": 3 * LAYER + 64,
+}
+# Of tokens; BERT's of 512 positions and 2 types; mT5's of 32 distances for each of 2 heads.
+EMBEDDINGS = dict.fromkeys(FAMILIES, 32_000 + (512 + 2) * 32) | {"mt5": 32_000 + 32 * 2}
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def test_hours_and_disk_are_those_counted_by_hand(encoders, monkeypatch):
         assert operations(untrained) == pytest.approx(encoding)
         assert operations(trained) == pytest.approx(encoding + training)
         # A checkpoint has the weights and AdamW's two numbers for each.
-        size = 4 * (weights + 32_000)
+        size = 4 * (weights + EMBEDDINGS[name])
         assert (trained.disk, trained.peak_disk) == (size, size * 7)
         assert untrained.peak_disk == size
         assert (trained.steps, untrained.steps) == (10, 0)
@@ -100,7 +111,7 @@ def test_frozen_embeddings_and_the_best_weights_change_the_disk(encoders):
         keep_best=True,
         freeze_embeddings=True,
     )
-    weights = 4 * (WEIGHTS["mbert"] + 32_000)
+    weights = 4 * (WEIGHTS["mbert"] + EMBEDDINGS["mbert"])
     trained = 4 * WEIGHTS["mbert"]
     assert part.peak_disk == weights + (weights + 2 * trained) + weights
 
@@ -117,20 +128,32 @@ def test_what_cannot_be_counted_is_named_and_not_counted(encoders):
 
 
 def test_an_encoder_or_a_device_that_is_not_known_is_refused(encoders, tmp_path):
-    message = "no/such-encoder: no folder here, and its size is not known"
-    with pytest.raises(InputError, match=message):
-        plans_of(["no/such-encoder"])
+    with pytest.raises(InputError, match="no such folder; give a transformers folder or a hub id"):
+        plans_of(["no/such/encoder"])
     with pytest.raises(InputError, match="no device is called 'abacus'"):
         plan.plan(Params(), Path("p.yaml"), "abacus", [])
     with pytest.raises(InputError, match="no strategy is called 'hybrd'"):
         plans_of(encoders, strategies=["hybrd"])
     (tmp_path / "mbert" / "config.json").write_text('{"hidden_size": 32}')
-    with pytest.raises(InputError, match=r"config\.json: does not say how many layers"):
+    with pytest.raises(InputError, match=r"config\.json: .*model_type"):
         plans_of(encoders[:1])
 
 
+def test_an_encoder_whose_size_only_the_hub_knows_is_named(encoders, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    plans = plans_of([encoders[0], "some-owner/mbert-large"], seeds=[0])
+    here, elsewhere = plans[:2], plans[2:]
+    assert [part.unsized for part in plans] == [None, None, *["some-owner/mbert-large"] * 2]
+    assert all(part.hours > 0 for part in here)
+    assert all(part.disk == 0 for part in elsewhere)
+    text = plan.describe(plans, "a100")
+    assert text.count("without the hours and the disk of some-owner/mbert-large: no folder") == 1
+    assert "--only mbert-large-hybrid-s0  # 10 steps\n" in f"{text}\n"
+
+
 @pytest.mark.parametrize("stand_ins", [False, True], ids=["hub ids", "folders"])
-def test_the_papers_grid_is_planned_offline(encoders, capsys, stand_ins):
+def test_the_papers_grid_is_planned_offline(encoders, capsys, stand_ins, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     file = str(ROOT / "params" / "paper" / "grid.yaml")
     overrides = ["-p", "encoders", f"[{', '.join(encoders)}]"] if stand_ins else []
     names = ["bert-base-multilingual-cased", "xlm-roberta-base", "mt5-base", "LaBSE"]
