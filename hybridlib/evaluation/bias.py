@@ -152,12 +152,13 @@ def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> 
     if not _questions_stand_once(corpus):
         raise InputError(f"{corpus.name}: a question_id stands twice in a language; which counts?")
     rows = corpus.queries.reset_index().pivot(index="question_id", columns="lang", values="index")
+    in_languages = rows.fillna(-1).to_numpy(dtype=np.int64).T  # [languages, questions]
     correlations = []
-    for first, second in combinations(rows.columns, 2):
-        both = rows[[first, second]].dropna().astype(int)
-        if len(both):
-            first_top = ranking.top[both[first], :k]
-            second_top = ranking.top[both[second], :k]
+    for first, second in combinations(in_languages, 2):
+        both = (first >= 0) & (second >= 0)
+        if both.any():
+            first_top = ranking.top[first[both], :k]
+            second_top = ranking.top[second[both], :k]
             correlations.append(spearman_of_lists(first_top, second_top).mean())
     return float(np.mean(correlations)) if correlations else float("nan")
 

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.distributed import all_sum
 from hybridlib.retrieval.exact import TopK, columns_of, scores_of, top_of
+from hybridlib.retrieval.kept import count_above_kept, kept_keys, top_of_kept
 from hybridlib.retrieval.ranking import Ranking
 
 
@@ -41,6 +42,8 @@ class Counts:
         self.relevant = _padded_relevant(corpus)  # [queries, most relevant]
         self.edges = _language_edges(corpus)
         inner_edges = torch.tensor(self.edges[1:-1])
+        sizes = np.bincount(corpus.qrels["query"], minlength=len(corpus.queries))
+        self.judged = torch.from_numpy(sizes > 0)
         self.language = torch.bucketize(self.relevant, inner_edges, right=True)
         self.scores: Tensor | None = None  # of the relevant candidates, if known before the pass
         self.above_in_pool = torch.zeros_like(self.relevant)
@@ -89,13 +92,21 @@ class Counts:
             relevant_scores = self.scores[rows]
             _overwrite(scores, columns, relevant_scores)
 
-        above = _count_above(scores, relevant_scores, columns, ranges)
-        for language_range, count in zip(ranges, above):
-            own = self.language[rows] == language_range.language
-            self.above_in_pool[rows] += count
-            self.above_in_language[rows] += torch.where(own, count, 0)
-
-        best, best_scores = top_of(scores, self.top.k)
+        # What is below every relevant candidate of a query has no part in its counts.
+        lowest = relevant_scores.amin(1).masked_fill(~self.judged[rows], torch.inf)
+        keys = kept_keys(scores, lowest)
+        if keys is not None:
+            language = self.language[rows]
+            above = count_above_kept(
+                keys, relevant_scores, columns, language, _languages_of(ranges)
+            )
+            best, best_scores = top_of_kept(keys, scores, self.top.k)
+        else:
+            above = _count_above(scores, relevant_scores, columns, self.language[rows], ranges)
+            best, best_scores = top_of(scores, self.top.k)
+        in_pool, in_language = above
+        self.above_in_pool[rows] += in_pool
+        self.above_in_language[rows] += in_language
         self.top.merge(rows, start + best, best_scores)
 
     def sum_processes(self) -> None:
@@ -131,6 +142,31 @@ class Counts:
 
 
 def _count_above(
+    scores: Tensor,
+    relevant_scores: Tensor,
+    columns: Tensor,
+    language: Tensor,
+    ranges: list[_Range],
+) -> tuple[Tensor, Tensor]:
+    """Return how many candidates stand above each relevant one: of all, and of its language.
+
+    Args:
+        scores: as of :func:`_count_by_range`.
+        relevant_scores: likewise.
+        columns: likewise.
+        language: of the relevant candidates.
+        ranges: as of :func:`_count_by_range`.
+    """
+    in_pool = torch.zeros_like(columns)
+    in_language = torch.zeros_like(columns)
+    counts = _count_by_range(scores, relevant_scores, columns, ranges)
+    for language_range, count in zip(ranges, counts):
+        in_pool += count
+        in_language += torch.where(language == language_range.language, count, 0)
+    return in_pool, in_language
+
+
+def _count_by_range(
     scores: Tensor, relevant_scores: Tensor, columns: Tensor, ranges: list[_Range]
 ) -> Iterator[Tensor]:
     """Yield for each range how many of its candidates stand above each relevant one.
@@ -198,6 +234,12 @@ def _ranges_within(edges: list[int], start: int, end: int) -> list[_Range]:
         if first < end and last > start:
             ranges.append(_Range(max(first, start) - start, min(last, end) - start, language))
     return ranges
+
+
+def _languages_of(ranges: list[_Range]) -> Tensor:
+    """Return the language of each column of a block."""
+    sizes = torch.tensor([last - first for first, last, _ in ranges])
+    return torch.tensor([part.language for part in ranges]).repeat_interleave(sizes)
 
 
 def _padded_relevant(corpus: RetrievalCorpus) -> Tensor:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores, sorted_ranks
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.retrieval import exact
+from hybridlib.retrieval.kept import kept_keys
 from hybridlib.retrieval.rank import encode_corpus, rank
 from hybridlib.retrieval.ranking import Ranking
 
@@ -40,9 +42,16 @@ def assert_same(ranking: Ranking, expected: Ranking, atol: float = 0.0) -> None:
     assert np.allclose(ranking.top_scores, expected.top_scores, rtol=0, atol=atol)
 
 
+@pytest.fixture(params=[0, 1], ids=["sorted", "kept"])
+def counting(request, monkeypatch) -> None:
+    """Count in each of the two ways: in sorted blocks, and among the scores that matter."""
+    monkeypatch.setattr("hybridlib.retrieval.kept._MOST_KEPT", request.param)
+
+
 # ------------------------------------------------------------------------------ ranks of scores
 
 
+@pytest.mark.usefixtures("counting")
 @pytest.mark.parametrize("levels", [None, 1, 2, 5])
 @pytest.mark.parametrize("seed", range(3))
 def test_ranks_and_top_are_those_of_a_stable_sort(seed, levels):
@@ -56,6 +65,7 @@ def test_ranks_and_top_are_those_of_a_stable_sort(seed, levels):
     assert np.array_equal(ranking.top_scores, np.take_along_axis(scores, order, 1))
 
 
+@pytest.mark.usefixtures("counting")
 def test_ties_go_by_document_index_within_and_across_languages():
     names = [("de:a", "de"), ("de:b", "de"), ("en:a", "en"), ("en:b", "en"), ("zh:a", "zh")]
     corpus = corpus_of([("en:q", "en")], names, [("en:q", name, 1) for name, _ in names])
@@ -69,6 +79,7 @@ def test_ties_go_by_document_index_within_and_across_languages():
     assert rank_scores(-np.zeros((1, 5)) * signs, corpus).top.tolist() == [[0, 1, 2, 3, 4]]
 
 
+@pytest.mark.usefixtures("counting")
 def test_neighbouring_floats_are_no_tie():
     names = [("de:a", "de"), ("en:a", "en")]
     corpus = corpus_of([("en:q", "en")], names, [("en:q", name, 1) for name, _ in names])
@@ -79,6 +90,7 @@ def test_neighbouring_floats_are_no_tie():
         assert ranks_of(rank_scores(np.array([[high, low]]), corpus)) == [(1, 1), (2, 1)]
 
 
+@pytest.mark.usefixtures("counting")
 def test_equal_texts_keep_the_order_of_the_index(rng):
     """The same vector many times over, far apart in the table: the lower index comes first."""
     names = [(f"{lang}:{number:03d}", lang) for lang in LANGUAGES for number in range(80)]
@@ -90,6 +102,14 @@ def test_equal_texts_keep_the_order_of_the_index(rng):
     relevant = rank(queries, candidates, corpus).relevant
     for ranks in relevant.groupby("query")["rank_pool"].agg(list):
         assert ranks == list(range(ranks[0], ranks[0] + 8))
+
+
+def test_a_block_is_sorted_where_keys_do_not_fit_or_too_much_is_kept():
+    scores = torch.tensor([[0.1, 0.3, 0.2], [0.5, 0.1, 0.4]])
+    assert kept_keys(scores, torch.tensor([0.3, torch.inf])) is None
+    assert len(kept_keys(scores.repeat(1, 4), torch.tensor([torch.inf, 0.55]))) == 0
+    assert kept_keys(torch.zeros(4096, 1), torch.ones(4096)) is None
+    assert kept_keys(torch.zeros(1, 1 << 20), torch.ones(1)) is None
 
 
 def test_the_order_of_the_rows_given_changes_nothing(rng):
@@ -119,6 +139,7 @@ def test_relevant_rows_have_their_languages(rng):
     assert relevant["candidate_lang"].tolist() == candidate_langs.tolist()
 
 
+@pytest.mark.usefixtures("counting")
 def test_queries_without_any_answer_have_no_row_but_a_top_list():
     corpus = corpus_of(
         [("de:q", "de"), ("en:q", "en"), ("en:r", "en")],
@@ -188,6 +209,7 @@ def test_the_block_size_changes_nothing(block, kind, rng):
     assert_same(rank(*vectors, corpus, top_k=20, block=block), expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("counting")
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 @pytest.mark.parametrize("kind", ["vectors", "duplicates", "ties", "one value"])
 def test_scoring_the_candidates_in_chunks_changes_nothing(chunk, kind, rng):
