@@ -174,6 +174,27 @@ class Fields(StudyFields):
         ge=0,
         lt=1,
     )
+    lora_rank: int | None = training_field(
+        None,
+        "train adapters of this rank (LoRA, arXiv 2106.09685) instead of the transformer's own "
+        "weights; null: none. It needs the extra `lora`",
+        ge=1,
+        le=1024,
+    )
+    lora_alpha: float = training_field(
+        16.0,
+        "`lora_rank`: an adapter's output is multiplied by this, and divided by the rank",
+        gt=0,
+    )
+    lora_targets: list[str] | Literal["all-linear"] | None = training_field(
+        None,
+        "`lora_rank`: linear layers with adapters, by the ends of their names, or `all-linear`; "
+        "null: those that peft takes for the architecture, and where it knows none all",
+    )
+    lora_save: Literal["merged", "adapter"] = training_field(
+        "merged",
+        "`lora_rank`: write a whole encoder, or an adapter that needs the encoder it began with",
+    )
     freeze_embeddings: bool = training_field(
         False, "leave the embeddings (of tokens, positions and types) as they are"
     )

@@ -39,6 +39,8 @@ from hybridlib.model.source import locate
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from hybridlib.model.adapter import Adapter
+
 Side = Literal["query", "passage"]
 
 
@@ -56,6 +58,7 @@ class DualEncoder(nn.Module):
 
     Attributes:
         source: where it was loaded from: name, requested revision, commit.
+        adapter: that is being trained, until it is merged.
         correction: of language bias: a linear layer for each side, applied to unit vectors.
         lower_case: the tokenizer puts texts into lower case because a setting beside it says so.
         equal_lengths: batches hold texts of one length only, because padding would change the
@@ -92,6 +95,7 @@ class DualEncoder(nn.Module):
         self.equal_lengths = False
         self.encode_precision = "fp32"
         self.correction: nn.ModuleDict | None = None
+        self.adapter: Adapter | None = None
 
     @property
     def device(self) -> torch.device:
@@ -331,7 +335,7 @@ class DualEncoder(nn.Module):
         aside = folder.with_name(folder.name + ".part")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        self.backbone.save_pretrained(aside)
+        (self.adapter or self.backbone).save_pretrained(aside)
         self.tokenizer.save_pretrained(aside)
         layout = st_format.Layout(
             pooling=self.pooling,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hybridlib.model.weights import add_weights
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from hybridlib.model.encoder import DualEncoder
 
 # Entries of a config without an effect on vectors, beside dropouts.
@@ -30,7 +32,7 @@ def describe(encoder: DualEncoder) -> dict[str, Any]:
         "layers": layers_of(encoder),
         "weights": weights_hash(encoder),
         "tokenizer": tokenizer_hash(encoder),
-        "config": config_hash(encoder),
+        "config": config_hash(encoder.backbone.config),
     }
 
 
@@ -52,10 +54,9 @@ def tokenizer_hash(encoder: DualEncoder) -> str:
     return _hash([rules, tokenizer.truncation_side])
 
 
-def config_hash(encoder: DualEncoder) -> str:
-    """Return a hash of the transformer's config, which also says how weights are used."""
-    config = encoder.backbone.config.to_dict()
-    kept = {key: value for key, value in config.items() if "dropout" not in key}
+def config_hash(config: PreTrainedConfig) -> str:
+    """Return a hash of a transformer's config, which also says how weights are used."""
+    kept = {key: value for key, value in config.to_dict().items() if "dropout" not in key}
     return _hash({key: value for key, value in kept.items() if key not in _NO_EFFECT})
 
 

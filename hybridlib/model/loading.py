@@ -11,6 +11,7 @@ from tokenizers import normalizers
 from torch import Tensor, nn
 
 from hybridlib.errors import InputError
+from hybridlib.model.adapter import base_of, with_adapter
 from hybridlib.model.defaults import DEFAULT_LENGTH
 from hybridlib.model.source import Source, one_line, refuse_pointers
 from hybridlib.model.st_config import read_object
@@ -65,15 +66,21 @@ def load_parts(
     """
     name = source.name
     folder = source.folder / layout.subfolder
-    _check_folder(source, layout.subfolder)
+    base = base_of(name, folder)
+    has_adapter = base != folder
+    if not has_adapter:
+        _check_folder(source, layout.subfolder)
     with one_error(name, "config.json"):
-        config = load_config(name, folder, {**layout.config_changes, **changes})
+        config = load_config(name, base, {**layout.config_changes, **changes})
     if dropout is not None:
         _set_dropout(name, config, dropout)
     with one_error(name, "the tokenizer"):
         tokenizer = _load_tokenizer(name, folder, layout.lower_case)
     with one_error(name, "config.json and the weights"):
-        backbone = load_backbone(name, folder, config)
+        backbone = load_backbone(name, base, config)
+    if has_adapter:
+        with one_error(name, "the adapter"):
+            backbone = with_adapter(name, folder, backbone)
     # A model that cannot be written would be trained, and then lost.
     with one_error(name, "config.json"):
         validate = getattr(backbone.config, "validate", None)  # as saving it does

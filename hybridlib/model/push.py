@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hybridlib.errors import InputError
 from hybridlib.model import st_format
+from hybridlib.model.adapter import is_over_local_folder
 from hybridlib.model.source import locate, one_line
 
 _REASONS = {401: "the token is not valid", 403: "the token may not write there"}
@@ -44,6 +45,11 @@ def push(folder: Path, repository: str, public: bool = False) -> str:
                 "run, or what `hybridlib correct` wrote"
             )
     st_format.read(locate(str(folder)))
+    if is_over_local_folder(folder):
+        raise InputError(
+            f"{folder}: is an adapter over an encoder in a folder of this machine, which others "
+            "have not; push the whole: DualEncoder.load(folder).save(whole) of hybridlib"
+        )
     try:
         api = HfApi(token=True)
         made = api.create_repo(repository, private=not public, exist_ok=True)

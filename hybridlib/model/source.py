@@ -22,6 +22,7 @@ _FILES = [
     "*.codes",
     "model*.safetensors",
     "*/model*.safetensors",
+    "adapter_model.safetensors",
 ]
 _OTHER_FORMATS = ["onnx/*", "openvino/*", "coreml/*", "checkpoint-*/*", "*/checkpoint-*/*"]
 

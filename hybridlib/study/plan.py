@@ -1,7 +1,8 @@
 """Plan a study: its runs, and a rough estimate of hours and disk on a named device.
 
 The estimate counts 6 floating-point operations per weight of the transformer layers and token in
-training, and 2 in encoding (the usual rule, arXiv 2001.08361, sec. 2.1). It takes every text at
+training, and 2 in encoding (the usual rule, arXiv 2001.08361, sec. 2.1). With LoRA it counts 4: the
+weights have no gradient of their own. It takes every text at
 max_length, on a device that reaches UTILISATION of its peak. So it is an upper bound for short
 texts, and no more than an order of magnitude for anything else.
 """
@@ -145,11 +146,14 @@ def _plan_run(
 
     # A training step encodes a question and a passage of each pair.
     length = params.max_length or DEFAULT_LENGTH
-    training = 6 * size.layers * steps * params.batch_size * 2 * length
+    adapter = _adapter(params, size)
+    per_weight = 4 if adapter else 6
+    training = per_weight * size.layers * steps * params.batch_size * 2 * length
     encoding = 2 * size.layers * length * sum(count or 0 for count in left.values())
     hours = (training + encoding) / speed / 3600
 
-    weights = 4 * size.total
+    is_adapter = adapter and params.lora_save == "adapter"
+    weights = 4 * (adapter if is_adapter else size.total)
     peak = _checkpoint_bytes(params, size) if steps else 0
     done = not left and not steps
     name = run_name(params)
@@ -159,13 +163,15 @@ def _plan_run(
 
 def _checkpoint_bytes(params: Params, size: Size) -> int:
     """Return the disk that training takes beside the model: checkpoints and the best weights."""
-    weights = 4 * size.total
     trained = 4 * (size.layers if params.freeze_embeddings else size.total)
-    best = weights if params.keep_best else 0
+    adapter = _adapter(params, size)
+    if adapter:
+        trained = 4 * adapter
+    best = trained if params.keep_best else 0
     if params.checkpoint_every is None:
         return best
-    # AdamW keeps two numbers for each trained weight.
-    return params.keep_checkpoints * (weights + 2 * trained) + best
+    # A checkpoint has the trained weights, and two numbers that AdamW keeps for each of them.
+    return params.keep_checkpoints * 3 * trained + best
 
 
 def _cell(params: Params) -> dict[str, Any]:
@@ -216,6 +222,16 @@ def _size(params: Params, known: dict[str, Size | None]) -> Size | None:
         except HubUnreachable:
             known[name] = None
     return known[name]
+
+
+def _adapter(params: Params, size: Size) -> int:
+    """Return the weights of the run's adapter (LoRA), or 0.
+
+    It has two factors for each matrix: by peft's default for two of attention, else for all at
+    most.
+    """
+    two = 2 * 2 * size.width * size.depth
+    return (params.lora_rank or 0) * (two if params.lora_targets is None else size.sides)
 
 
 def describe(plans: list[Plan], device: str, to_fetch: Sequence[str] = ()) -> str:

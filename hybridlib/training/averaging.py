@@ -11,13 +11,16 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from hybridlib.model.adapter import is_first_factor
+
 
 class WeightAverage:
     """The average of a model's weights and those it had when this was made.
 
     Args:
         model: whose trainable weights are averaged.
-        trained_share: of the trained weights in the average; 1 leaves the model as it is.
+        trained_share: of the trained weights in the average; 1 leaves the model as it is. Of an
+            adapter the second factors alone are averaged, so that merged it is the average, too.
     """
 
     def __init__(self, model: nn.Module, trained_share: float) -> None:
@@ -28,7 +31,7 @@ class WeightAverage:
             self.start = {
                 name: weight.detach().clone()
                 for name, weight in model.named_parameters()
-                if weight.requires_grad
+                if weight.requires_grad and not is_first_factor(name)
             }
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor, nn
 
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
@@ -46,6 +47,33 @@ class TrainingState:
         self.best = score
         self.without_better = 0
         return True
+
+
+class TrainedWeights:
+    """The weights of a model that training changes: what a checkpoint holds of it.
+
+    Args:
+        model: what is frozen in it is what the run began with.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the weights by name."""
+        named = self.model.named_parameters()
+        return {name: weight.detach() for name, weight in named if weight.requires_grad}
+
+    def load_state_dict(self, saved: dict[str, Tensor]) -> None:
+        """Give the model what :meth:`state_dict` returned.
+
+        Raises:
+            RuntimeError: other weights are trained now, or they have other shapes.
+        """
+        other = sorted(saved.keys() ^ self.state_dict().keys())
+        if other:
+            raise RuntimeError(f"other weights are trained: {other[0]}")
+        self.model.load_state_dict(saved, strict=False)
 
 
 class Checkpoints:

@@ -32,7 +32,7 @@ from hybridlib.model.identity import describe
 from hybridlib.model.trainable import check_trainable
 from hybridlib.training import setup
 from hybridlib.training.averaging import WeightAverage
-from hybridlib.training.checkpoints import Checkpoints, TrainingState
+from hybridlib.training.checkpoints import Checkpoints, TrainedWeights, TrainingState
 from hybridlib.training.grad_cache import BatchEmbeddings, TokenGradients
 from hybridlib.training.log import TrainingLog
 from hybridlib.training.loss import ContrastiveLoss
@@ -95,7 +95,8 @@ def train(
     with setup.open_accelerator(params, folder, encoder) as accelerator:
         # The model: one encoder for both sides, InfoNCE, AdamW. `model` is the encoder, wrapped
         # where several processes share the work. The loss has one parameter at most and stays
-        # unwrapped.
+        # unwrapped. With LoRA, an adapter in the encoder is trained in place of its weights.
+        adapter = setup.make_adapter(params, encoder)
         frozen = encoder.freeze(params.freeze_embeddings, params.freeze_layers)
         loss_function = ContrastiveLoss(
             params.temperature, params.learn_temperature, params.bidirectional
@@ -111,14 +112,14 @@ def train(
         objective = Objective(params, encoder, pairs, table, loss_function, accelerator)
 
         # Go on from a checkpoint, or begin with step 0: the validation before training.
-        parts = {"model": encoder, "optimizer": optimizer, "loss": loss_function}
+        parts = {"model": TrainedWeights(encoder), "optimizer": optimizer, "loss": loss_function}
         about = {"prefixes": encoder.prefixes, **describe(encoder)}
         identity = setup.run_identity(params, pairs, validation, about, accelerator.num_processes)
         checkpoints = Checkpoints(params, folder / "checkpoints", accelerator, parts, identity)
         state = checkpoints.resume()
         log = TrainingLog(folder / "training.jsonl", accelerator, params, state.records)
         if not state.records:
-            record = setup.first_record(frozen)
+            record = setup.first_record(frozen, adapter)
             if params.validate_every:
                 record |= validate(params, encoder, average, validation)
             log.write(record)
@@ -191,7 +192,7 @@ def train(
             accelerator.wait_for_everyone()
             checkpoints.load_best()
         average.apply()
-        _write_model(encoder, folder, checkpoints, accelerator)
+        _write_model(params, encoder, folder, checkpoints, accelerator)
         return pd.DataFrame(state.records)
 
 
@@ -204,7 +205,7 @@ def _hand_on_untrained(
         records: list[dict[str, Any]] = []
         with closing(TrainingLog(folder / "training.jsonl", accelerator, params, records)) as log:
             measured = validate(params, encoder, WeightAverage(encoder, 1.0), validation)
-            log.write({**setup.first_record(None), **measured})
+            log.write({**setup.first_record(), **measured})
         if accelerator.is_main_process:
             encoder.save(folder / "model")
         accelerator.wait_for_everyone()
@@ -257,11 +258,22 @@ def _measure(
 
 
 def _write_model(
-    encoder: DualEncoder, folder: Path, checkpoints: Checkpoints, accelerator: Accelerator
+    params: Params,
+    encoder: DualEncoder,
+    folder: Path,
+    checkpoints: Checkpoints,
+    accelerator: Accelerator,
 ) -> None:
-    """Write the model in the main process; a finished run needs no checkpoints."""
+    """Write the model in the main process; a finished run needs no checkpoints.
+
+    An adapter is merged before, or else after it is written.
+    """
+    if encoder.adapter is not None and params.lora_save == "merged":
+        encoder.adapter.merge()
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         encoder.save(folder / "model")
         checkpoints.remove()
     accelerator.wait_for_everyone()
+    if encoder.adapter is not None:
+        encoder.adapter.merge()

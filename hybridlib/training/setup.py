@@ -26,6 +26,7 @@ from hybridlib.data.pairs import check_scores, negatives_of, scores_of, with_lis
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
 from hybridlib.files import content_hash, resolve
+from hybridlib.model.adapter import Adapter, check_base
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.modules import code_hash
 from hybridlib.training.loss import IGNORE, ContrastiveLoss
@@ -176,6 +177,8 @@ def make_optimizer(
     """Return AdamW with weight decay on matrices only: not on biases, norms and the temperature."""
     weights = [*encoder.parameters(), *loss.parameters()]
     trained = [weight for weight in weights if weight.requires_grad]
+    if not any(weight.requires_grad for weight in encoder.parameters()):
+        raise InputError("every weight is frozen; lower freeze_layers, so that some are trained")
     groups = [
         {"params": [w for w in trained if w.ndim >= 2], "weight_decay": params.weight_decay},
         {"params": [w for w in trained if w.ndim < 2], "weight_decay": 0.0},
@@ -184,12 +187,26 @@ def make_optimizer(
     return torch.optim.AdamW(groups, lr=params.peak_learning_rate, fused=fused)
 
 
-def first_record(frozen: str | None) -> dict[str, Any]:
+def make_adapter(params: Params, encoder: DualEncoder) -> Adapter | None:
+    """Put the adapter of the parameters into an encoder, if they name one."""
+    if params.lora_rank is None:
+        return None
+    if params.lora_save == "adapter":
+        check_base(encoder)
+    return Adapter(encoder, params.lora_rank, params.lora_alpha, params.lora_targets, params.seed)
+
+
+def first_record(frozen: str | None = None, adapter: Adapter | None = None) -> dict[str, Any]:
     """Return the record of step 0, which says what stays as it is."""
-    if frozen is None:
-        return {"step": 0}
-    logger.info(frozen)
-    return {"step": 0, "frozen": frozen}
+    record: dict[str, Any] = {"step": 0}
+    if adapter is not None:
+        record["adapter"] = adapter.describe()
+    if frozen is not None:
+        record["frozen"] = frozen
+    for name in ("adapter", "frozen"):
+        if name in record:
+            logger.info(record[name])
+    return record
 
 
 def set_learning_rate(params: Params, optimizer: torch.optim.Optimizer, step: int) -> float:

@@ -94,7 +94,7 @@ def test_hours_and_disk_are_those_counted_by_hand(encoders, monkeypatch):
         trained = by_name[f"{name}-hybrid-s1"]
         assert operations(untrained) == pytest.approx(encoding)
         assert operations(trained) == pytest.approx(encoding + training)
-        # A checkpoint has the weights and AdamW's two numbers for each.
+        # A checkpoint has the trained weights and AdamW's two numbers for each.
         size = 4 * (weights + EMBEDDINGS[name])
         assert (trained.disk, trained.peak_disk) == (size, size * 7)
         assert untrained.peak_disk == size
@@ -113,7 +113,34 @@ def test_frozen_embeddings_and_the_best_weights_change_the_disk(encoders):
     )
     weights = 4 * (WEIGHTS["mbert"] + EMBEDDINGS["mbert"])
     trained = 4 * WEIGHTS["mbert"]
-    assert part.peak_disk == weights + (weights + 2 * trained) + weights
+    assert part.peak_disk == weights + 3 * trained + trained
+
+
+@pytest.mark.parametrize("targets", [None, "all-linear"])
+def test_an_adapter_takes_little_disk_and_fewer_operations(encoders, targets):
+    """By default on two square matrices of each layer, else on all six: a factor on each side."""
+    whole, merged, alone = (
+        plans_of(
+            encoders[:1],
+            strategies=["hybrid"],
+            seeds=[0],
+            checkpoint_every=5,
+            keep_checkpoints=1,
+            keep_best=True,
+            lora_targets=targets,
+            **changes,
+        )[0]
+        for changes in ({}, {"lora_rank": 4}, {"lora_rank": 4, "lora_save": "adapter"})
+    )
+    per_layer = 2 * (32 + 32) if targets is None else 4 * (32 + 32) + 2 * (32 + 64)
+    adapter = 4 * (2 * 4 * per_layer)
+    assert merged.disk == whole.disk
+    assert alone.disk == adapter
+    assert merged.peak_disk == whole.disk + 4 * adapter
+    assert alone.peak_disk == adapter + 4 * adapter
+    encoding = operations(whole) - 6 * WEIGHTS["mbert"] * 10 * 8 * 2 * 16
+    training = 4 * WEIGHTS["mbert"] * 10 * 8 * 2 * 16
+    assert operations(merged) == pytest.approx(encoding + training)
 
 
 def test_what_cannot_be_counted_is_named_and_not_counted(encoders):

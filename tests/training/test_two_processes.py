@@ -41,6 +41,13 @@ CASES: dict[str, dict[str, object]] = {
         "consistency_weight": 1.0,
         "matryoshka_dims": [32, 8],
     },
+    "an adapter, averaged": {
+        "lora_rank": 4,
+        "lora_alpha": 12.0,
+        "lora_targets": "all-linear",
+        "trained_share": 0.75,
+        "cached_gradients": True,
+    },
     "best weights, averaged": {
         "validate_every": 2,
         "keep_best": True,
