@@ -14,6 +14,10 @@ from hybridlib.errors import InputError, did_you_mean
 
 CORRECTIONS = ("centering", "lir", "shift", "filter")
 ON_CANDIDATES = "@candidates"
+NOT_ON_DISK = (
+    "is fitted on the vectors of all candidates in memory, and here they are on disk; fit on "
+    "training pairs or parallel text"
+)
 _BY_LANGUAGE = {"centering", "lir", "shift"}
 _EXAMPLES = "centering, centering+filter, centering@candidates"
 

@@ -250,6 +250,11 @@ class Fields(StudyFields):
         unit="tokens",
         ge=16,
     )
+    vectors: Literal["memory", "disk"] = evaluation_field(
+        "memory",
+        "where the candidates' vectors are held; `disk`, as float16, for a corpus larger than "
+        "memory: its scores differ by about 0.00001, and a killed evaluation goes on",
+    )
     score_block: int = evaluation_field(
         256, "queries scored at a time; changes memory, not the ranks", unit="queries", ge=1
     )

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from hybridlib.config.corrections import CorrectionName
+from hybridlib.config.corrections import NOT_ON_DISK, CorrectionName
 from hybridlib.config.fields import Fields
 from hybridlib.config.names import (
     BUILT_IN,
@@ -132,10 +132,17 @@ class Params(Fields):
         for corpus, path in self.training_sets:
             _check_corpus("train_corpus", TRAIN_CORPORA, corpus, path)
         _check_corpus("eval_corpus", EVAL_CORPORA, self.eval_corpus, self.eval_corpus_path)
+        self._check_vectors()
         self._check_also_evaluate()
         self._check_grid()
         self._check_systems()
         return self
+
+    def _check_vectors(self) -> None:
+        """Refuse corrections that are fitted on vectors on disk."""
+        for name in self.corrections:
+            if self.vectors == "disk" and CorrectionName.parse(name).on_candidates:
+                raise ValueError(f"vectors: disk, and the correction {name} {NOT_ON_DISK}")
 
     def _check_also_evaluate(self) -> None:
         """Refuse entries that are no evaluation."""

@@ -30,7 +30,7 @@ from hybridlib.retrieval.corrections import Correction, fit
 from hybridlib.retrieval.fitting_texts import FittingSet
 from hybridlib.retrieval.rank import encode_corpus, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
-from hybridlib.retrieval.unit import CorrectionError, Shortened, unit
+from hybridlib.retrieval.unit import CorrectionError, shortened, unit
 
 if TYPE_CHECKING:
     from hybridlib.config.params import Params
@@ -144,6 +144,7 @@ def evaluate(
     token_budget: int = 8192,
     score_block: int = 256,
     vectors_folder: Path | None = None,
+    replace_vectors: bool = False,
     progress: bool = True,
     truncate_dims: Sequence[int] = (),
 ) -> Evaluation:
@@ -172,6 +173,7 @@ def evaluate(
         score_block: queries scored at a time.
         vectors_folder: keep the candidates' vectors in this folder, for a corpus larger than
             memory; see :class:`VectorStore`. A killed evaluation resumes from it.
+        replace_vectors: take the place of other vectors in that folder, instead of refusing it.
         progress: show progress bars.
         truncate_dims: evaluate vectors cut to so many first components, too: as
             sentence-transformers cuts them (``truncate_dim``), at length 1, without a correction.
@@ -209,7 +211,9 @@ def evaluate(
     table = fitting.fitting_table(corpus, *(texts if needed else ()))
     fitting.check_corrections(corpus, corrections, table)
 
-    queries, candidates = encode_corpus(encoder, corpus, token_budget, progress, vectors_folder)
+    queries, candidates = encode_corpus(
+        encoder, corpus, token_budget, progress, vectors_folder, replace_vectors
+    )
     ranking = rank(queries, candidates, corpus, top_k, score_block, progress)
     metrics = summarise(ranking, corpus, top_k)
     plain = Evaluation(corpus, metrics, ranking, {}, queries, candidates)
@@ -231,7 +235,7 @@ def _with_widths(plain: Evaluation, widths: Sequence[int], top_k: int, block: in
     figures = {}
     for width in widths:
         queries = unit(plain.query_vectors[:, :width])
-        candidates: Any = Shortened(plain.candidate_vectors, width)
+        candidates: Any = shortened(plain.candidate_vectors, width)
         rankings[width] = rank(queries, candidates, plain.corpus, top_k, block)
         metrics = summarise(rankings[width], plain.corpus, top_k)
         figures[str(width)] = {"settings": metrics["settings"], "bias": metrics["bias"]}

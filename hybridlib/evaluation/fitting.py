@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hybridlib.config.corrections import ON_CANDIDATES, CorrectionName
+from hybridlib.config.corrections import NOT_ON_DISK, ON_CANDIDATES, CorrectionName
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.pairs import load_parallel
 from hybridlib.data.parallel_text import find_text_languages
 from hybridlib.data.published import local_path
 from hybridlib.errors import InputError
 from hybridlib.retrieval.fitting_texts import FittingSet, FittingTexts
+from hybridlib.retrieval.unit import CorrectionError
+from hybridlib.retrieval.vector_store import read_run_vectors
 
 if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder
@@ -117,11 +119,17 @@ def read_fitting_set(folder: Path, corpus: RetrievalCorpus) -> FittingSet:
     Args:
         folder: of the run.
         corpus: what it was evaluated on.
+
+    Raises:
+        CorrectionError: there are only candidates, and their vectors are on disk.
     """
     file = folder / "fitting.npz"
     if file.exists():
         return FittingSet.load(file)
-    return of_candidates(corpus, np.load(folder / "candidates.npy"))
+    _, vectors = read_run_vectors(folder)
+    if isinstance(vectors, np.memmap):
+        raise CorrectionError(f"a correction {NOT_ON_DISK}")
+    return of_candidates(corpus, vectors)
 
 
 def of_candidates(corpus: RetrievalCorpus, vectors: np.ndarray) -> FittingSet:
@@ -141,15 +149,11 @@ def check_correction_names(corrections: Sequence[str], vectors_folder: Path | No
     """Refuse corrections for what they are called, or because vectors are on disk.
 
     Raises:
-        InputError: a correction that does not exist, or vectors on disk, which are not corrected.
+        InputError: a correction that does not exist, or one that is fitted on vectors on disk.
     """
-    if vectors_folder is not None and corrections:
-        raise InputError(
-            "corrections: corrected vectors are held in memory, so they do not go with vectors "
-            "in a folder; leave one of them out"
-        )
     for name in corrections:
-        CorrectionName.parse(name)
+        if CorrectionName.parse(name).on_candidates and vectors_folder is not None:
+            raise InputError(f"corrections: {name} {NOT_ON_DISK}")
 
 
 def check_corrections(

@@ -9,7 +9,7 @@ every bias figure is made of these two numbers and the top k.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from hybridlib.retrieval.corrections import Correction
 from hybridlib.retrieval.counts import Counts
 from hybridlib.retrieval.exact import check_encoded, check_finite
 from hybridlib.retrieval.ranking import Ranking
+from hybridlib.retrieval.unit import ChangedRows
 from hybridlib.retrieval.vector_store import VectorStore
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def encode_corpus(
     token_budget: int = 8192,
     progress: bool = True,
     folder: Path | None = None,
+    replace: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the vectors of the queries ``[queries, d]`` and candidates ``[candidates, d]``.
 
@@ -49,6 +51,7 @@ def encode_corpus(
         folder: keep the vectors of the candidates in this folder, as float16 on disk
             (:class:`VectorStore`): memory does not hold them, and after a kill only the missing
             ones are encoded. None: they are float32 in memory, as those of the queries always are.
+        replace: take the place of other vectors in the folder, instead of refusing it.
 
     Raises:
         InputError: a vector is zero or not finite, or the folder holds other vectors.
@@ -61,7 +64,12 @@ def encode_corpus(
     else:
         # The store checks the folder before it encodes, and each block of vectors.
         store = VectorStore.build(
-            folder, encoder, texts.tolist(), token_budget=token_budget, progress=progress
+            folder,
+            encoder,
+            texts,
+            token_budget=token_budget,
+            progress=progress,
+            replace=replace,
         )
         candidates = store.vectors
     queries = encoder.encode(corpus.queries["text"], "query", token_budget, progress)
@@ -138,18 +146,25 @@ def rank_corrected(
 
     Args:
         query_vectors: as in :func:`rank`, as they were before the correction.
-        candidate_vectors: likewise.
+        candidate_vectors: likewise. They are corrected when they are read, ``CHUNK`` at a time.
         corpus: as in :func:`rank`.
         correction: has ``by_query_language`` if it needs a pass for each query language.
         top_k: as in :func:`rank`.
         block: as in :func:`rank`.
     """
     query_langs = corpus.queries["lang"].to_numpy()
-    candidate_langs = corpus.candidates["lang"].to_numpy()
+    candidate_langs = pd.Categorical(corpus.candidates["lang"])
     queries = correction.queries(query_vectors, query_langs)
+
+    def corrected_for(query_language: str) -> Any:
+        def correct(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            languages: Any = np.asarray(candidate_langs[rows])
+            return correction.candidates(part, languages, query_language)
+
+        return ChangedRows(candidate_vectors, candidate_vectors.shape[1], correct)
+
     if not correction.by_query_language:
-        candidates = correction.candidates(candidate_vectors, candidate_langs, "")
-        return rank(queries, candidates, corpus, top_k, block)
+        return rank(queries, corrected_for(""), corpus, top_k, block)
 
     # Rank the queries of each language against the candidates as corrected for that language.
     all_candidates = np.ones(len(corpus.candidates), dtype=bool)
@@ -157,9 +172,8 @@ def rank_corrected(
     query_rows = []
     for language in np.unique(query_langs):
         in_language = query_langs == language
-        candidates = correction.candidates(candidate_vectors, candidate_langs, language)
         part_corpus = corpus.keep(in_language, all_candidates)
-        part = rank(queries[in_language], candidates, part_corpus, top_k, block)
+        part = rank(queries[in_language], corrected_for(language), part_corpus, top_k, block)
         rows = np.flatnonzero(in_language)
         part.relevant["query"] = rows[part.relevant["query"]]
         parts.append(part)

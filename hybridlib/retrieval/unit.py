@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from hybridlib.errors import InputError
 # The share of its length that a vector must keep. float32 rounds to 1e-7 of it, and the same text
 # in another batch has another vector by about 1e-6; below this share noise is the larger part.
 SMALLEST_LEFT = 1e-4
+
+_SMALLEST_LEFT_OF_FLOAT16 = 1e-2  # float16, of vectors on disk, rounds to 5e-4
 
 
 class CorrectionError(InputError):
@@ -45,8 +47,10 @@ def corrected_to_unit(
     Raises:
         CorrectionError: what is left of a vector is rounding noise, without a direction.
     """
-    before = _lengths(vectors)
-    kept = (before > 0) & (_lengths(corrected) > SMALLEST_LEFT * before)
+    is_float16 = vectors.dtype == np.float16
+    smallest = _SMALLEST_LEFT_OF_FLOAT16 if is_float16 else SMALLEST_LEFT
+    before = _lengths(np.asarray(vectors, dtype=np.float32)) if is_float16 else _lengths(vectors)
+    kept = (before > 0) & (_lengths(corrected) > smallest * before)
     lost = ~kept
     if lost.any():
         first = str(np.asarray(languages)[lost.argmax()])
@@ -89,27 +93,45 @@ def check_directions(
         )
 
 
-class Shortened:
-    """Vectors that are cut to their first components, at length 1, whenever rows are read.
+class ChangedRows:
+    """Vectors that are changed whenever rows of them are read, so that those on disk stay there.
 
-    So vectors on disk stay there.
+    Args:
+        vectors: ``[n, d]``, in memory or on disk.
+        size: components of a changed vector.
+        change: takes some vectors and their row numbers, and returns them changed.
+    """
+
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        size: int,
+        change: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> None:
+        self.vectors = vectors
+        self.shape = (len(vectors), size)
+        self.ndim = 2
+        self.change = change
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.change(self.vectors[rows], rows)
+
+
+def shortened(vectors: np.ndarray, size: int) -> ChangedRows:
+    """Return vectors cut to their first components, at length 1.
 
     Args:
         vectors: ``[n, d]``, in memory or on disk.
         size: how many components are kept.
     """
 
-    def __init__(self, vectors: np.ndarray, size: int) -> None:
-        self.vectors = vectors
-        self.shape = (len(vectors), size)
-        self.ndim = 2
+    def cut(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return unit(np.asarray(part[:, :size], dtype=np.float32))
 
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        part = self.vectors[rows, : self.shape[1]]
-        return unit(np.asarray(part, dtype=np.float32))
+    return ChangedRows(vectors, size, cut)
 
 
 def _lengths(vectors: np.ndarray) -> np.ndarray:

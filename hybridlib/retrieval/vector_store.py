@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder, Side
 
 logger = logging.getLogger(__name__)
+
+RUN_VECTORS = "vectors"  # the store in the folder of a run with `vectors: disk`
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class VectorStore:
         block: int = 4096,
         token_budget: int = 8192,
         progress: bool = True,
+        replace: bool = False,
     ) -> VectorStore:
         """Encode ``texts`` into ``folder``, or what an earlier, stopped call has left to encode.
 
@@ -70,6 +74,7 @@ class VectorStore:
             block: texts encoded, written and recorded at a time; what a kill can cost.
             token_budget: tokens of a micro-batch, padding included.
             progress: show a progress bar.
+            replace: take the place of vectors of something else, instead of refusing the folder.
 
         Raises:
             InputError: the folder holds vectors of something else or cannot be written to, or
@@ -78,6 +83,8 @@ class VectorStore:
         folder = Path(folder)
         process, processes = connect()
         about = _describe(encoder, texts, side, block)
+        if replace:
+            _make_room(folder, about, process)
         _check_same(folder, about)
         if process == 0:
             _create(folder, about)
@@ -141,6 +148,34 @@ class VectorStore:
             _refuse_difference(folder, about, expected, advice)
         logger.info("%s: %d vectors of length %d", folder, about["texts"], about["dimension"])
         return cls(folder, _open_vectors(folder, about), about)
+
+
+def save_run_vectors(folder: Path, queries: np.ndarray, candidates: np.ndarray) -> None:
+    """Write the vectors of a run; those of candidates on disk stay in its store.
+
+    Args:
+        folder: of the run.
+        queries: ``[queries, d]``.
+        candidates: ``[candidates, d]``, in memory, or of the store in ``folder / RUN_VECTORS``.
+    """
+    np.save(folder / "queries.npy", queries)
+    if isinstance(candidates, np.memmap):
+        (folder / "candidates.npy").unlink(missing_ok=True)
+    else:
+        np.save(folder / "candidates.npy", candidates)
+        shutil.rmtree(folder / RUN_VECTORS, ignore_errors=True)
+
+
+def read_run_vectors(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :func:`save_run_vectors` wrote; candidates of a store are float16 on disk.
+
+    Raises:
+        InputError: the store is not finished, or damaged.
+    """
+    queries = np.load(folder / "queries.npy")
+    if (folder / "candidates.npy").exists():
+        return queries, np.load(folder / "candidates.npy")
+    return queries, VectorStore.open(folder / RUN_VECTORS).vectors
 
 
 def _encode_block(
@@ -213,6 +248,20 @@ def _check_same(folder: Path, about: dict[str, Any]) -> None:
             f"{folder}: has a vectors.npy but no store.json that says of what; "
             "choose another folder"
         )
+
+
+def _make_room(folder: Path, about: dict[str, Any], process: int) -> None:
+    """Remove vectors of something else from a folder, in the first process."""
+    if process == 0:
+        try:
+            _check_same(folder, about)
+        except InputError as error:
+            logger.info("%s; they are encoded anew", error)
+            for name in ("vectors.npy", *(file.name for file in folder.glob("done-*.txt"))):
+                (folder / name).unlink(missing_ok=True)
+            # The last, so that a kill before it leaves what is removed the next time.
+            (folder / "store.json").unlink(missing_ok=True)
+    barrier()
 
 
 def _refuse_difference(

@@ -126,6 +126,11 @@ class Study:
         return self.folder_of("training") / "model"
 
     @property
+    def vectors(self) -> Path | None:
+        """The store of the candidates' vectors, written by 03; None if they are in memory."""
+        return self.run / "vectors" if self.params.vectors == "disk" else None
+
+    @property
     def comparison(self) -> Path:
         """Written by 05."""
         return self.folder / "comparison"

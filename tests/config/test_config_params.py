@@ -262,3 +262,9 @@ def test_the_learning_rate_follows_the_encoder_unless_it_is_given():
     assert Params().peak_learning_rate == 3e-3
     assert Params(encoder="some/folder").peak_learning_rate == 3e-5
     assert Params(encoder="some/folder", learning_rate=1e-4).peak_learning_rate == 1e-4
+
+
+def test_corrections_fitted_on_candidates_do_not_go_with_vectors_on_disk():
+    assert Params(vectors="disk").corrections == ["centering", "centering+filter"]
+    with pytest.raises(InputError, match=r"vectors: disk.* filter@candidates is fitted on the"):
+        Params.check({"vectors": "disk", "corrections": ["filter@candidates"]})

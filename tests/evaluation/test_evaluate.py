@@ -19,8 +19,9 @@ from hybridlib.evaluation.metrics import headline, per_query, summarise
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.retrieval.corrections import fit
 from hybridlib.retrieval.fitting_texts import FittingTexts
-from hybridlib.retrieval.rank import rank, rank_corrected
+from hybridlib.retrieval.rank import CHUNK, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
+from hybridlib.retrieval.vector_store import RUN_VECTORS, read_run_vectors, save_run_vectors
 
 BOTH = ["centering@candidates", "lir@candidates"]
 
@@ -170,6 +171,59 @@ def test_vectors_in_a_folder_are_float16_on_disk(encoder, corpus, tmp_path):
     for setting, values in in_memory.metrics["settings"].items():
         expected = pytest.approx(values["map"], abs=5e-3)
         assert on_disk.metrics["settings"][setting]["map"] == expected
+
+
+def test_vectors_on_disk_are_corrected_when_they_are_read(
+    encoder, corpus, parallel, tmp_path, monkeypatch
+):
+    """In chunks of fewer candidates than a language has; the figures are nearly those in memory."""
+    options = {"corrections": ["centering", "shift"], "parallel_path": parallel}
+    in_memory = evaluate(encoder, corpus, **options, progress=False)
+    monkeypatch.setattr(rank, "__defaults__", chunks_of(40))
+    on_disk = evaluate(encoder, corpus, **options, vectors_folder=tmp_path, progress=False)
+    assert isinstance(on_disk.candidate_vectors, np.memmap)
+    for name in options["corrections"]:
+        expected = headline(in_memory.metrics["corrections"][name])
+        assert headline(on_disk.metrics["corrections"][name]) == pytest.approx(expected, rel=2e-2)
+        assert np.allclose(
+            on_disk.corrected[name].top_scores, in_memory.corrected[name].top_scores, atol=2e-3
+        )
+
+
+def chunks_of(size: int) -> tuple[object, ...]:
+    """Return the defaults of rank with another number of candidates scored at a time."""
+    return tuple(size if value == CHUNK else value for value in rank.__defaults__)
+
+
+def test_a_run_replaces_the_vectors_of_another_encoder(encoder, tiny_encoder, corpus, tmp_path):
+    other = DualEncoder.load(tiny_encoder, max_length=16)
+    evaluate(other, corpus, vectors_folder=tmp_path, progress=False)
+    with pytest.raises(InputError, match="max_length is 16 there"):
+        evaluate(encoder, corpus, vectors_folder=tmp_path, progress=False)
+    expected = evaluate(encoder, corpus, vectors_folder=tmp_path / "new", progress=False)
+    options = {"vectors_folder": tmp_path, "replace_vectors": True, "progress": False}
+    replaced = evaluate(encoder, corpus, **options)
+    assert np.array_equal(replaced.candidate_vectors, expected.candidate_vectors)
+    # The same vectors are not made again.
+    written = (tmp_path / "vectors.npy").stat().st_mtime_ns
+    evaluate(encoder, corpus, **options)
+    assert (tmp_path / "vectors.npy").stat().st_mtime_ns == written
+
+
+def test_the_vectors_of_a_run_are_those_of_its_last_evaluation(result, encoder, corpus, tmp_path):
+    """In memory, then on disk, then in memory again."""
+    folder = tmp_path / RUN_VECTORS
+    in_memory = (result.query_vectors, result.candidate_vectors)
+    save_run_vectors(tmp_path, *in_memory)
+    assert read_run_vectors(tmp_path)[1].dtype == np.float32
+    on_disk = evaluate(encoder, corpus, vectors_folder=folder, progress=False)
+    save_run_vectors(tmp_path, on_disk.query_vectors, on_disk.candidate_vectors)
+    queries, candidates = read_run_vectors(tmp_path)
+    assert np.array_equal(queries, on_disk.query_vectors)
+    assert candidates.filename == folder / "vectors.npy"
+    save_run_vectors(tmp_path, *in_memory)
+    assert np.array_equal(read_run_vectors(tmp_path)[1], result.candidate_vectors)
+    assert not folder.exists()
 
 
 def test_the_options_are_parameters_of_a_study(tmp_path):
@@ -382,8 +436,8 @@ def test_shift_needs_parallel_passages_in_every_pair_of_languages(without_german
         ({"corrections": ["shift"]}, "give parallel_path"),
         ({"corrections": ["filter"]}, "give parallel_path"),
         (
-            {"corrections": ["lir"], "vectors_folder": Path("vectors")},
-            "corrected vectors are held in memory",
+            {"corrections": ["lir@candidates"], "vectors_folder": Path("vectors")},
+            "lir@candidates is fitted on the vectors of all candidates in memory",
         ),
         ({"correction_texts": 0}, "correction_texts is 0"),
         ({"top_k": 0}, "top_k is 0; it must be 1 or more"),

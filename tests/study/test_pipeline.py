@@ -268,11 +268,15 @@ def test_a_notebook_opened_by_itself_runs_what_it_needs(finished_study, tmp_path
 
 @pytest.mark.slow
 def test_a_further_evaluation_takes_the_trained_models(finished_study, tmp_path):
-    also = [{"eval_corpus": "facts", "eval_languages": ["en", "th"], "corrections": ["centering"]}]
+    """Here with vectors on disk."""
+    entry = {"eval_corpus": "facts", "eval_languages": ["en", "th"], "vectors": "disk"}
+    also = [{**entry, "corrections": ["centering"]}]
     study = copied(finished_study, tmp_path, also_evaluate=also)
     outcomes = run_study(study.params)
     assert {outcome.state for outcome in outcomes} == {"done", "kept"}
     further = tmp_path / "smoke-facts" / study.runs()[-1].run.name
     assert (further / "metrics.json").exists()
     assert not (further / "model").exists()
+    assert (further / "vectors" / "vectors.npy").exists()
+    assert not (further / "candidates.npy").exists()
     assert (tmp_path / "smoke-facts" / "comparison" / "verdict.md").exists()
