@@ -66,7 +66,6 @@ class Adapter:
             r=rank,
             lora_alpha=alpha,
             target_modules=_target_modules(backbone, targets),
-            base_model_name_or_path=str(backbone.name_or_path),
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -210,6 +209,7 @@ def with_adapter(name: str, folder: Path, backbone: Any) -> Any:
 
 def _put_over(backbone: nn.Module, config: Any) -> Any:
     """Return a transformer's adapter; the transformer is changed in place."""
+    config.base_model_name_or_path = None  # becomes the folder that the transformer is loaded from
     with warnings.catch_warnings():
         # It asks the transformer for a property whose name transformers will change.
         warnings.simplefilter("ignore", FutureWarning)
