@@ -6,11 +6,12 @@ trained encoder is worth its training only if it beats the untrained one with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from hybridlib.config.corrections import ON_CANDIDATES
 from hybridlib.config.names import BM25, NO_TRAINING, UNTRAINED
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.significance import Estimate
@@ -37,7 +38,8 @@ def by_cost(runs: Sequence[Study]) -> pd.DataFrame:
     """Return every system as it is and under its best correction, what is cheapest first.
 
     The best correction of a system is the one with the highest mAP in the pool. It is chosen on
-    the questions that are evaluated, so it is a little lucky.
+    the questions that are evaluated, so it is a little lucky. One that is fitted on the candidates
+    themselves knows more than a user does, and counts only where there is no other.
 
     Returns:
         One row per system: encoder, strategy, correction (``none``: as it is), the mAP of each
@@ -48,7 +50,7 @@ def by_cost(runs: Sequence[Study]) -> pd.DataFrame:
     minutes = _minutes(runs)
     rows = []
     for (encoder, strategy), part in table.groupby(["encoder", "strategy"], sort=False):
-        corrected = part[part["correction"] != PLAIN]
+        corrected = part[part["correction"].isin(_usable(part["correction"]))]
         chosen = [part[part["correction"] == PLAIN].iloc[0]]
         if len(corrected):
             chosen.append(corrected.loc[corrected[decisive].idxmax()])
@@ -62,6 +64,13 @@ def by_cost(runs: Sequence[Study]) -> pd.DataFrame:
     # What needs no training comes first, the others in the order of the grid.
     trained = found["minutes of training"] > 0
     return found.iloc[trained.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _usable(corrections: Iterable[str]) -> list[str]:
+    """Return the corrections that are fitted on what a user has; all, if there are none."""
+    applied = [name for name in corrections if name != PLAIN]
+    usable = [name for name in applied if not name.endswith(ON_CANDIDATES)]
+    return usable or applied
 
 
 def decisive_setting(runs: Sequence[Study]) -> str:
@@ -162,7 +171,7 @@ def best_rows(table: pd.DataFrame, setting: str) -> tuple[Any, Any]:
 def _corrections(runs: Sequence[Study]) -> list[str]:
     """Return the corrections under which the untrained encoder was evaluated."""
     untrained = [run for run in runs if run.params.strategy == UNTRAINED]
-    return list(untrained[0].metrics().get("corrections", {})) if untrained else []
+    return _usable(untrained[0].metrics().get("corrections", {})) if untrained else []
 
 
 def _judged(runs: list[Study], best: Any, free: Any, setting: str) -> str:

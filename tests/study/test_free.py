@@ -55,6 +55,18 @@ def test_every_strategy_stands_as_it_is_and_corrected_untrained_first(runs):
     assert minutes["x-x-mono"].tolist() == [3.5, 3.5]
 
 
+def test_a_correction_that_is_fitted_on_the_candidates_does_not_count(study, tmp_path):
+    def change(name, metrics):
+        fitted = metrics["corrections"]["centering"]
+        better = {**fitted["settings"]["multilingual"], "map": 1.0}
+        settings = {**fitted["settings"], "multilingual": better}
+        metrics["corrections"]["lir@candidates"] = {**fitted, "settings": settings}
+
+    runs = changed(study, tmp_path, change)
+    assert set(free.by_cost(runs)["correction"]) == {"none", "centering"}
+    assert "as it is, centering." in free.cheapest(runs)[0]
+
+
 def test_the_best_correction_is_the_one_of_the_pool(study, tmp_path):
     def change(name, metrics):
         best = metrics["corrections"]["centering"]
