@@ -194,14 +194,14 @@ def _settings(means: pd.DataFrame, names: list[str]) -> dict[str, Any]:
 def _per_language(means: pd.DataFrame, names: list[str]) -> dict[str, Any]:
     """Return the means of each query language in each setting; cross-lingual, over its pairs."""
     result: dict[str, Any] = {}
-    for language in sorted(set(means.index.get_level_values("query_lang"))):
-        of_language = means.xs(language, level="query_lang")
+    for language, of_language in means.groupby("query_lang"):
         result[language] = {}
+        by_setting = dict(list(of_language.groupby("setting")))
         for setting in SETTINGS:
-            if setting in of_language.index.get_level_values(0):
-                cells = of_language.loc[setting]
-                queries = pd.Series({"queries": cells["queries"].sum()})
-                result[language][setting] = _plain(pd.concat([cells[names].mean(), queries]))
+            if setting in by_setting:
+                cells = by_setting[setting]
+                queries = int(cells["queries"].sum())
+                result[language][setting] = {**_plain(cells[names].mean()), "queries": queries}
     return result
 
 
