@@ -239,8 +239,10 @@ _STUDY = {
 }
 
 _CORPORA = {
-    f".venv/bin/hybridlib evaluate path/to/encoder {_XQUAD}": How(
-        prints="multilingual mAP", leaves=("results/metrics.json", "results/per_query.parquet")
+    ".venv/bin/hybridlib evaluate path/to/encoder --corpus xquad-r --out results": How(
+        instead=(("--corpus xquad-r", "--corpus xquad-r --corpus-path path/to/xquad-r"),),
+        prints="multilingual mAP",
+        leaves=("results/metrics.json", "results/per_query.parquet"),
     ),
     f"hybridlib evaluate bm25 {_XQUAD}": How(
         prints="translate-test", leaves=("results/translate_test.csv",)
