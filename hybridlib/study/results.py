@@ -70,7 +70,8 @@ def translate_tests(runs: Sequence[Study]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=[*keys, *values, "seeds"])
     groups = pd.concat(parts, ignore_index=True).groupby(keys, sort=False)
-    return groups[values].mean().assign(seeds=groups.size()).reset_index()
+    table = groups[values].mean().assign(seeds=groups.size())
+    return table.astype({"queries": int, "without_translation": int}).reset_index()
 
 
 def training_logs(runs: Sequence[Study]) -> pd.DataFrame:
