@@ -46,12 +46,23 @@ def kept_keys(scores: Tensor, lowest: Tensor) -> np.ndarray | None:
 
 def _keys(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return the keys of scores; a column may be -1, before all others, or one behind the last."""
-    # As whole numbers, the bits of floats ascend with the floats, and of negative ones descend.
+    from_zero = descending_bits(scores) + (1 << 31)
+    return (rows << _ROW_SHIFT) + (from_zero << _SCORE_SHIFT) + (columns + 1)
+
+
+def descending_bits(scores: np.ndarray) -> np.ndarray:
+    """Return numbers from -2^31 to 2^31 - 1 (int64): the lower, the higher a score is."""
+    # The bits of floats, read as whole numbers, ascend with them; those of negative ones descend.
     # Adding 0 makes -0 the 0 that it equals.
     bits = (scores + np.float32(0)).view(np.int32)
     ascending = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    descending = 0x7FFFFFFF - ascending.astype(np.int64)
-    return (rows << _ROW_SHIFT) + (descending << _SCORE_SHIFT) + (columns + 1)
+    return ~ascending.astype(np.int64)
+
+
+def from_descending_bits(numbers: np.ndarray) -> np.ndarray:
+    """Return the scores (float32) of what :func:`descending_bits` returned."""
+    ascending = (~numbers).astype(np.int32)
+    return np.where(ascending < 0, ascending ^ 0x7FFFFFFF, ascending).view(np.float32)
 
 
 def count_above_kept(

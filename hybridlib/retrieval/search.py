@@ -7,28 +7,35 @@ every process must make the same call.
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
-from hybridlib.retrieval.exact import TopK, check_finite, top_of
+from hybridlib.retrieval.exact import check_finite
+from hybridlib.retrieval.kept import descending_bits, from_descending_bits
 from hybridlib.retrieval.vector_store import VectorStore
 
 _QUERIES = 1024  # queries scored at a time: bounds the block of scores
 
-_GROUP = 32  # documents whose best score is taken before any single one is looked at
+_ROW_BITS = 32  # of a key, behind the 32 bits of the score
+_ROW_MASK = (1 << _ROW_BITS) - 1
+_NONE = np.iinfo(np.int64).max  # a key behind all others
+
+_MOST_KEPT = 1 / 16  # share of a block's scores that may enter at a time, which bounds the memory
+_NARROW = 256  # documents that enter at a time in any case
 
 
 def search(
     query_vectors: np.ndarray,
     store: VectorStore | np.ndarray,
     k: int,
-    block: int = 16_384,
+    block: int = 4096,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``k`` documents of highest dot product for each query, equal scores by lower row.
@@ -41,7 +48,7 @@ def search(
         query_vectors: ``[queries, d]`` float32.
         store: a store, or ``[documents, d]`` float16 or float32, such as a memory-mapped array.
         k: how many; all documents, if there are fewer.
-        block: documents scored at a time; more than 32 * k of them save time when k is large.
+        block: documents scored at a time.
         progress: show a progress bar.
 
     Returns:
@@ -49,12 +56,12 @@ def search(
         every process.
 
     Raises:
-        InputError: shapes that do not fit, queries or documents that are not finite, a k or block
-            below 1.
+        InputError: shapes that do not fit; queries, documents or scores that are not finite; a k or
+            block below 1.
     """
     documents = store.vectors if isinstance(store, VectorStore) else store
     queries = _checked_queries(query_vectors, documents, k, block)
-    top = TopK(len(queries), min(k, len(documents)))
+    top = np.full((len(queries), min(k, len(documents))), _NONE)
 
     # Every process searches a run of whole blocks.
     process, processes = connect()
@@ -65,77 +72,98 @@ def search(
     _search_range(top, queries, documents, min(block, len(documents)), range(first, end), show)
     if processes > 1:
         top = _merge_processes(top, processes)
-    return top.rows.numpy(), top.scores.numpy()
+    if (top == _NONE).any():
+        raise InputError("scores are not finite: the vectors are too long; divide by their length")
+    return top & _ROW_MASK, from_descending_bits(top >> _ROW_BITS)
 
 
 def _search_range(
-    top: TopK, queries: Tensor, documents: np.ndarray, block: int, rows: range, progress: bool
+    top: np.ndarray, queries: Tensor, documents: np.ndarray, block: int, rows: range, progress: bool
 ) -> None:
-    """Add the documents of some rows to the best so far."""
-    stored = _as_tensor(documents)
-    # Memory for one block of documents and of scores, padded to whole groups and used again.
-    padded = -(-block // _GROUP) * _GROUP
-    loaded = torch.zeros(padded, queries.shape[1])
-    products = torch.empty(padded * min(_QUERIES, len(queries)))
-    for start in tqdm(
-        range(rows.start, rows.stop, block),
-        desc="searching",
-        unit="block",
-        disable=not progress,
-        mininterval=2,
-    ):
-        size = min(block, rows.stop - start)
-        loaded[:size].copy_(stored[start : start + size])
-        check_finite(loaded[:size], "document", range(start, start + size))
-        for at in range(0, len(queries), _QUERIES):
-            part = queries[at : at + _QUERIES]
-            scores = products[: padded * len(part)].view(padded, len(part))
-            torch.mm(loaded, part.T, out=scores)
-            scores[size:] = -torch.inf
-            _add_block(top, at, scores, start)
-
-
-def _add_block(top: TopK, first_query: int, scores: Tensor, start: int) -> None:
-    """Add a block of scores to the best so far.
-
-    A document behind those so far must score higher than the k-th best of them to enter. Few do. So
-    groups of documents are judged by their best score, and only groups that may hold one that
-    enters are looked into.
+    """Add the documents of some rows to the best so far.
 
     Args:
-        top: the best so far.
-        first_query: number of the block's first query.
-        scores: ``[documents, queries]``; the documents are a multiple of the group size.
-        start: row of the block's first document, behind all rows so far.
+        top: keys of the best so far, ``[queries, k]``: a key is a score, from the highest on, and
+            behind it the document's row. So the order of the keys is that of the result.
+        queries: ``[queries, d]``.
+        documents: all of them.
+        block: documents scored at a time.
+        rows: of the documents to add.
+        progress: show a progress bar.
     """
-    groups = scores.view(-1, _GROUP, scores.shape[1])
-    maxima = groups.amax(1).T  # [queries, groups]
-    kth_best = top.scores[first_query : first_query + scores.shape[1], -1:]
-    promising = (maxima > kth_best).sum(1)  # groups of each query
-    chosen = torch.nonzero(promising).flatten()
-    if not len(chosen):
+    stored = _as_tensor(documents)
+    in_place = stored.dtype == torch.float32 and stored.is_contiguous()
+    threads = torch.get_num_threads()
+    # Memory for one block of documents and of scores, used again. Both are padded, as few rows or
+    # columns may round differently.
+    padded = -(-block // 64) * 64
+    loaded = torch.zeros(padded, queries.shape[1])
+    parts = [
+        nn.functional.pad(part, (0, 0, 0, -len(part) % 32)) for part in queries.split(_QUERIES)
+    ]
+    products = torch.empty(len(parts[0]), padded)
+    starts = range(rows.start, rows.stop, block)
+    bar = tqdm(starts, "searching", unit="block", disable=not progress, mininterval=2)
+    with ThreadPoolExecutor(threads) as pool:
+        for start in bar:
+            size = min(block, rows.stop - start)
+            if in_place and size == padded:
+                vectors = stored[start : start + size]
+            else:
+                loaded[:size].copy_(stored[start : start + size])
+                vectors = loaded
+            check_finite(vectors[:size], "document", range(start, start + size))
+            for number, part in enumerate(parts):
+                scores = torch.mm(part, vectors.T, out=products[: len(part)]).numpy()
+                scores[:, size:] = -np.inf
+                best = top[number * _QUERIES : (number + 1) * _QUERIES]
+                # Every thread adds the scores of some queries.
+                tops = np.array_split(best, threads)
+                shares = np.array_split(scores[: len(best)], threads)
+                list(pool.map(_add, tops, shares, [start] * threads))
+
+
+def _add(top: np.ndarray, scores: np.ndarray, start: int) -> None:
+    """Add scores to the best so far, in place.
+
+    A document behind those so far must score higher than the k-th best of them to enter. Few do.
+    Where many do, half of the documents are added first, so that fewer of the others enter.
+
+    Args:
+        top: keys of the best so far, ``[queries, k]``.
+        scores: ``[queries, documents]``.
+        start: row of the first document, behind all rows so far.
+    """
+    queries, documents = scores.shape
+    if not queries:
         return
+    last = top[:, -1:]
+    kth_best = np.where(last == _NONE, -np.inf, from_descending_bits(last >> _ROW_BITS))
+    entering = np.flatnonzero(scores > kth_best.astype(np.float32))
+    firsts = np.arange(queries + 1) * documents
+    counts = np.diff(np.searchsorted(entering, firsts))
+    width = int(counts.max())
+    if width > max(_MOST_KEPT * documents, _NARROW, top.shape[1]):
+        half = documents // 2
+        _add(top, np.ascontiguousarray(scores[:, :half]), start)
+        _add(top, np.ascontiguousarray(scores[:, half:]), start + half)
+    elif width:
+        rows = entering + np.repeat(start - firsts[:-1], counts)
+        keys = (descending_bits(scores.ravel()[entering]) << _ROW_BITS) + rows
+        # Put the keys of each query side by side, behind those of its best.
+        new = np.full((queries, width), _NONE)
+        new[np.arange(width) < counts[:, None]] = keys
+        both = np.concatenate([top, new], axis=1)
+        both.sort(axis=1)
+        top[:] = both[:, : top.shape[1]]
 
-    # The best groups of the queries that have a promising one: as many as are promising, or k, as k
-    # groups hold k documents at least as good as any in another group.
-    best_groups, _ = top_of(maxima[chosen], min(top.k, int(promising.max())))
-    best_groups = best_groups.sort(1).values
 
-    # All documents of these groups, in ascending order.
-    rows = start + (best_groups[:, :, None] * _GROUP + torch.arange(_GROUP)).flatten(1)
-    candidates = groups[best_groups, :, chosen[:, None]].flatten(1)
-    top.merge(chosen + first_query, rows, candidates)
-
-
-def _merge_processes(top: TopK, processes: int) -> TopK:
-    """Return the best of all processes; each searched later documents than the one before it."""
-    parts: list[tuple[Tensor, Tensor] | None] = [None] * processes
-    dist.all_gather_object(parts, (top.rows, top.scores))
-    merged = TopK(*top.rows.shape)
-    for part in parts:
-        if part is not None:
-            merged.merge(slice(None), *part)
-    return merged
+def _merge_processes(top: np.ndarray, processes: int) -> np.ndarray:
+    """Return the best of all processes."""
+    parts: list[np.ndarray | None] = [None] * processes
+    dist.all_gather_object(parts, top)
+    found = [part for part in parts if part is not None]
+    return np.sort(np.concatenate(found, axis=1), axis=1)[:, : top.shape[1]]
 
 
 def _checked_queries(

@@ -120,14 +120,14 @@ def test_memory_goes_by_the_block_and_not_by_the_corpus(rng, monkeypatch):
     shapes = set()
     multiply = torch.mm
 
-    def watched(documents: torch.Tensor, queries: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        shapes.add((tuple(documents.shape), tuple(queries.shape)))
-        return multiply(documents, queries, out=out)
+    def watched(queries: torch.Tensor, documents: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        shapes.add((tuple(queries.shape), tuple(documents.shape)))
+        return multiply(queries, documents, out=out)
 
     monkeypatch.setattr(torch, "mm", watched)
     for documents in (1000, 5000, 5017):
         search(whole_numbers(rng, 4, 2), whole_numbers(rng, documents, 2), 10, block=100)
-    assert shapes == {((128, 12), (12, 4))}
+    assert shapes == {((32, 12), (12, 128))}
 
 
 FOUR = np.ones((4, 3), np.float16)
@@ -155,6 +155,12 @@ INFINITE = np.array([[1, 2], [np.inf, -np.inf]], np.float32)
 def test_what_cannot_be_searched_is_refused(queries, documents, options, message):
     with pytest.raises(InputError, match=message):
         search(queries, documents, **{"k": 1, **options})
+
+
+def test_scores_that_overflow_are_refused():
+    long = np.full((1, 2), 1e30, np.float32)
+    with pytest.raises(InputError, match="scores are not finite: the vectors are too long"):
+        search(long, -long, 1)
 
 
 # ---------------------------------------------------------------------------------- two processes
