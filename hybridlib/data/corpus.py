@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
+from pyarrow import feather
 
 from hybridlib.data.languages import warn_of_spellings
-from hybridlib.data.schema import Field, Schema, Unique, check_frame
+from hybridlib.data.schema import Field, Schema, Unique, check_frame, row_hashes
 from hybridlib.data.values import KEY, LANGUAGE, TEXT, strings
 from hybridlib.errors import InputError
 from hybridlib.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
-_PARTS = ("queries", "candidates", "qrels")
 _UNIQUE = "ids must be unique"
 
 QUERIES = Schema(
@@ -128,7 +128,7 @@ class RetrievalCorpus:
         """Return a hash of the content, 16 hexadecimal digits."""
         digest = hashlib.sha256(self.candidate_text.encode())
         for frame in (self.queries, self.candidates, self.qrels):
-            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+            digest.update(row_hashes(frame).tobytes())
         return digest.hexdigest()[:16]
 
     def restrict(self, languages: Iterable[str] | None) -> RetrievalCorpus:
@@ -173,16 +173,18 @@ class RetrievalCorpus:
         )
 
     def save(self, folder: Path) -> None:
-        """Write queries, candidates and qrels as parquet files, and corpus.json last."""
+        """Write queries and qrels (parquet), candidates (Arrow), and corpus.json last."""
         folder.mkdir(parents=True, exist_ok=True)
-        for part in _PARTS:
-            getattr(self, part).to_parquet(folder / f"{part}.parquet", index=False)
+        self.queries.to_parquet(folder / "queries.parquet", index=False)
+        self.qrels.to_parquet(folder / "qrels.parquet", index=False)
+        _save_mapped(self.candidates, folder / "candidates.arrow")
+        (folder / "candidates.parquet").unlink(missing_ok=True)  # of an earlier version
         about = {"name": self.name, "candidate_text": self.candidate_text}
         write_json(folder / "corpus.json", about)
 
     @classmethod
     def load(cls, folder: Path) -> RetrievalCorpus:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote; memory holds what is in use of the candidates.
 
         Raises:
             InputError: the folder has no corpus.json, or a file that cannot be read.
@@ -193,7 +195,13 @@ class RetrievalCorpus:
                 "run 01_data_prep for this study first"
             )
         try:
-            parts = {part: pd.read_parquet(folder / f"{part}.parquet") for part in _PARTS}
+            queries = pd.read_parquet(folder / "queries.parquet")
+            qrels = pd.read_parquet(folder / "qrels.parquet")
+            mapped = folder / "candidates.arrow"
+            if mapped.exists():
+                candidates = feather.read_table(mapped, memory_map=True).to_pandas()
+            else:  # of an earlier version
+                candidates = pd.read_parquet(folder / "candidates.parquet")
             about = read_json(folder / "corpus.json")
             name = str(about["name"])
             candidate_text = str(about["candidate_text"])
@@ -202,7 +210,7 @@ class RetrievalCorpus:
                 f"{folder}: cannot be read as a prepared corpus ({error}); "
                 "run 01_data_prep for this study again"
             ) from None
-        return cls(name, candidate_text=candidate_text, **parts)
+        return cls(name, queries, candidates, qrels, candidate_text)
 
     @classmethod
     def build(
@@ -325,6 +333,17 @@ def corpus_from_judgments(
     return RetrievalCorpus.build(name, queries[answered], candidates, relevance)
 
 
+def _save_mapped(frame: pd.DataFrame, file: Path) -> None:
+    """Write a table so that it is read without a copy: not packed, each column in one piece.
+
+    It is written aside, as a table that is open may be mapped from the same file.
+    """
+    aside = file.with_name(f"{file.name}.part")
+    rows = max(1, len(frame))
+    feather.write_feather(frame, aside, compression="uncompressed", chunksize=rows)
+    aside.replace(file)
+
+
 def _check_grades(source: str, relevance: pd.DataFrame) -> None:
     """Check that every grade is a whole number."""
     grades = relevance["grade"]
@@ -341,7 +360,10 @@ def _new_numbers(mask: np.ndarray) -> np.ndarray:
 
 def _row_numbers(source: str, ids: pd.Series, known: pd.Series) -> np.ndarray:
     """Return the row number in ``known`` of each of ``ids``."""
-    rows = pd.Index(known).get_indexer(pd.Index(ids))
+    # An index of those that are named alone: of ten million ids it would take a gigabyte.
+    named = np.flatnonzero(known.isin(ids.unique()))
+    positions = pd.Index(known.iloc[named]).get_indexer(pd.Index(ids))
+    rows = np.append(named, -1)[positions]
     if (rows < 0).any():
         raise InputError(
             f"{source}: relevance names {ids.to_numpy()[rows < 0][0]!r}, "

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_judgments
@@ -163,9 +164,14 @@ def without_unknown(
     source: str, relevance: pd.DataFrame, queries: pd.DataFrame, candidates: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the judgments of texts that the set holds; a warning counts the others."""
-    known_query = relevance["query_id"].isin(queries["query_id"])
-    known_candidate = relevance["candidate_id"].isin(candidates["candidate_id"])
-    known = known_query & known_candidate
+    known = np.ones(len(relevance), dtype=bool)
+    for column, ids in (
+        ("query_id", queries["query_id"]),
+        ("candidate_id", candidates["candidate_id"]),
+    ):
+        # The few that are named are looked for, so that no table of all ids is made.
+        found = ids[ids.isin(relevance[column].unique())]
+        known &= relevance[column].isin(found).to_numpy()
     dropped = relevance[~known & (relevance["grade"] > 0)]
     if len(dropped):
         log.warning(

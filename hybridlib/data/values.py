@@ -27,6 +27,7 @@ _DECIMAL = re.compile(r"-?[0-9]+\.0+")
 _WHOLE_NUMBER = re.compile(r"\s*\+?[0-9]+(\.0*)?\s*")
 _LARGEST_GRADE = 2**31 - 1
 _LONGEST_SHOWN = 80
+_JOINED = 65_536  # texts that are joined with their titles at a time
 
 
 class BadValueError(Exception):
@@ -95,7 +96,14 @@ def strings(series: pd.Series) -> pa.Array:
 
 def with_titles(texts: pd.Series, titles: pd.Series) -> pd.Series:
     """Return title, a space, and the text; the text alone where the title is empty."""
-    return texts.where(titles == "", titles + " " + texts)
+    # Part by part, because each step makes a copy.
+    parts = []
+    for start in range(0, max(1, len(texts)), _JOINED):
+        rows = slice(start, start + _JOINED)
+        text = texts.iloc[rows]
+        title = titles.iloc[rows]
+        parts.append(text.where(title == "", title + " " + text))
+    return pd.concat(parts)
 
 
 def in_words(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from toys import pair_table
 
@@ -196,14 +197,40 @@ def test_different_texts_of_one_passage_id_are_both_candidates():
     assert len(corpus.qrels) == 4 * 3 + 2 * 2
 
 
+def test_the_candidates_of_a_prepared_corpus_stay_on_disk(tmp_path):
+    pairs = pair_table(20)
+    pairs["passage"] += " " + 10_000 * "x"
+    corpus = corpus_from_pairs("pairs", pairs)
+    corpus.save(tmp_path)
+    before = pa.total_allocated_bytes()
+    loaded = RetrievalCorpus.load(tmp_path)
+    assert pa.total_allocated_bytes() - before < 100_000
+    pd.testing.assert_frame_equal(loaded.candidates, corpus.candidates)
+    assert loaded.hash == corpus.hash
+    # It may be written anew while it is open.
+    corpus.save(tmp_path)
+    pd.testing.assert_frame_equal(loaded.candidates, corpus.candidates)
+
+
+def test_a_corpus_that_an_earlier_version_prepared(tmp_path):
+    corpus = corpus_from_pairs("pairs", pair_table(3))
+    corpus.save(tmp_path)
+    (tmp_path / "candidates.arrow").unlink()
+    corpus.candidates.to_parquet(tmp_path / "candidates.parquet", index=False)
+    pd.testing.assert_frame_equal(RetrievalCorpus.load(tmp_path).candidates, corpus.candidates)
+    corpus.save(tmp_path)
+    assert not (tmp_path / "candidates.parquet").exists()
+
+
 def test_a_prepared_corpus_that_is_broken(tmp_path):
     folder = tmp_path / "corpus"
     corpus_from_pairs("pairs", pair_table(3)).save(folder)
-    whole = (folder / "queries.parquet").read_bytes()
-    (folder / "queries.parquet").write_bytes(whole[:200])
-    with pytest.raises(InputError, match=r"cannot be read as a prepared corpus .*01_data_prep"):
-        RetrievalCorpus.load(folder)
-    (folder / "queries.parquet").write_bytes(whole)
+    for name in ("queries.parquet", "candidates.arrow"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[:200])
+        with pytest.raises(InputError, match=r"cannot be read as a prepared corpus .*01_data_prep"):
+            RetrievalCorpus.load(folder)
+        (folder / name).write_bytes(whole)
     (folder / "corpus.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read as a prepared corpus"):
         RetrievalCorpus.load(folder)
