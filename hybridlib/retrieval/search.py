@@ -121,6 +121,7 @@ def _search_range(
                 tops = np.array_split(best, threads)
                 shares = np.array_split(scores[: len(best)], threads)
                 list(pool.map(_add, tops, shares, [start] * threads))
+    top.sort(axis=1)
 
 
 def _add(top: np.ndarray, scores: np.ndarray, start: int) -> None:
@@ -130,7 +131,8 @@ def _add(top: np.ndarray, scores: np.ndarray, start: int) -> None:
     Where many do, half of the documents are added first, so that fewer of the others enter.
 
     Args:
-        top: keys of the best so far, ``[queries, k]``.
+        top: keys of the best so far, ``[queries, k]``; the k-th best is the last, the others are in
+            any order.
         scores: ``[queries, documents]``.
         start: row of the first document, behind all rows so far.
     """
@@ -139,23 +141,33 @@ def _add(top: np.ndarray, scores: np.ndarray, start: int) -> None:
         return
     last = top[:, -1:]
     kth_best = np.where(last == _NONE, -np.inf, from_descending_bits(last >> _ROW_BITS))
+    most = max(_MOST_KEPT * documents, _NARROW, top.shape[1])
+    if documents > most and (last == _NONE).any():
+        _add_halves(top, scores, start)
+        return
     entering = np.flatnonzero(scores > kth_best.astype(np.float32))
     firsts = np.arange(queries + 1) * documents
     counts = np.diff(np.searchsorted(entering, firsts))
     width = int(counts.max())
-    if width > max(_MOST_KEPT * documents, _NARROW, top.shape[1]):
-        half = documents // 2
-        _add(top, np.ascontiguousarray(scores[:, :half]), start)
-        _add(top, np.ascontiguousarray(scores[:, half:]), start + half)
-    elif width:
-        rows = entering + np.repeat(start - firsts[:-1], counts)
-        keys = (descending_bits(scores.ravel()[entering]) << _ROW_BITS) + rows
-        # Put the keys of each query side by side, behind those of its best.
-        new = np.full((queries, width), _NONE)
-        new[np.arange(width) < counts[:, None]] = keys
-        both = np.concatenate([top, new], axis=1)
-        both.sort(axis=1)
-        top[:] = both[:, : top.shape[1]]
+    if width > most:
+        _add_halves(top, scores, start)
+        return
+
+    # Put the keys of each query side by side, behind those of its best.
+    rows = entering + np.repeat(start - firsts[:-1], counts)
+    keys = (descending_bits(scores.ravel()[entering]) << _ROW_BITS) + rows
+    new = np.full((queries, width), _NONE)
+    new[np.arange(width) < counts[:, None]] = keys
+    both = np.concatenate([top, new], axis=1)
+    both.partition(top.shape[1] - 1, axis=1)
+    top[:] = both[:, : top.shape[1]]
+
+
+def _add_halves(top: np.ndarray, scores: np.ndarray, start: int) -> None:
+    """Add the first half of the documents, then the other."""
+    half = scores.shape[1] // 2
+    _add(top, np.ascontiguousarray(scores[:, :half]), start)
+    _add(top, np.ascontiguousarray(scores[:, half:]), start + half)
 
 
 def _merge_processes(top: np.ndarray, processes: int) -> np.ndarray:
