@@ -31,6 +31,8 @@ EVAL_CORPORA = (
     "ir-datasets",
 )
 
+RUN_VECTORS = "vectors"  # the folder of a run's vectors on disk (`vectors: disk`)
+
 LANGUAGE_RULE = (
     "it cannot be a language: use letters, digits, '-', '_' and '.' (results name files by it), a "
     "letter or digit first, 40 at most, and not 'all', which means all languages pooled"

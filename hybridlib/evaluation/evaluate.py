@@ -214,20 +214,23 @@ def evaluate(
     queries, candidates = encode_corpus(
         encoder, corpus, token_budget, progress, vectors_folder, replace_vectors
     )
-    ranking = rank(queries, candidates, corpus, top_k, score_block, progress)
+    scoring: dict[str, Any] = {"block": score_block, "device": encoder.device}
+    ranking = rank(queries, candidates, corpus, top_k, progress=progress, **scoring)
     metrics = summarise(ranking, corpus, top_k)
     plain = Evaluation(corpus, metrics, ranking, {}, queries, candidates)
-    plain = _with_widths(plain, truncate_dims, top_k, score_block)
+    plain = _with_widths(plain, truncate_dims, top_k, scoring)
     if needed:
         if all(name.steps == ("shift",) for name in needed):
             table = table[table["side"] == "passage"]  # all that it reads
         own = fitting.encode_fitting_set(encoder, table, token_budget, progress)
         plain = replace(plain, fitting=own)
     options = {"directions": lir_directions, "k": filter_k, "shrinkage": filter_shrinkage}
-    return _with_corrections(plain, corrections, options, top_k, score_block)
+    return _with_corrections(plain, corrections, options, top_k, scoring)
 
 
-def _with_widths(plain: Evaluation, widths: Sequence[int], top_k: int, block: int) -> Evaluation:
+def _with_widths(
+    plain: Evaluation, widths: Sequence[int], top_k: int, scoring: dict[str, Any]
+) -> Evaluation:
     """Return an evaluation with the figures of its vectors cut to each width."""
     if not widths:
         return plain
@@ -236,7 +239,7 @@ def _with_widths(plain: Evaluation, widths: Sequence[int], top_k: int, block: in
     for width in widths:
         queries = unit(plain.query_vectors[:, :width])
         candidates: Any = shortened(plain.candidate_vectors, width)
-        rankings[width] = rank(queries, candidates, plain.corpus, top_k, block)
+        rankings[width] = rank(queries, candidates, plain.corpus, top_k, **scoring)
         metrics = summarise(rankings[width], plain.corpus, top_k)
         figures[str(width)] = {"settings": metrics["settings"], "bias": metrics["bias"]}
     return replace(plain, metrics={**plain.metrics, "truncated": figures}, truncated=rankings)
@@ -247,7 +250,7 @@ def _with_corrections(
     corrections: Sequence[str],
     options: dict[str, Any],
     top_k: int,
-    block: int,
+    scoring: dict[str, Any],
 ) -> Evaluation:
     """Return an evaluation with the figures under each correction, or why one has none."""
     vectors = (plain.query_vectors, plain.candidate_vectors)
@@ -257,7 +260,7 @@ def _with_corrections(
     for name in corrections:
         try:
             correction, fitted_on = _fitted(plain, name, options)
-            ranking = rank_corrected(*vectors, plain.corpus, correction, top_k, block)
+            ranking = rank_corrected(*vectors, plain.corpus, correction, top_k, **scoring)
         except CorrectionError as error:
             logger.warning("left out: %s", error)
             reasons[name] = str(error)

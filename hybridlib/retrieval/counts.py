@@ -35,10 +35,18 @@ class Counts:
         corpus: has the languages and what is relevant.
         blocks: the queries of this process.
         k: depth of the top list.
+        device: where scores are computed; the counting is on the CPU.
     """
 
-    def __init__(self, corpus: RetrievalCorpus, blocks: list[slice], k: int) -> None:
+    def __init__(
+        self,
+        corpus: RetrievalCorpus,
+        blocks: list[slice],
+        k: int,
+        device: str | torch.device = "cpu",
+    ) -> None:
         self.blocks = blocks
+        self.device = device
         self.relevant = _padded_relevant(corpus)  # [queries, most relevant]
         self.edges = _language_edges(corpus)
         inner_edges = torch.tensor(self.edges[1:-1])
@@ -56,7 +64,7 @@ class Counts:
         numbers = torch.unique(self.relevant)
         for start in range(0, len(numbers), width):
             chosen = numbers[start : start + width]
-            part = columns_of(candidate_vectors, chosen.numpy(), width)
+            part = columns_of(candidate_vectors, chosen.numpy(), width, self.device)
             for rows in self.blocks:
                 relevant = self.relevant[rows]
                 columns = torch.searchsorted(chosen, relevant).clamp(max=len(chosen) - 1)
@@ -69,7 +77,7 @@ class Counts:
     ) -> None:
         """Score candidates from ``start`` on, and add them to the counts and to the top k."""
         end = min(start + width, len(candidate_vectors))
-        part = columns_of(candidate_vectors, np.arange(start, end), width)
+        part = columns_of(candidate_vectors, np.arange(start, end), width, self.device)
         for rows in self.blocks:
             scores = scores_of(queries[rows], part)[:, : end - start]
             self.add_scores(rows, scores, start)
@@ -133,7 +141,7 @@ class Counts:
                 "candidate": qrels["candidate"],
                 "grade": qrels["grade"],
                 "query_lang": corpus.queries["lang"].to_numpy()[qrels["query"]],
-                "candidate_lang": corpus.candidates["lang"].to_numpy()[qrels["candidate"]],
+                "candidate_lang": corpus.candidates["lang"].iloc[qrels["candidate"]].to_numpy(),
                 "rank_pool": (self.above_in_pool + 1).numpy()[position],
                 "rank_lang": (self.above_in_language + 1).numpy()[position],
             }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -69,7 +70,9 @@ def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return columns.gather(1, by_score), values
 
 
-def columns_of(vectors: np.ndarray, rows: np.ndarray, width: int) -> Tensor:
+def columns_of(
+    vectors: np.ndarray, rows: np.ndarray, width: int, device: str | torch.device = "cpu"
+) -> Tensor:
     """Return some candidates as ``[d, width]`` float32, with zeros behind the last.
 
     The width is padded to a multiple of 64: the last columns of a product may round differently
@@ -79,11 +82,12 @@ def columns_of(vectors: np.ndarray, rows: np.ndarray, width: int) -> Tensor:
         vectors: of all candidates, ``[candidates, d]``.
         rows: which of them.
         width: of the result before padding, at least ``len(rows)``.
+        device: where the result is, and so where scores are computed.
 
     Raises:
         InputError: a vector is not finite.
     """
-    part = torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32))
+    part = torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32)).to(device)
     check_finite(part, "candidate", rows)
     padded = -(-width // _COLUMN_MULTIPLE) * _COLUMN_MULTIPLE
     return nn.functional.pad(part, (0, 0, 0, padded - len(part))).T
@@ -100,7 +104,20 @@ def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
         candidates: what :func:`columns_of` returns.
     """
     padding = -len(queries) % _ROW_MULTIPLE
-    return (nn.functional.pad(queries, (0, 0, 0, padding)) @ candidates)[: len(queries)]
+    padded = nn.functional.pad(queries, (0, 0, 0, padding)).to(candidates.device)
+    with whole_float32():
+        return (padded @ candidates)[: len(queries)].cpu()
+
+
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """Multiply matrices in float32 throughout, without TF32 or bfloat16, whatever is set."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def check_finite(vectors: Tensor, name: str, rows: Sequence[int | str] | np.ndarray) -> None:

@@ -86,6 +86,7 @@ def rank(
     progress: bool = False,
     chunk: int = CHUNK,
     shared: bool = True,
+    device: str | torch.device = "cpu",
 ) -> Ranking:
     """Rank every relevant candidate of every query.
 
@@ -104,6 +105,8 @@ def rank(
         chunk: candidates scored at a time.
         shared: several processes share the queries, and each has all ranks in the end; all must
             rank the same. If false, each process ranks its own.
+        device: where scores are computed, such as the encoder's. Ranks follow the same rules on
+            all; scores differ by rounding.
 
     Raises:
         InputError: vectors that do not fit the corpus or each other, or are not finite.
@@ -117,7 +120,7 @@ def rank(
     starts = range(0, len(queries), block)
     blocks = [slice(start, start + block) for start in starts][process::processes]
 
-    counts = Counts(corpus, blocks, min(top_k, count))
+    counts = Counts(corpus, blocks, min(top_k, count), device)
     if width < count:
         counts.score_relevant(queries, candidate_vectors, width)
     with tqdm(
@@ -141,6 +144,7 @@ def rank_corrected(
     correction: Correction,
     top_k: int = 10,
     block: int = 256,
+    device: str | torch.device = "cpu",
 ) -> Ranking:
     """Rank with corrected vectors, in one pass or in one for each query language.
 
@@ -151,6 +155,7 @@ def rank_corrected(
         correction: has ``by_query_language`` if it needs a pass for each query language.
         top_k: as in :func:`rank`.
         block: as in :func:`rank`.
+        device: as in :func:`rank`.
     """
     query_langs = corpus.queries["lang"].to_numpy()
     candidate_langs = pd.Categorical(corpus.candidates["lang"])
@@ -164,7 +169,7 @@ def rank_corrected(
         return ChangedRows(candidate_vectors, candidate_vectors.shape[1], correct)
 
     if not correction.by_query_language:
-        return rank(queries, corrected_for(""), corpus, top_k, block)
+        return rank(queries, corrected_for(""), corpus, top_k, block, device=device)
 
     # Rank the queries of each language against the candidates as corrected for that language.
     all_candidates = np.ones(len(corpus.candidates), dtype=bool)
@@ -173,7 +178,9 @@ def rank_corrected(
     for language in np.unique(query_langs):
         in_language = query_langs == language
         part_corpus = corpus.keep(in_language, all_candidates)
-        part = rank(queries[in_language], corrected_for(language), part_corpus, top_k, block)
+        part_queries = queries[in_language]
+        candidates = corrected_for(language)
+        part = rank(part_queries, candidates, part_corpus, top_k, block, device=device)
         rows = np.flatnonzero(in_language)
         part.relevant["query"] = rows[part.relevant["query"]]
         parts.append(part)

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
-from hybridlib.retrieval.exact import check_finite
+from hybridlib.retrieval.exact import check_finite, whole_float32
 from hybridlib.retrieval.kept import descending_bits, from_descending_bits
 from hybridlib.retrieval.vector_store import VectorStore
 
@@ -37,6 +37,7 @@ def search(
     k: int,
     block: int = 4096,
     progress: bool = False,
+    device: str | torch.device = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``k`` documents of highest dot product for each query, equal scores by lower row.
 
@@ -50,6 +51,7 @@ def search(
         k: how many; all documents, if there are fewer.
         block: documents scored at a time.
         progress: show a progress bar.
+        device: where scores are computed, such as the encoder's.
 
     Returns:
         Rows ``[queries, k]`` (int64) and scores ``[queries, k]`` (float32), best first; the same in
@@ -60,7 +62,7 @@ def search(
             block below 1.
     """
     documents = store.vectors if isinstance(store, VectorStore) else store
-    queries = _checked_queries(query_vectors, documents, k, block)
+    queries = _checked_queries(query_vectors, documents, k, block).to(device)
     top = np.full((len(queries), min(k, len(documents))), _NONE)
 
     # Every process searches a run of whole blocks.
@@ -85,26 +87,28 @@ def _search_range(
     Args:
         top: keys of the best so far, ``[queries, k]``: a key is a score, from the highest on, and
             behind it the document's row. So the order of the keys is that of the result.
-        queries: ``[queries, d]``.
+        queries: ``[queries, d]``, on the device where scores are computed.
         documents: all of them.
         block: documents scored at a time.
         rows: of the documents to add.
         progress: show a progress bar.
     """
     stored = _as_tensor(documents)
-    in_place = stored.dtype == torch.float32 and stored.is_contiguous()
+    device = queries.device
+    on_device = stored.device == device and stored.dtype == torch.float32
+    in_place = on_device and stored.is_contiguous()
     threads = torch.get_num_threads()
     # Memory for one block of documents and of scores, used again. Both are padded, as few rows or
     # columns may round differently.
     padded = -(-block // 64) * 64
-    loaded = torch.zeros(padded, queries.shape[1])
+    loaded = torch.zeros(padded, queries.shape[1], device=device)
     parts = [
         nn.functional.pad(part, (0, 0, 0, -len(part) % 32)) for part in queries.split(_QUERIES)
     ]
-    products = torch.empty(len(parts[0]), padded)
+    products = torch.empty(len(parts[0]), padded, device=device)
     starts = range(rows.start, rows.stop, block)
     bar = tqdm(starts, "searching", unit="block", disable=not progress, mininterval=2)
-    with ThreadPoolExecutor(threads) as pool:
+    with whole_float32(), ThreadPoolExecutor(threads) as pool:
         for start in bar:
             size = min(block, rows.stop - start)
             if in_place and size == padded:
@@ -114,7 +118,7 @@ def _search_range(
                 vectors = loaded
             check_finite(vectors[:size], "document", range(start, start + size))
             for number, part in enumerate(parts):
-                scores = torch.mm(part, vectors.T, out=products[: len(part)]).numpy()
+                scores = torch.mm(part, vectors.T, out=products[: len(part)]).cpu().numpy()
                 scores[:, size:] = -np.inf
                 best = top[number * _QUERIES : (number + 1) * _QUERIES]
                 # Every thread adds the scores of some queries.

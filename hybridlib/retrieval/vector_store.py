@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from hybridlib.config.names import RUN_VECTORS
 from hybridlib.distributed import barrier, connect
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, write_json, write_text
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder, Side
 
 logger = logging.getLogger(__name__)
-
-RUN_VECTORS = "vectors"  # the store in the folder of a run with `vectors: disk`
 
 
 @dataclass(frozen=True)

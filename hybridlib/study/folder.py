@@ -13,7 +13,7 @@ import pandas as pd
 
 from hybridlib.batching import plugins
 from hybridlib.batching.strategies import STRATEGIES, check_strategies
-from hybridlib.config.names import BM25, BUILT_IN, UNTRAINED
+from hybridlib.config.names import BM25, BUILT_IN, RUN_VECTORS, UNTRAINED
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
@@ -128,7 +128,7 @@ class Study:
     @property
     def vectors(self) -> Path | None:
         """The store of the candidates' vectors, written by 03; None if they are in memory."""
-        return self.run / "vectors" if self.params.vectors == "disk" else None
+        return self.run / RUN_VECTORS if self.params.vectors == "disk" else None
 
     @property
     def comparison(self) -> Path:

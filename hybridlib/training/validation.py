@@ -24,7 +24,9 @@ def validate(
     """
     with average.applied():
         queries, candidates = encode_corpus(encoder, corpus, params.encode_tokens, progress=False)
-    ranking = rank(queries, candidates, corpus, params.top_k, params.score_block)
+    ranking = rank(
+        queries, candidates, corpus, params.top_k, params.score_block, device=encoder.device
+    )
     settings = summarise(ranking, corpus, params.top_k)["settings"]
     return {f"validation {name} mAP": float(values["map"]) for name, values in settings.items()}
 

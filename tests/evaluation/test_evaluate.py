@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from toys import corpus_of
 
+from hybridlib.config.names import RUN_VECTORS
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.errors import InputError
@@ -21,7 +22,7 @@ from hybridlib.retrieval.corrections import fit
 from hybridlib.retrieval.fitting_texts import FittingTexts
 from hybridlib.retrieval.rank import CHUNK, rank, rank_corrected
 from hybridlib.retrieval.ranking import Ranking
-from hybridlib.retrieval.vector_store import RUN_VECTORS, read_run_vectors, save_run_vectors
+from hybridlib.retrieval.vector_store import read_run_vectors, save_run_vectors
 
 BOTH = ["centering@candidates", "lir@candidates"]
 

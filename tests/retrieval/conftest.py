@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from hybridlib.model.encoder import DualEncoder
 
@@ -28,6 +29,20 @@ PRELOADED = (
 def encoder(tiny_encoder: Path) -> DualEncoder:
     """The tiny encoder, loaded."""
     return DualEncoder.load(tiny_encoder)
+
+
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+        ),
+    ]
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """Where scores are computed."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

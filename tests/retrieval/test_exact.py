@@ -40,15 +40,32 @@ def test_the_top_k_of_parts_is_that_of_the_whole(levels):
     assert torch.equal(top.scores, values)
 
 
-def test_a_score_does_not_depend_on_its_block(rng):
+def test_a_score_does_not_depend_on_its_block(rng, device):
     """To the bit, whatever the number of queries and candidates beside it."""
     queries = torch.from_numpy(rng.standard_normal((70, 384)).astype(np.float32))
     vectors = rng.standard_normal((300, 384)).astype(np.float32)
-    whole = scores_of(queries, columns_of(vectors, np.arange(300), 300))[:, :300]
+    columns = columns_of(vectors, np.arange(300), 300, device)
+    whole = scores_of(queries, columns)[:, :300]
     for rows in (1, 33):
-        part = scores_of(queries[:rows], columns_of(vectors, np.arange(300), 300))[:, :300]
+        part = scores_of(queries[:rows], columns)[:, :300]
         assert torch.equal(part, whole[:rows])
     assert torch.allclose(whole, queries @ torch.from_numpy(vectors).T, atol=1e-3)
+
+
+def test_products_are_float32_whatever_is_set(rng, device):
+    """TF32 and bfloat16 would round to three digits."""
+    queries = torch.from_numpy(rng.standard_normal((32, 64)).astype(np.float32))
+    columns = columns_of(rng.standard_normal((64, 64)), np.arange(64), 64, device)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        scores = scores_of(queries, columns)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    expected = queries.double() @ columns.cpu().double()
+    assert scores.device.type == "cpu"
+    assert torch.allclose(scores.double(), expected, atol=1e-4)
 
 
 def test_vectors_that_are_not_finite_are_named():

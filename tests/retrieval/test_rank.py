@@ -212,8 +212,8 @@ def test_the_block_size_changes_nothing(block, kind, rng):
 @pytest.mark.usefixtures("counting")
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 @pytest.mark.parametrize("kind", ["vectors", "duplicates", "ties", "one value"])
-def test_scoring_the_candidates_in_chunks_changes_nothing(chunk, kind, rng):
-    """Chunks end within languages and between equal candidates.
+def test_scoring_the_candidates_in_chunks_changes_nothing(chunk, kind, rng, device):
+    """On the CPU or a GPU. Chunks end within languages and between equal candidates.
 
     Some hold nothing relevant, some fewer candidates than the top k.
     """
@@ -225,7 +225,8 @@ def test_scoring_the_candidates_in_chunks_changes_nothing(chunk, kind, rng):
         levels = 4 if kind == "ties" else 1
         vectors = vectors_of_scores(random_scores(rng, corpus, levels))
     expected = rank(*vectors, corpus, top_k=20, block=32)
-    assert_same(rank(*vectors, corpus, top_k=20, block=32, chunk=chunk), expected, atol=1e-5)
+    found = rank(*vectors, corpus, top_k=20, block=32, chunk=chunk, device=device)
+    assert_same(found, expected, atol=1e-5)
 
 
 def test_candidates_on_disk_are_read_a_chunk_at_a_time(tmp_path, rng, monkeypatch):
@@ -236,9 +237,9 @@ def test_candidates_on_disk_are_read_a_chunk_at_a_time(tmp_path, rng, monkeypatc
     expected = rank(queries, candidates.astype(np.float32), corpus)
     read = []
 
-    def watched(vectors: np.ndarray, rows: np.ndarray, width: int) -> object:
+    def watched(vectors: np.ndarray, rows: np.ndarray, *others: object) -> object:
         read.append(len(rows))
-        return exact.columns_of(vectors, rows, width)
+        return exact.columns_of(vectors, rows, *others)
 
     monkeypatch.setattr("hybridlib.retrieval.counts.columns_of", watched)
     on_disk = np.load(tmp_path / "vectors.npy", mmap_mode="r")

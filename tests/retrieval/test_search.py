@@ -55,10 +55,10 @@ def assert_same(
         pytest.param(1, 2000, 5000, id="fewer-documents-than-k-or-block"),
     ],
 )
-def test_search_is_a_stable_sort_of_all_scores(levels, k, block, rng):
+def test_search_is_a_stable_sort_of_all_scores(levels, k, block, rng, device):
     documents = whole_numbers(rng, 700, levels)
     queries = whole_numbers(rng, 9, levels)
-    result = search(queries, documents.astype(np.float16), k, block)
+    result = search(queries, documents.astype(np.float16), k, block, device=device)
     assert_same(result, stable_sort(queries @ documents.T, k))
 
 
