@@ -50,6 +50,7 @@ class Plan:
         unsized: the encoder, where its size is not known: then hours and disk are 0.
         disk: bytes of the trained model.
         peak_disk: bytes while training: checkpoints on top.
+        vectors: bytes on disk of the texts of the corpora that can be counted.
         command: runs it, alone.
     """
 
@@ -61,6 +62,7 @@ class Plan:
     unsized: str | None
     disk: float
     peak_disk: float
+    vectors: float
     command: str
 
 
@@ -157,8 +159,17 @@ def _plan_run(
     peak = _checkpoint_bytes(params, size) if steps else 0
     done = not left and not steps
     name = run_name(params)
-    disk = (weights, weights + peak)
+    disk = (weights, weights + peak, _vector_bytes(evaluations, texts, size))
     return Plan(name, done, steps, hours, uncounted, unsized, *disk, command)
+
+
+def _vector_bytes(evaluations: list[Study], texts: list[int | None], size: Size) -> int:
+    """Return the disk that the vectors of all texts take: float16 with ``vectors: disk``."""
+    total = 0
+    for study, count in zip(evaluations, texts, strict=True):
+        each = 2 if study.params.vectors == "disk" else 4
+        total += (count or 0) * (study.params.projection or size.width) * each
+    return total
 
 
 def _checkpoint_bytes(params: Params, size: Size) -> int:
@@ -251,11 +262,13 @@ def describe(plans: list[Plan], device: str, to_fetch: Sequence[str] = ()) -> st
         limits += f"; without encoding {', '.join(uncounted)}, which is not here to be counted"
     disk = _bytes(sum(part.disk for part in plans))
     peak = _bytes(max((part.peak_disk for part in left), default=0))
+    vectors = _bytes(sum(part.vectors for part in plans))
     lines = [
         f"{len(plans)} runs, {len(plans) - len(left)} of them done; {steps:,} optimizer steps to "
         "go",
         f"about {hours} on one {device}, {limits}",
         f"about {disk} of disk for the models, and up to {peak} for a run while it trains",
+        f"about {vectors} of disk for the vectors of what is evaluated",
         *_without_size(left),
         *(f"{sentence}, before the first run" for sentence in to_fetch),
         "",

@@ -101,6 +101,18 @@ def test_hours_and_disk_are_those_counted_by_hand(encoders, monkeypatch):
         assert (trained.steps, untrained.steps) == (10, 0)
 
 
+def test_vectors_take_half_the_disk_as_float16(encoders, monkeypatch):
+    """On two corpora; an untrained encoder has vectors, too, and BM25 has none."""
+    monkeypatch.setitem(plan._TEXTS, "xquad-r", 500)
+    monkeypatch.setitem(plan._TEXTS, "mlqa-r", 700)
+    corpus = {"eval_corpus": "xquad-r", "eval_corpus_path": "nowhere"}
+    also = [{"eval_corpus": "mlqa-r", "eval_corpus_path": "nowhere", "vectors": "disk"}]
+    strategies = ["untrained", "bm25"]
+    plans = plans_of(encoders[:1], strategies=strategies, **corpus, also_evaluate=also)
+    assert [part.vectors for part in plans] == [32 * (500 * 4 + 700 * 2), 0]
+    assert "about 0.1 MB of disk for the vectors" in plan.describe(plans, "a100")
+
+
 def test_frozen_embeddings_and_the_best_weights_change_the_disk(encoders):
     (part,) = plans_of(
         encoders[:1],
