@@ -25,7 +25,7 @@ from hybridlib.errors import InputError
 
 log = logging.getLogger(__name__)
 
-_HASHED = 65_536  # rows that are hashed at a time
+_AT_A_TIME = 65_536  # rows that are checked or hashed
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,8 @@ class Schema:
             present.update(dict.fromkeys(chunk.names))
         if not any(len(origin.numbers) for origin in origins):
             raise InputError(f"{source}: holds no record")
-        # One column after the other, so that no two are in memory twice.
-        arrays = {}
-        for name in list(columns):
-            parts = columns.pop(name)
-            arrays[name] = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+        # The parts stay as they are: put together, they would be in memory twice.
+        arrays = {name: pa.chunked_array(parts) for name, parts in columns.items()}
         records = Records(pa.table(arrays), origins, tuple(present))
         for unique in self.unique:
             _check_unique(unique, records)
@@ -209,10 +206,11 @@ class Records:
         Raises:
             InputError: one has no words; with its record.
         """
-        array = strings(texts)
-        row = pc.index(pc.and_not(array.is_valid(), have_words(array)), True).as_py()
-        if row >= 0:
-            raise InputError(f"{self.name(row)}: {column} is empty; {TEXT.rule}")
+        for start in range(0, len(texts), _AT_A_TIME):
+            array = strings(texts.iloc[start : start + _AT_A_TIME])
+            row = pc.index(pc.and_not(array.is_valid(), have_words(array)), True).as_py()
+            if row >= 0:
+                raise InputError(f"{self.name(start + row)}: {column} is empty; {TEXT.rule}")
 
     def check_known(self, column: str, known: pd.Series, holder: str) -> None:
         """Check that every id in a column stands in another table.
@@ -285,11 +283,15 @@ def check_frame(schema: Schema, source: str, frame: pd.DataFrame) -> None:
     Raises:
         InputError: as :meth:`Schema.read`; records are named by their row, from 0.
     """
-    columns = {
-        str(name): _series_values(frame[name]) for name in frame if str(name) in schema.names
-    }
     names = [str(name) for name in frame]
-    schema.read(source, [Chunk(source, "row", range(len(frame)), names, columns)])
+    used = [name for name in frame if str(name) in schema.names]
+    chunks = []
+    for start in range(0, max(1, len(frame)), _AT_A_TIME):
+        rows = frame.iloc[start : start + _AT_A_TIME]
+        columns = {str(name): _series_values(rows[name]) for name in used}
+        numbers = range(start, start + len(rows))
+        chunks.append(Chunk(source, "row", numbers, names, columns))
+    schema.read(source, chunks)
 
 
 def _check_unique(unique: Unique, records: Records) -> None:
@@ -312,8 +314,8 @@ def _check_unique(unique: Unique, records: Records) -> None:
 def row_hashes(frame: pd.DataFrame) -> np.ndarray:
     """Return a hash of each row, ``[rows]`` uint64, in the memory of a few rows at a time."""
     parts = []
-    for start in range(0, max(1, len(frame)), _HASHED):
-        rows = frame.iloc[start : start + _HASHED]
+    for start in range(0, max(1, len(frame)), _AT_A_TIME):
+        rows = frame.iloc[start : start + _AT_A_TIME]
         parts.append(pd.util.hash_pandas_object(rows, index=False).to_numpy())
     return np.concatenate(parts)
 
