@@ -9,27 +9,44 @@ in memory. Both run in one process, in turn, on as many threads. Their results a
 any time is reported. The default takes about five minutes, 1 GB of disk and 4 GB of memory (nearly
 all of it faiss's). With --figures, time against corpus size is drawn there as large_corpus.png and
 .svg.
+
+    nice -n 19 .venv/bin/python benchmarks/large_corpus.py --passages 10_000_000 --dimension 64 \
+        --queries 200 --corpus outputs/reference/large_corpus.md
+
+With --corpus, a corpus of made-up passages is prepared and ranked as a study does it, with texts
+and vectors on disk, each step in a process of its own. What they took is written to the file.
+Nothing is encoded.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import multiprocessing
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import torch
 from matplotlib.figure import Figure
-from memory import peak_memory
+from memory import anonymous_memory, peak_memory
 
+from hybridlib.data.corpus import RetrievalCorpus
+from hybridlib.data.miracl import load_miracl
+from hybridlib.evaluation.metrics import summarise
 from hybridlib.figures import style
 from hybridlib.figures.axes import legend_above, one_axes
+from hybridlib.retrieval.rank import rank
 from hybridlib.retrieval.search import search
 
 # Corpus sizes of the table, as shares of --passages.
@@ -44,6 +61,9 @@ def main() -> None:
     """Make the vectors, check the results, and print and draw the times."""
     options = parse_arguments()
     torch.set_num_threads(options.threads)
+    if options.corpus:
+        measure_corpus(options)
+        return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         file = Path(folder) / "passages.npy"
         passages = make_passages(file, options.passages, options.dimension)
@@ -83,6 +103,11 @@ def parse_arguments() -> argparse.Namespace:
         help="folder for the figure of time against corpus size; default: none is drawn",
     )
     parser.add_argument("--folder", type=Path, help="for the vectors; default: a temporary one")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        help="instead, prepare and rank a corpus on disk, and write to this file what it took",
+    )
     return parser.parse_args()
 
 
@@ -168,6 +193,106 @@ def check_same(ours: Result, theirs: Result) -> float:
         difference = np.abs(our_scores - their_scores).max()
         raise SystemExit(f"scores differ by up to {difference:.1e}: the results are not the same")
     return float((our_rows == their_rows).mean())
+
+
+# ----------------------------------------------------------------------------- a corpus on disk
+
+
+def measure_corpus(options: argparse.Namespace) -> None:
+    """Prepare and rank a corpus on disk, and write a table of what each step took."""
+    steps = {"reading, sorting and checking": prepare, "opening and ranking": rank_prepared}
+    rows = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        make_miracl(folder / "miracl", options.passages, options.queries)
+        make_passages(folder / "passages.npy", options.passages, options.dimension)
+        for step, work in steps.items():
+            receiver, sender = multiprocessing.Pipe(duplex=False)
+            # A new process, whose memory is that of the step alone.
+            context = multiprocessing.get_context("spawn")
+            process = context.Process(target=measured, args=(work, folder, options, sender))
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise SystemExit(f"{step}: failed")
+            rows.append((step, *receiver.recv()))
+            print(rows[-1])
+        sizes = [size_of(folder / name) for name in ("corpus", "passages.npy")]
+    lines = [
+        f"{options.passages:,} passages of about 60 bytes ({sizes[0]:.1f} GB on disk), vectors of "
+        f"{options.dimension} ({sizes[1]:.1f} GB), {options.queries:,} queries, "
+        f"{options.threads} threads:",
+        "",
+        "| step | minutes | memory of its own, GB | with the files' pages, GB |",
+        "|:--|--:|--:|--:|",
+        *(f"| {step} | {s / 60:.1f} | {own:.1f} | {whole:.1f} |" for step, s, own, whole in rows),
+    ]
+    options.corpus.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def measured(
+    work: Callable[[Path, argparse.Namespace], None],
+    folder: Path,
+    options: argparse.Namespace,
+    sender: Connection,
+) -> None:
+    """Carry out a step, and send its seconds and its peaks of memory (GB)."""
+    torch.set_num_threads(options.threads)
+    before = anonymous_memory()
+    started = time.perf_counter()
+    own = before + peak_memory(lambda: work(folder, options))
+    seconds = time.perf_counter() - started
+    whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sender.send((seconds, own * 2**20 / 1e9, whole * 2**10 / 1e9))
+
+
+def prepare(folder: Path, options: argparse.Namespace) -> None:
+    """Read the corpus as it was downloaded, and write it as 01_data_prep does."""
+    load_miracl(folder / "miracl").save(folder / "corpus")
+
+
+def rank_prepared(folder: Path, options: argparse.Namespace) -> None:
+    """Open the prepared corpus and rank its vectors, as 03_evaluation does."""
+    corpus = RetrievalCorpus.load(folder / "corpus")
+    passages = np.load(folder / "passages.npy", mmap_mode="r")
+    # A query is near its passage.
+    right = np.asarray(passages[corpus.qrels["candidate"]], dtype=np.float32)
+    noise = unit_vectors(np.random.default_rng(0), *right.shape)
+    ranking = rank(right + noise, passages, corpus)
+    print(summarise(ranking, corpus)["settings"]["multilingual"])
+
+
+def make_miracl(folder: Path, count: int, queries: int) -> None:
+    """Write made-up passages, questions and judgments in one language, as MIRACL's are stored."""
+    rng = np.random.default_rng(2)
+    tables = {}
+    for name in ("sw-queries", "sw-qrels", "sw-corpus"):
+        (folder / name).mkdir(parents=True)
+        tables[name] = folder / name / "dev-00000-of-00001.parquet"
+    ids = [f"q{number}" for number in range(queries)]
+    right = rng.choice(count, queries, replace=False).astype(str)
+    texts = [f"Which passage is the right one of query {number}?" for number in range(queries)]
+    pd.DataFrame({"_id": ids, "text": texts}).to_parquet(tables["sw-queries"])
+    judgments = {"query-id": ids, "corpus-id": right, "score": 1}
+    pd.DataFrame(judgments).to_parquet(tables["sw-qrels"])
+
+    words = pa.array(["river", "town", "north", "island", "school", "music", "people", "year"])
+    columns = [("_id", pa.string()), ("title", pa.string()), ("text", pa.string())]
+    with pq.ParquetWriter(tables["sw-corpus"], pa.schema(columns)) as writer:
+        for start in range(0, count, 10 * CHUNK):
+            numbers = np.arange(start, min(start + 10 * CHUNK, count))
+            names = pa.array(numbers).cast(pa.string())
+            drawn = [words.take(pa.array(rng.integers(0, 8, len(numbers)))) for _ in range(8)]
+            text = pc.binary_join_element_wise(*drawn, names, " ")
+            titles = pa.array([""] * len(numbers))
+            writer.write_table(pa.table([names, titles, text], names=["_id", "title", "text"]))
+
+
+def size_of(path: Path) -> float:
+    """Return the size of a file, or of the files in a folder, in GB."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files) / 1e9
 
 
 # ----------------------------------------------------------------------------------------- times
