@@ -271,6 +271,7 @@ _CORPORA = {
     "hc4/fa/test,hc4/ru/test,hc4/zh/test --out results": _HUB,
     "pip install '.[ir-datasets]'": _HUB,
     "pip install '.[mteb]'": _HUB,
+    "pip install '.[lora]'": _HUB,
     "hf download --repo-type dataset mteb/MIRACLRetrievalHardNegatives --include 'sw-*' --include "
     "'yo-*' --local-dir miracl": _HUB,
     ".venv/bin/hf download --repo-type dataset unicamp-dl/mmarco --local-dir data/hub/mmarco "

@@ -163,7 +163,7 @@ def test_an_evaluation_replaces_an_earlier_one_with_its_trec_files(
 
     # What cannot be written leaves the earlier evaluation as it was.
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
-        patch.setattr("hybridlib.cli.evaluation.write_trec", no_space)
+        patch.setattr("hybridlib.cli.evaluation.write_scores", no_space)
         main([*command, "en", "th"])
     assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
 
@@ -216,8 +216,9 @@ def test_an_encoder_that_cannot_be_loaded_is_one_line(tmp_path, capsys):
     assert "config.json" in error
 
 
-def test_vectors_on_disk_are_not_corrected(tiny_encoder, tmp_path, capsys):
-    options = ["--corpus", "facts", "--corrections", "lir", "--vectors", str(tmp_path / "v")]
+def test_a_correction_is_not_fitted_on_vectors_on_disk(tiny_encoder, tmp_path, capsys):
+    correction = ["--corrections", "lir@candidates"]
+    options = ["--corpus", "facts", *correction, "--vectors", str(tmp_path / "v")]
     out = str(tmp_path / "out")
     assert main(["evaluate", str(tiny_encoder), *options, "--out", out]) == 2
-    assert "leave one of them out" in capsys.readouterr().err
+    assert "here they are on disk" in capsys.readouterr().err

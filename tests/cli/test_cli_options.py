@@ -44,7 +44,7 @@ def evaluate(monkeypatch, tmp_path):
             ["--corrections", "lir@candidates", "--parallel-path", "here"],
             "--parallel-path changes nothing without --corrections without @candidates",
         ),
-        (["--corrections", "lir", "--vectors", "here"], "leave one of them out"),
+        (["--corrections", "lir@candidates", "--vectors", "here"], "here they are on disk"),
         (["--candidate-text", "context"], "--candidate-text is of xquad-r and mlqa-r"),
         (["--tokenizer", "here"], "--tokenizer is of bm25"),
     ],

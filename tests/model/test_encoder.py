@@ -221,6 +221,7 @@ def test_the_folder_is_one_of_transformers_and_of_sentence_transformers(tiny_enc
         "word_embedding_dimension": 32,
         "pooling_mode_mean_tokens": True,
         "pooling_mode_cls_token": False,
+        "pooling_mode_lasttoken": False,
     }
     assert not list(tiny_encoder.glob("*.bin"))
 

@@ -150,7 +150,8 @@ def test_the_command_says_which_prefixes_an_encoder_gets(small, tmp_path, caplog
     monkeypatch.setattr(prefixes, "_said", set())
     folder = tmp_path / "multilingual-e5-tiny-e5-small"
     folder.mkdir()
-    shape = {"hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 8, "vocab_size": 9}
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 9}
+    shape |= {"model_type": "bert", "intermediate_size": 8}
     (folder / "config.json").write_text(json.dumps(shape))
     file = tmp_path / "study.yaml"
     small(encoders=[str(folder)]).save(file)
