@@ -204,12 +204,10 @@ def evaluate(
     if truncate_dims:
         check_widths("truncate_dims", truncate_dims, encoder.dimension)
     fitting.check_correction_names(corrections, vectors_folder)
-    names = [CorrectionName.parse(name) for name in corrections]
-    needed = [name for name in names if not name.on_candidates]
+    needed = fitting.fitted_on_texts(corrections)
     parallel = (parallel_path, parallel_passages)
     texts = (training_pairs, *parallel, correction_texts, data_seed)
-    table = fitting.fitting_table(corpus, *(texts if needed else ()))
-    fitting.check_corrections(corpus, corrections, table)
+    table = fitting.checked_table(corpus, corrections, *texts)
 
     queries, candidates = encode_corpus(
         encoder, corpus, token_budget, progress, vectors_folder, replace_vectors
@@ -226,6 +224,22 @@ def evaluate(
         plain = replace(plain, fitting=own)
     options = {"directions": lir_directions, "k": filter_k, "shrinkage": filter_shrinkage}
     return _with_corrections(plain, corrections, options, top_k, scoring)
+
+
+def check_fitting(params: Params, corpus: RetrievalCorpus, pairs: pd.DataFrame) -> None:
+    """Refuse corrections of a study that could not be estimated after training and encoding.
+
+    Args:
+        params: of the study.
+        corpus: what is searched.
+        pairs: its training pairs.
+
+    Raises:
+        InputError: there is nothing to fit a correction on, or nothing in a language of the corpus.
+    """
+    parallel = (params.parallel_path, params.parallel_passages)
+    texts = (pairs, *parallel, params.correction_texts, params.data_seed)
+    fitting.checked_table(corpus, params.corrections, *texts)
 
 
 def _with_widths(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -154,6 +154,29 @@ def check_correction_names(corrections: Sequence[str], vectors_folder: Path | No
     for name in corrections:
         if CorrectionName.parse(name).on_candidates and vectors_folder is not None:
             raise InputError(f"corrections: {name} {NOT_ON_DISK}")
+
+
+def fitted_on_texts(corrections: Iterable[str]) -> list[CorrectionName]:
+    """Return the corrections that are not fitted on the candidates."""
+    names = [CorrectionName.parse(name) for name in corrections]
+    return [name for name in names if not name.on_candidates]
+
+
+def checked_table(corpus: RetrievalCorpus, corrections: Sequence[str], *texts: Any) -> pd.DataFrame:
+    """Return what corrections are fitted on, after checking that it suffices.
+
+    Args:
+        corpus: what is searched.
+        corrections: names of corrections.
+        texts: the arguments of :func:`fitting_table` behind the corpus; not read where no
+            correction needs them.
+
+    Raises:
+        InputError: see :func:`check_corrections`.
+    """
+    table = fitting_table(corpus, *(texts if fitted_on_texts(corrections) else ()))
+    check_corrections(corpus, corrections, table)
+    return table
 
 
 def check_corrections(

@@ -14,7 +14,12 @@ from hybridlib.config.names import RUN_VECTORS
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs
 from hybridlib.errors import InputError
-from hybridlib.evaluation.evaluate import Evaluation, evaluate, evaluation_options
+from hybridlib.evaluation.evaluate import (
+    Evaluation,
+    check_fitting,
+    evaluate,
+    evaluation_options,
+)
 from hybridlib.evaluation.fitting import check_corrections, fitting_table
 from hybridlib.evaluation.metrics import headline, per_query, summarise
 from hybridlib.model.encoder import DualEncoder
@@ -414,6 +419,16 @@ def test_corrections_need_texts_in_the_languages_of_the_corpus(without_german, t
     columns = ["pair_id", "lang", "question", "passage", "passage_id"]
     pairs = pd.DataFrame([("1", "zh", "q", "p", "1")], columns=columns)
     check(without_german, "centering", parallel_path=tmp_path, pairs=pairs)
+
+
+def test_a_study_says_before_training_what_cannot_be_fitted(without_german, tmp_path):
+    write_lines(tmp_path, de="eins", en="one")
+    pairs = pd.DataFrame(columns=["pair_id", "lang", "question", "passage", "passage_id"])
+    params = Params(corrections=["centering"], parallel_path=tmp_path)
+    with pytest.raises(InputError, match="there are none in zh"):
+        check_fitting(params, without_german, pairs)
+    check_fitting(params.but(corrections=["filter"]), without_german, pairs)
+    check_fitting(params.but(corrections=[]), without_german, pairs)
 
 
 def test_shift_needs_parallel_passages_in_every_pair_of_languages(without_german, tmp_path):
