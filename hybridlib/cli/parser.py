@@ -83,7 +83,7 @@ def _add_choose(commands: Any) -> None:
         "try the settings of a grid on validation",
         "Train every run of the grid, judge it on validation alone, and print a table. Run it "
         "again to repeat only what is not finished.",
-        " params/choice_x_to_m.yaml",
+        " params/quickstart.yaml -p grid '{learning_rate: [1e-3, 3e-3]}'",
     )
     choose.add_argument("params", type=Path, help="the parameter file; its grid holds the trials")
     add_overrides(choose)

@@ -106,9 +106,10 @@ def _values(runs: list[Study], table: pd.DataFrame, setting: str, where: str) ->
     chosen = table[untrained | (plain & main)]
     values = [f"{written_system(row)} {_value(runs, row, setting)}" for _, row in chosen.iterrows()]
     best = table.loc[table[decisive].idxmax()]
+    # The table leaves out corrections that are fitted on what is searched.
     return (
-        f"{decisive[0].upper()}{decisive[1:]} in {where}: {', '.join(values)}; the best of all is "
-        f"{written_system(best)}, {_value(runs, best, setting)}."
+        f"{decisive[0].upper()}{decisive[1:]} in {where}: {', '.join(values)}; the best that a "
+        f"user can have is {written_system(best)}, {_value(runs, best, setting)}."
     )
 
 
