@@ -117,9 +117,11 @@ def _value(runs: list[Study], row: Any, setting: str) -> str:
     """Return a system's mAP, with its interval where its queries are known."""
     correction = row["correction"]
     seeds = [run for run in runs if label(run.params) == row["strategy"]]
-    if not all(has_results(run, setting, correction) for run in runs):
+    if not all(has_results(run, setting, correction) for run in seeds):
         return f"{row[f'{setting} mAP']:.3f}"
-    variance = seed_variance(runs, setting, correction)
+    # A run of words alone has no corrections.
+    evaluated = [run for run in runs if has_results(run, setting, correction)]
+    variance = seed_variance(evaluated, setting, correction)
     estimate = significance.interval(clustered_mean(seeds, setting, correction), variance)
     return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
