@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from plain_figures import Plain
 from toys import corpus_of, rank_scores
 
@@ -109,6 +110,8 @@ def test_every_figure_of_given_scores(seed):
 
 class Lookup:
     """An encoder that looks vectors up by the text."""
+
+    device = torch.device("cpu")
 
     def __init__(self, vectors: dict[str, np.ndarray]) -> None:
         self.vectors = vectors
