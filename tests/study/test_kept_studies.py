@@ -6,6 +6,7 @@ import re
 import shutil
 
 import fill_pages
+import make_figures
 import pandas as pd
 import pytest
 from clones import ROOT
@@ -44,10 +45,10 @@ def test_the_tables_of_a_kept_study_are_made_again(kept, tmp_path):
 @pytest.mark.slow
 def test_the_studies_are_combined_again():
     studies = []
-    for folder in KEPT:
-        if folder.name.startswith("study_"):
-            values = {"output_dir": str(folder.parent), "study": folder.name}
-            studies.append(Study(Params.load(grid_of(folder), values)))
+    for name in make_figures.COMBINED:
+        folder = ROOT / "outputs" / "reference" / name
+        values = {"output_dir": str(folder.parent), "study": name}
+        studies.append(Study(Params.load(grid_of(folder), values)))
     before = pd.read_csv(ROOT / "outputs" / "reference" / "combined" / "combined.csv")
     pd.testing.assert_frame_equal(combine(study_claims(studies)), before, rtol=1e-6)
 
