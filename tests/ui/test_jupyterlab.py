@@ -227,8 +227,8 @@ def test_the_tour_answers_clicks_and_typing(page: playwright.Page, lab: str):
     box = panel.locator("input[type=text]")
     box.fill("Wie heißt die Währung von Japan?")
     box.press("Enter")
-    wait_for_another()
-    assert "Wie heißt die Währung von Japan?" in shown[-1]
+    # The language's first question may still be on its way.
+    playwright.expect(results).to_contain_text("Wie heißt die Währung von Japan?")
     assert panel.locator(".widget-html table").last.locator("tbody tr").count() == 10
     photograph(page, "00_tour_clicked")
     assert errors(page) == []
