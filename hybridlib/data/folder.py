@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_judgments
 from hybridlib.data.languages import check_languages
 from hybridlib.data.records import TABLE_ENDINGS, TREC_ENDINGS, read_records, read_table
@@ -99,16 +101,32 @@ def load_folder(folder: str | Path, languages: Iterable[str] | None = None) -> R
     passages["text"] = with_titles(passages["text"], passages.pop("title"))
     candidates = passages.rename(columns={"passage_id": "candidate_id"})
     relevance = judgments.frame.rename(columns={"passage_id": "candidate_id"})
+    tables = (queries, candidates, relevance)
     if languages is not None:
-        # A language may have queries alone or passages alone.
-        languages = set(languages)
-        check_languages(str(folder), languages, {*queries["lang"], *candidates["lang"]})
-        queries = queries[queries["lang"].isin(languages)]
-        candidates = candidates[candidates["lang"].isin(languages)]
-        kept_query = relevance["query_id"].isin(queries["query_id"])
-        kept_candidate = relevance["candidate_id"].isin(candidates["candidate_id"])
-        relevance = relevance[kept_query & kept_candidate]
-    return corpus_from_judgments(folder.resolve().name, queries, candidates, relevance)
+        tables = in_languages(str(folder), *tables, set(languages))
+    return corpus_from_judgments(folder.resolve().name, *tables)
+
+
+def in_languages(
+    source: str,
+    queries: pd.DataFrame,
+    candidates: pd.DataFrame,
+    relevance: pd.DataFrame,
+    languages: set[str],
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the queries and candidates in some languages, and the judgments of these.
+
+    A language may have queries alone or candidates alone.
+
+    Raises:
+        InputError: a language has neither; ``source`` names the set.
+    """
+    check_languages(source, languages, {*queries["lang"], *candidates["lang"]})
+    queries = queries[queries["lang"].isin(languages)]
+    candidates = candidates[candidates["lang"].isin(languages)]
+    kept_query = relevance["query_id"].isin(queries["query_id"])
+    kept_candidate = relevance["candidate_id"].isin(candidates["candidate_id"])
+    return queries, candidates, relevance[kept_query & kept_candidate]
 
 
 def _find_file(folder: Path, stem: str, endings: Sequence[str]) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_judgments
-from hybridlib.data.languages import check_languages
+from hybridlib.data.folder import in_languages
 from hybridlib.data.miracl import without_unknown
 from hybridlib.data.values import strings
 from hybridlib.data.words import have_words
@@ -49,14 +49,10 @@ def load_ir_datasets(source: str | Path, languages: Iterable[str] | None = None)
     candidates = pd.concat([part.candidates for part in parts]).drop_duplicates("candidate_id")
     relevance = pd.concat([part.relevance for part in parts]).drop_duplicates()
     relevance = without_unknown(str(source), relevance, queries, candidates)
+    tables = (queries, candidates, relevance)
     if languages is not None:
-        wanted = set(languages)
-        check_languages(str(source), wanted, {*queries["lang"], *candidates["lang"]})
-        queries = queries[queries["lang"].isin(wanted)]
-        candidates = candidates[candidates["lang"].isin(wanted)]
-        kept = relevance["query_id"].isin(queries["query_id"])
-        relevance = relevance[kept & relevance["candidate_id"].isin(candidates["candidate_id"])]
-    return corpus_from_judgments(str(source), queries, candidates, relevance)
+        tables = in_languages(str(source), *tables, set(languages))
+    return corpus_from_judgments(str(source), *tables)
 
 
 def _read(dataset_id: str) -> _Parts:

@@ -119,9 +119,7 @@ def _value(runs: list[Study], row: Any, setting: str) -> str:
     seeds = [run for run in runs if label(run.params) == row["strategy"]]
     if not all(has_results(run, setting, correction) for run in seeds):
         return f"{row[f'{setting} mAP']:.3f}"
-    # A run of words alone has no corrections.
-    evaluated = [run for run in runs if has_results(run, setting, correction)]
-    variance = seed_variance(evaluated, setting, correction)
+    variance = seed_variance(runs, setting, correction)
     estimate = significance.interval(clustered_mean(seeds, setting, correction), variance)
     return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 

@@ -214,9 +214,7 @@ def gain(runs: Sequence[Study], best: Any, free: Any, setting: str) -> Estimate 
         if not all(has_results(run, setting, row["correction"]) for run in seeds):
             return None
         sides.append(clustered_mean(seeds, setting, row["correction"]))
-    # A run of words alone has no corrections.
-    evaluated = [run for run in runs if has_results(run, setting, best["correction"])]
-    variance = seed_variance(evaluated, setting, best["correction"])
+    variance = seed_variance(runs, setting, best["correction"])
     return significance.compare(sides[0], sides[1], variance)
 
 
