@@ -21,7 +21,7 @@ import pandas as pd
 
 from hybridlib.errors import InputError
 from hybridlib.evaluation.significance import ClusteredMean, compare
-from hybridlib.retrieval.ranking import cell_name
+from hybridlib.retrieval.ranking import cell_names
 
 PASSAGE = "the passage's"  # the language of the passages that are searched
 PIVOT = "en"
@@ -97,8 +97,7 @@ def _compared(rows: pd.DataFrame, asked: pd.DataFrame, into: str) -> dict[str, s
     if both["query_lang"].eq(both["translation"]).all():
         return {}
 
-    pairs = both[["query_lang", "target"]].to_numpy()
-    both["cell"] = [cell_name(*pair) for pair in pairs]
+    both["cell"] = cell_names(both["query_lang"], both["target"])
     as_asked = ClusteredMean.of(both.assign(value=both["ap"]))
     translated = ClusteredMean.of(both.assign(value=both["translated"]))
     gain = compare(translated, as_asked)

@@ -28,6 +28,20 @@ def cell_name(query_lang: str, target: str) -> str:
     return f"{escaped(query_lang)}-{escaped(target)}"
 
 
+def cell_names(query_lang: pd.Series, target: pd.Series) -> pd.Categorical:
+    """Return the name of each row's cell (:func:`cell_name`), made once for each pair of languages.
+
+    Args:
+        query_lang: language of each row's query.
+        target: language of its candidates, or ``all``.
+    """
+    queries = query_lang.astype("category").cat
+    targets = target.astype("category").cat
+    names = [cell_name(lang, other) for lang in queries.categories for other in targets.categories]
+    codes = queries.codes.to_numpy(int) * len(targets.categories) + targets.codes.to_numpy(int)
+    return pd.Categorical.from_codes(codes, names)
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Ranks of the relevant candidates, and the best candidates of each query.

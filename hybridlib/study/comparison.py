@@ -29,7 +29,7 @@ from hybridlib.study.per_query import (
     systems,
 )
 from hybridlib.study.report import stacked
-from hybridlib.study.results import PLAIN, over_seeds
+from hybridlib.study.results import PLAIN
 
 # The strategies that the paper compares hybrid batches with.
 COMPARED = (UNTRAINED, "x-x-mono", "x-y")
@@ -263,8 +263,8 @@ def plane(table: pd.DataFrame, results: pd.DataFrame | None = None) -> pd.DataFr
 
     Args:
         table: from :func:`intervals`: the encoders as they are.
-        results: from :func:`hybridlib.study.results.headlines`: the encoders under each correction,
-            as means over the same seeds, without intervals.
+        results: from :func:`hybridlib.study.free.by_cost`: each system under its best correction,
+            as a mean over the same seeds, without an interval.
 
     Returns:
         Columns strategy, correction, map and rank_distance, with low and high; empty where the
@@ -278,7 +278,7 @@ def plane(table: pd.DataFrame, results: pd.DataFrame | None = None) -> pd.DataFr
     points = pd.concat([*parts, over], axis=1).reset_index().assign(correction=PLAIN)
     if results is not None:
         names = {"multilingual mAP": "map", RANK_DISTANCE: "rank_distance"}
-        corrected = over_seeds(results[results["correction"] != PLAIN]).rename(columns=names)
+        corrected = results[results["correction"] != PLAIN].rename(columns=names)
         columns = ["encoder", "strategy", "correction", "map", "rank_distance"]
         points = pd.concat([points, corrected[columns]], ignore_index=True)
     if points["encoder"].nunique() > 1:

@@ -18,7 +18,7 @@ from hybridlib.config.names import NO_TRAINING
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.evaluation.significance import ClusteredMean, SeedVariance
-from hybridlib.retrieval.ranking import cell_name
+from hybridlib.retrieval.ranking import cell_name, cell_names
 from hybridlib.study.folder import Study, is_fixed, label
 from hybridlib.study.results import PLAIN
 
@@ -221,7 +221,7 @@ def _measures(table: pd.DataFrame, correction: str, several: pd.Index) -> _Resul
     found: _Results = {}
     for setting, rows in table.groupby("setting", observed=True):
         found[str(setting), correction] = ClusteredMean.of(
-            rows.assign(cell=_cell_names(rows), value=rows["ap"])
+            rows.assign(cell=cell_names(rows["query_lang"], rows["target"]), value=rows["ap"])
         )
     pooled = table[table["setting"] == "multilingual"]
     pooled = pooled[_queries(pooled).isin(several)]
@@ -230,13 +230,6 @@ def _measures(table: pd.DataFrame, correction: str, several: pd.Index) -> _Resul
             pooled.assign(cell=pooled["query_lang"].astype(str), value=pooled["rank_distance"])
         )
     return found
-
-
-def _cell_names(table: pd.DataFrame) -> pd.Categorical:
-    """Return the name of each row's cell: a query language and a target."""
-    groups = table.groupby(["query_lang", "target"], observed=True)
-    names = [cell_name(*cell) for cell in groups.size().index]
-    return pd.Categorical.from_codes(groups.ngroup(), names)
 
 
 @functools.lru_cache(maxsize=16)

@@ -14,6 +14,7 @@ from hybridlib.study import comparison
 from hybridlib.study.export import export, grid_of
 from hybridlib.study.fingerprint import finished_runs, missing_runs
 from hybridlib.study.folder import Study, label
+from hybridlib.study.free import by_cost
 from hybridlib.study.results import headlines
 
 PARTLY_MISSING = LABELS[-1]  # has one of the two seeds
@@ -64,7 +65,7 @@ def test_the_arrows_of_the_plane_end_at_means_over_the_same_seeds(study, tmp_pat
         study = Study(Params.load(grid_of(tmp_path / "made-up")))
     runs = finished_runs(study)
     table = comparison.intervals(runs)
-    plane = comparison.plane(table, headlines(runs)).set_index(["strategy", "correction"])
+    plane = comparison.plane(table, by_cost(runs)).set_index(["strategy", "correction"])
     metrics = metrics_of(runs, "hybrid")
     assert len(metrics) == 2
     centred = [part["corrections"]["centering"] for part in metrics]
