@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env demo lab smoke figures site test test-ui test-all lint dist clean
+.PHONY: help env demo lab smoke figures site test test-slow test-ui test-all bench lint dist clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test-ui: env  ## run every notebook in JupyterLab with a headless Chromium, whic
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ui tests/ui --tb short
 
 test-all: test test-slow test-ui  ## run all tests: test, test-slow, test-ui
+
+bench: env  ## measure speed and memory: make bench ENCODER=path/to/encoder XQUAD=path/to/xquad-r
+	$(BIN)/python benchmarks/run_all.py $(ENCODER) $(XQUAD)
 
 lint: env  ## check style, types, layers and pages: what pre-commit checks
 	$(BIN)/pre-commit run --all-files
