@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.distributed import all_sum
-from hybridlib.retrieval.exact import TopK, columns_of, scores_of, top_of
+from hybridlib.retrieval.exact import TopK, columns_of, scores_of, shared_threads, top_of
 from hybridlib.retrieval.kept import count_above_kept, kept_keys, top_of_kept
 from hybridlib.retrieval.ranking import Ranking
 
@@ -36,6 +36,7 @@ class Counts:
         blocks: the queries of this process.
         k: depth of the top list.
         device: where scores are computed; the counting is on the CPU.
+        workers: blocks that are scored and counted at a time, each in a thread.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class Counts:
         blocks: list[slice],
         k: int,
         device: str | torch.device = "cpu",
+        workers: int = 1,
     ) -> None:
         self.blocks = blocks
         self.device = device
+        self.workers = workers
         self.relevant = _padded_relevant(corpus)  # [queries, most relevant]
         self.edges = _language_edges(corpus)
         inner_edges = torch.tensor(self.edges[1:-1])
@@ -78,10 +81,14 @@ class Counts:
         """Score candidates from ``start`` on, and add them to the counts and to the top k."""
         end = min(start + width, len(candidate_vectors))
         part = columns_of(candidate_vectors, np.arange(start, end), width, self.device)
-        for rows in self.blocks:
+
+        def add(rows: slice) -> None:
             scores = scores_of(queries[rows], part)[:, : end - start]
             self.add_scores(rows, scores, start)
-            bar.update()
+
+        with shared_threads(self.workers) as threads:
+            for _ in threads.map(add, self.blocks):
+                bar.update()
 
     def add_scores(self, rows: slice, scores: Tensor, start: int = 0) -> None:
         """Add the scores of some queries and of the candidates from ``start`` on.

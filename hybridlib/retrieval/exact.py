@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -118,6 +119,34 @@ def whole_float32() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def workers_for(rows: int) -> int:
+    """Return how many threads share a block of so many rows: each takes 32 of them or more."""
+    return max(1, min(torch.get_num_threads(), rows // _ROW_MULTIPLE))
+
+
+@contextmanager
+def shared_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Start threads that share the threads of torch among them.
+
+    So a thread does products and the work of numpy between them without waiting for the others.
+
+    Args:
+        workers: how many.
+    """
+    threads = torch.get_num_threads()
+    share = max(1, threads // workers)
+    try:
+        # The precision of products is set for all threads, so outside of them.
+        with (
+            whole_float32(),
+            ThreadPoolExecutor(workers, "", torch.set_num_threads, (share,)) as pool,
+        ):
+            yield pool
+    finally:
+        # What a thread sets is also the default of threads that begin later.
+        torch.set_num_threads(threads)
 
 
 def check_finite(vectors: Tensor, name: str, rows: Sequence[int | str] | np.ndarray) -> None:

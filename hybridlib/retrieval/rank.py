@@ -22,7 +22,7 @@ from hybridlib.distributed import rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.retrieval.corrections import Correction
 from hybridlib.retrieval.counts import Counts
-from hybridlib.retrieval.exact import check_encoded, check_finite
+from hybridlib.retrieval.exact import check_encoded, check_finite, workers_for
 from hybridlib.retrieval.ranking import Ranking
 from hybridlib.retrieval.unit import ChangedRows
 from hybridlib.retrieval.vector_store import VectorStore
@@ -115,12 +115,15 @@ def rank(
     count = len(candidate_vectors)
     width = min(chunk, count)
 
-    # The processes take the blocks of queries in turn.
+    # The threads of a process share a block. The processes take these shares in turn.
     process, processes = rank_and_world() if shared else (0, 1)
-    starts = range(0, len(queries), block)
-    blocks = [slice(start, start + block) for start in starts][process::processes]
+    block = max(1, min(block, len(queries)))
+    workers = workers_for(block)
+    share = -(-block // workers)
+    starts = range(0, len(queries), share)
+    blocks = [slice(start, start + share) for start in starts][process::processes]
 
-    counts = Counts(corpus, blocks, min(top_k, count), device)
+    counts = Counts(corpus, blocks, min(top_k, count), device, workers)
     if width < count:
         counts.score_relevant(queries, candidate_vectors, width)
     with tqdm(
