@@ -17,6 +17,7 @@ import pandas as pd
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.evaluation import pools
+from hybridlib.retrieval.answers import Groups
 from hybridlib.retrieval.ranking import Ranking
 
 
@@ -29,9 +30,10 @@ def rank_distance(ranking: Ranking) -> pd.Series:
     Direction: lower is less biased. It is not scale-free and falls whenever retrieval improves, so
     it is never read without other figures.
     """
-    relevant = relevant_in_two_languages(ranking)
-    ranks = relevant.groupby(["query_lang", "query"])["rank_pool"].agg(["min", "max"])
-    return (ranks["max"] - ranks["min"]).groupby("query_lang").mean()
+    answers = ranking.answers
+    counting = answers.in_languages > 1
+    distance = answers.of_query.last(answers.rank) - answers.of_query.first(answers.rank)
+    return answers.mean_by_language(distance[counting], counting)
 
 
 def relevant_in_two_languages(ranking: Ranking) -> pd.DataFrame:
@@ -39,9 +41,9 @@ def relevant_in_two_languages(ranking: Ranking) -> pd.DataFrame:
 
     Rank distance and Max@R are figures of these queries.
     """
-    relevant = ranking.relevant
-    languages = relevant.groupby("query")["candidate_lang"].transform("nunique")
-    return relevant[languages > 1]
+    answers = ranking.answers
+    rows = answers.order[answers.of_query.spread(answers.in_languages > 1)]
+    return ranking.relevant.iloc[np.sort(rows)]
 
 
 def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.DataFrame:
@@ -59,9 +61,11 @@ def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Data
     """
     _check_depth(ranking, corpus, k)
     languages = corpus.languages
-    codes = pd.Categorical(corpus.candidates["lang"], languages).codes[ranking.top[:, :k]]
-    shares = np.stack([(codes == code).mean(1) for code in range(len(languages))], axis=1)
-    frame = pd.DataFrame(shares, columns=languages)
+    top = ranking.top[:, :k]
+    language = pd.Categorical(corpus.candidates["lang"], languages).codes[top]
+    cell = np.arange(len(top))[:, None] * len(languages) + language
+    counts = np.bincount(cell.ravel(), minlength=len(top) * len(languages))
+    frame = pd.DataFrame(counts.reshape(len(top), -1) / top.shape[1], columns=languages)
     frame = frame.groupby(corpus.queries["lang"].to_numpy()).mean()
     return frame.rename_axis(index="query language", columns="candidate language")
 
@@ -87,9 +91,10 @@ def max_rank(ranking: Ranking) -> pd.Series:
     answers of all languages have been seen, of queries with parallel answers. Source: arXiv
     2604.05684. Range: ``|R|`` to corpus size. Direction: lower is better.
     """
-    relevant = relevant_in_two_languages(ranking)
-    worst = relevant.groupby(["query_lang", "query"])["rank_pool"].max()
-    return worst.groupby("query_lang").mean()
+    answers = ranking.answers
+    counting = answers.in_languages > 1
+    worst = answers.of_query.last(answers.rank)
+    return answers.mean_by_language(worst[counting], counting)
 
 
 def normalised_max_rank(ranking: Ranking, corpus: RetrievalCorpus) -> pd.Series:
@@ -100,12 +105,13 @@ def normalised_max_rank(ranking: Ranking, corpus: RetrievalCorpus) -> pd.Series:
     arXiv 2604.05684. Range: 0 (last of the corpus) to 100 (the best possible). Direction: higher is
     better.
     """
-    by_query = relevant_in_two_languages(ranking).groupby(["query_lang", "query"])["rank_pool"]
-    worst = by_query.agg(["max", "size"])
-    worst = worst[worst["size"] < len(corpus.candidates)]
+    answers = ranking.answers
+    size = answers.of_query.sizes
+    counting = (answers.in_languages > 1) & (size < len(corpus.candidates))
+    worst = answers.of_query.last(answers.rank)[counting]
     documents = np.log2(len(corpus.candidates))
-    scaled = 100 * (documents - np.log2(worst["max"])) / (documents - np.log2(worst["size"]))
-    return scaled.groupby("query_lang").mean()
+    scaled = 100 * (documents - np.log2(worst)) / (documents - np.log2(size[counting]))
+    return answers.mean_by_language(scaled, counting)
 
 
 def other_language_recall(ranking: Ranking, k: int) -> pd.Series:
@@ -116,10 +122,11 @@ def other_language_recall(ranking: Ranking, k: int) -> pd.Series:
     their own language alone do not count. Source: arXiv 2606.18801. Range: 0 to 1. Direction:
     higher is better.
     """
-    relevant = ranking.relevant
-    other = relevant[relevant["query_lang"] != relevant["candidate_lang"]]
-    recall = (other["rank_pool"] <= k).groupby([other["query_lang"], other["query"]]).mean()
-    return recall.groupby("query_lang").mean()
+    answers = ranking.answers
+    others = answers.of_query.sum(~answers.own)
+    found = answers.of_query.sum(~answers.own & (answers.rank <= k))
+    counting = others > 0
+    return answers.mean_by_language(found[counting] / others[counting], counting)
 
 
 def language_preference_rate(ranking: Ranking) -> pd.Series:
@@ -130,9 +137,10 @@ def language_preference_rate(ranking: Ranking) -> pd.Series:
     2605.07249. Range: 0 to 1. Direction: none; 1 / languages without preference, 1 if the own
     language's answer always comes first. Which is better depends on the reader.
     """
-    relevant = _with_own_and_other(ranking)
-    best = relevant.loc[relevant.groupby("query")["rank_pool"].idxmin()]
-    return (best["query_lang"] == best["candidate_lang"]).groupby(best["query_lang"]).mean()
+    answers = ranking.answers
+    counting = answers.with_own_and_other
+    best_is_own = answers.of_query.first(answers.own)
+    return answers.mean_by_language(best_is_own[counting], counting)
 
 
 def mean_rank_correlation(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> float:
@@ -188,15 +196,15 @@ def spearman_of_lists(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         second: likewise.
     """
     k = first.shape[1]
-    same = first[:, :, None] == second[:, None, :]
     position = np.arange(1, k + 1)
-    missing = k - same.sum((1, 2))  # candidates of a list that the other has not: as many in both
+    in_second = (first[:, :, None] == second[:, None, :]) @ position  # of the first's; 0: nowhere
+    missing = k - (in_second > 0).sum(1)  # candidates that the other list has not: as many in both
     behind = k + (missing + 1) / 2  # the rank that they share in the other list
 
     # Sums of products of the two ranks: of candidates in both lists, and in one alone.
-    in_both = np.einsum("nij,i,j->n", same, position, position)
-    in_first_alone = (~same.any(2)) @ position
-    in_second_alone = (~same.any(1)) @ position
+    in_both = in_second @ position
+    in_first_alone = (in_second == 0) @ position
+    in_second_alone = position.sum() - in_second.sum(1)
     in_one = (in_first_alone + in_second_alone) * behind
 
     # Both lists have the same ranks in another order, so one variance serves for both.
@@ -219,26 +227,35 @@ def removal_test(ranking: Ranking) -> pd.DataFrame:
         By query language, columns ``same``: the answer in the query's language is removed, and
         ``other``: mean over removing each of the others.
     """
-    relevant = _with_own_and_other(ranking).sort_values(["query", "rank_pool"], ignore_index=True)
-    query = relevant["query"]
-    groups = relevant.groupby("query")
-    position = groups.cumcount() + 1
-    size = groups["rank_pool"].transform("size")
+    answers = ranking.answers
+    counting = answers.with_own_and_other
+    rows = answers.of_query.spread(counting)
+    own = answers.own[rows]
+    rank = answers.rank[rows]
+    queries = Groups(answers.query[rows])
+    position = queries.positions()
 
     # The precision at each answer as it is, and if an answer before it is removed: both its
     # position among the answers and its rank are then one less.
-    stays = position / relevant["rank_pool"]
-    moves_up = (position - 1) / (relevant["rank_pool"] - 1).clip(lower=1)
+    stays = position / rank
+    moves_up = (position - 1) / np.maximum(rank - 1, 1)
 
     # AP without an answer: those before it stay, those behind it move up.
-    before = stays.groupby(query).cumsum() - stays
-    behind = moves_up.groupby(query).transform("sum") - moves_up.groupby(query).cumsum()
-    lost = stays.groupby(query).transform("mean") - (before + behind) / (size - 1)
+    number = queries.spread(np.arange(len(queries.sizes)))
+    sums = pd.DataFrame({"stays": stays, "moves_up": moves_up}).groupby(number).cumsum()
+    before = sums["stays"].to_numpy() - stays
+    behind = queries.spread(queries.sum(moves_up)) - sums["moves_up"].to_numpy()
+    others = queries.spread(queries.sizes) - 1
+    lost = queries.spread(queries.mean(stays)) - (before + behind) / others
 
     # Mean over the answers of a kind, then over the queries of a language.
-    kind = np.where(relevant["query_lang"] == relevant["candidate_lang"], "same", "other")
-    by_kind = lost.groupby([relevant["query_lang"], query, kind]).mean().unstack()
-    return by_kind.reindex(columns=["same", "other"]).groupby("query_lang").mean()
+    by_kind = pd.Series(lost).groupby(2 * number + own).mean().to_numpy().reshape(-1, 2)
+    return pd.DataFrame(
+        {
+            "same": answers.mean_by_language(by_kind[:, 1], counting),
+            "other": answers.mean_by_language(by_kind[:, 0], counting),
+        }
+    )
 
 
 def by_language(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> pd.DataFrame:
@@ -293,9 +310,8 @@ def summarise(ranking: Ranking, corpus: RetrievalCorpus, k: int = 10) -> dict[st
 
 def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str, str]:
     """Return the figures that the corpus has no data for, each with what it needs."""
-    relevant = ranking.relevant
-    several = relevant_in_two_languages(ranking)
-    other_language = relevant["query_lang"] != relevant["candidate_lang"]
+    answers = ranking.answers
+    several = answers.of_query.sizes[answers.in_languages > 1]
     question_languages = corpus.queries.groupby("question_id")["lang"].nunique()
     in_two_languages = "a query with relevant passages in two languages"
     needs = (
@@ -306,7 +322,7 @@ def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str
         ),
         (
             f"{in_two_languages}, and a passage that is not relevant to it",
-            not len(several) or several["query"].value_counts().min() < len(corpus.candidates),
+            not len(several) or several.min() < len(corpus.candidates),
             ["normalised_max_rank"],
         ),
         (
@@ -321,12 +337,12 @@ def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str
         ),
         (
             "a query with a relevant passage in another language",
-            other_language.any(),
+            not answers.own.all(),
             [f"other_language_recall@{k}"],
         ),
         (
             "a query with relevant passages in its own and in another language",
-            len(_with_own_and_other(ranking)) > 0,
+            answers.with_own_and_other.any(),
             ["language_preference_rate", "removal_loss_same", "removal_loss_other"],
         ),
         (
@@ -336,7 +352,7 @@ def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str
         ),
         (
             "a query with a relevant passage in its own language",
-            not other_language.all(),
+            answers.own.any(),
             [f"own_language_ndcg@{k}"],
         ),
         (
@@ -360,10 +376,3 @@ def _without_data(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> dict[str
         if not available:
             missing |= dict.fromkeys(figures, f"needs {need}")
     return missing
-
-
-def _with_own_and_other(ranking: Ranking) -> pd.DataFrame:
-    """Return the relevant candidates of queries that have some in their own and other languages."""
-    own = ranking.relevant["query_lang"] == ranking.relevant["candidate_lang"]
-    share = own.groupby(ranking.relevant["query"]).transform("mean")
-    return ranking.relevant[(share > 0) & (share < 1)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
+from hybridlib.retrieval.answers import Groups, order_of
 from hybridlib.retrieval.ranking import Ranking
 
 _LEVEL = ["query_lang", "query", "grade"]
@@ -43,10 +44,14 @@ def equal_expected_rank(ranking: Ranking) -> pd.Series:
 
 def tested_by_language(ranking: Ranking) -> pd.DataFrame:
     """Return the rows of ``ranking.relevant`` that :func:`equal_expected_rank` tests."""
-    levels = ranking.relevant.groupby(_LEVEL)
+    # Only these can have a grade of which a language has several.
+    answers = ranking.answers
+    has_several = answers.of_query.spread(answers.counts.max(1, initial=0) > 1)
+    relevant = ranking.relevant.iloc[np.sort(answers.order[has_several])]
+    levels = relevant.groupby(_LEVEL)
     languages = levels["candidate_lang"].transform("nunique")
     size = levels["candidate_lang"].transform("size")
-    return ranking.relevant[(languages > 1) & (size > languages)]
+    return relevant[(languages > 1) & (size > languages)]
 
 
 def own_language_ndcg(ranking: Ranking, k: int) -> pd.Series:
@@ -58,12 +63,16 @@ def own_language_ndcg(ranking: Ranking, k: int) -> pd.Series:
     asks for the same, and its gains may differ. Range: 0 to 1. Direction: higher is better for such
     a reader. Beside the monolingual nDCG@k it says what the candidates in other languages cost.
     """
-    own = ranking.relevant[ranking.relevant["query_lang"] == ranking.relevant["candidate_lang"]]
-    best = own.sort_values(["query", "grade"], ascending=[True, False])
-    keys = [own["query_lang"], own["query"]]
-    gains = own["grade"] / np.log2(own["rank_pool"] + 1) * (own["rank_pool"] <= k)
+    answers = ranking.answers
+    queries = Groups(answers.query[answers.own])
+    rank = answers.rank[answers.own]
+    grade = answers.grade[answers.own]
+    gains = queries.sum(grade / np.log2(rank + 1) * (rank <= k))
 
-    position = best.groupby("query").cumcount() + 1
-    ideal = best["grade"] / np.log2(position + 1) * (position <= k)
-    ratio = gains.groupby(keys).sum() / ideal.groupby([best["query_lang"], best["query"]]).sum()
-    return ratio.groupby("query_lang").mean()
+    # The best possible list.
+    number = queries.spread(np.arange(len(queries.sizes)))
+    best = grade[order_of(number, grade.max(initial=0) - grade)]
+    position = queries.positions()
+    ideal = queries.sum(best / np.log2(position + 1) * (position <= k))
+    counting = answers.of_query.sum(answers.own) > 0
+    return answers.mean_by_language(gains / ideal, counting)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from hybridlib.data.languages import escaped
+from hybridlib.retrieval.answers import Answers
 
 POOL = "all"  # what results call the candidates of all languages together
 
@@ -57,6 +59,11 @@ class Ranking:
     relevant: pd.DataFrame
     top: np.ndarray
     top_scores: np.ndarray
+
+    @cached_property
+    def answers(self) -> Answers:
+        """The content of ``relevant`` as columns of numbers, made once."""
+        return Answers(self.relevant)
 
     def save(self, folder: Path) -> None:
         """Write ranks.parquet and top.npz."""
