@@ -143,7 +143,7 @@ class DualEncoder(nn.Module):
         }
 
     def forward(
-        self, token_ids: list[list[int]], token_budget: int = 8192, seed: int | None = None
+        self, token_ids: Sequence[Sequence[int]], token_budget: int = 8192, seed: int | None = None
     ) -> Tensor:
         """Return unit vectors ``[texts, dimension]``, float32, in the order given.
 

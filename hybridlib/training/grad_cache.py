@@ -11,6 +11,7 @@ units, and the gradients are those of the plain batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from hybridlib.model.batches import unique_rows
 from hybridlib.model.encoder import DualEncoder
 
 
@@ -85,7 +87,10 @@ class TokenGradients:
 class BatchEmbeddings:
     """The embeddings of a batch's texts, and how to send a gradient back through them.
 
-    Usage: ``embeddings.backward(f(embeddings.vectors))``.
+    Usage: ``embeddings.backward(f(embeddings.sides))``.
+
+    A text that stands several times on one side is encoded once, so that its copies drop the same
+    units. Equal texts of two sides, as a question and its passage may be, drop different ones.
 
     Args:
         accelerator: the run's.
@@ -97,9 +102,9 @@ class BatchEmbeddings:
         token_gradients: of the model.
 
     Attributes:
-        vectors: unit vectors of all sides one after another, ``[texts, d]`` float32.
-        sides: the same, side by side, by name.
-        tokens: how many tokens the texts have.
+        vectors: unit vectors of the distinct texts of each side, ``[distinct texts, d]`` float32.
+        sides: unit vectors of all texts of each side, by name, ``[texts, d]``.
+        tokens: how many tokens the texts have, copies included.
     """
 
     def __init__(
@@ -114,18 +119,29 @@ class BatchEmbeddings:
     ) -> None:
         self.accelerator = accelerator
         self.model = model
-        self.token_ids = [ids for side in sides.values() for ids in side]
         self.token_budget = token_budget
         self.seed = seed
         self.cached = cached
         self.token_gradients = token_gradients
-        self.tokens = sum(len(ids) for ids in self.token_ids)
+        self.tokens = sum(len(ids) for side in sides.values() for ids in side)
+
+        # Put the distinct texts of all sides into one list, and note the place of every text.
+        self.token_ids: list[Sequence[int]] = []
+        places = {}
+        for name, side in sides.items():
+            unique, number = unique_rows(side)
+            places[name] = torch.from_numpy(number + len(self.token_ids)).to(accelerator.device)
+            self.token_ids += unique
+
         if cached:
             self.vectors = self._embed_without_graph()
         else:
             self.vectors = self._embed(self.token_ids, seed)
-        sizes = [len(side) for side in sides.values()]
-        self.sides = dict(zip(sides, self.vectors.split(sizes), strict=True))
+
+        # The gradient of index_select adds copies in a fixed order; that of [] does not on a CPU.
+        self.sides = {}
+        for name, place in places.items():
+            self.sides[name] = self.vectors.index_select(0, place)
 
     def backward(self, loss: Tensor) -> None:
         """Send the gradient of the loss to the weights."""
@@ -134,7 +150,7 @@ class BatchEmbeddings:
         if self.cached:
             self._backward_from_cache()
 
-    def _embed(self, token_ids: list[list[int]], seed: int) -> Tensor:
+    def _embed(self, token_ids: list[Sequence[int]], seed: int) -> Tensor:
         """Encode with a graph."""
         with self.accelerator.autocast():
             return self.model(token_ids, self.token_budget, seed).float()

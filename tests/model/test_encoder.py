@@ -161,7 +161,7 @@ def test_micro_batches_hold_every_row_once_within_the_budget(budget, rng):
 
 @pytest.mark.parametrize("budget", [1, 16, 64, 300, 10_000])
 def test_micro_batches_end_where_one_row_more_would_break_a_rule(budget, rng):
-    """It would break the budget, or make a twentieth of the batch padding."""
+    """It would break the budget, or make a twentieth of 512 tokens or more padding."""
     lengths = rng.integers(1, 60, 200).tolist()
     batches = micro_batches(lengths, budget)
     for rows, following in pairwise(batches):
@@ -170,9 +170,17 @@ def test_micro_batches_end_where_one_row_more_would_break_a_rule(budget, rng):
         longest = lengths[rows[0]]
         too_large = (size + 1) * longest > budget
         too_padded = used + lengths[following[0]] < 0.95 * (size + 1) * longest
-        assert too_large or (size >= 16 and too_padded)
-        assert size <= 16 or used >= 0.95 * size * longest
+        assert too_large or (used >= 512 and too_padded)
+        assert used - lengths[rows[-1]] < 512 or used >= 0.95 * size * longest
         assert min(lengths[row] for row in rows) >= max(lengths[row] for row in following)
+
+
+def test_many_texts_have_little_padding(rng):
+    """Less than a twentieth, whatever their lengths."""
+    lengths = rng.integers(4, 128, 2000).tolist()
+    batches = micro_batches(lengths, 8192)
+    padded = sum(len(rows) * lengths[rows[0]] for rows in batches)
+    assert 0 < 1 - sum(lengths) / padded < 0.05
 
 
 # --------------------------------------------------------------------------------- save and load

@@ -122,3 +122,38 @@ def test_embeddings_are_those_of_the_encoder_in_the_order_given(cached, tiny_enc
             with pytest.raises(RuntimeError, match="the loss does not depend on the embeddings"):
                 embeddings.backward(torch.zeros(1, requires_grad=True).sum())
     token_gradients.close()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_copies_of_a_text_are_encoded_once(cached, tiny_encoder, tmp_path):
+    """Without dropout, vectors and gradients are those of every copy for itself.
+
+    A question is never taken for a passage, though here both have the same tokens.
+    """
+    queries = ["one text", "another", "one text", "one text"]
+    passages = ["one text", "a longer text than the others", "a longer text than the others"]
+    encoder = DualEncoder.load(tiny_encoder, query_prefix="", passage_prefix="", dropout=0.0)
+    sides = {
+        "queries": encoder.tokenize(queries, "query"),
+        "passages": encoder.tokenize(passages, "passage"),
+    }
+    weights = torch.arange(7 * 32).reshape(7, 32).sin()
+
+    # Every copy for itself, by autograd.
+    every = encoder([*sides["queries"], *sides["passages"]])
+    (every * weights).sum().backward()
+    expected = {name: weight.grad.clone() for name, weight in encoder.named_parameters()}
+    encoder.zero_grad()
+
+    token_gradients = TokenGradients(encoder, processes=1)
+    with setup.open_accelerator(tiny_params(), tmp_path, encoder) as accelerator:
+        embeddings = BatchEmbeddings(accelerator, encoder, sides, 32, 0, cached, token_gradients)
+        found = torch.cat([embeddings.sides["queries"], embeddings.sides["passages"]])
+        embeddings.backward((found * weights).sum())
+    token_gradients.to_optimizer()
+    assert len(embeddings.vectors) == 4
+    assert embeddings.tokens == sum(len(ids) for side in sides.values() for ids in side)
+    torch.testing.assert_close(found, every, rtol=0, atol=1e-6)
+    for name, weight in encoder.named_parameters():
+        torch.testing.assert_close(weight.grad, expected[name], rtol=1e-4, atol=1e-5)
+    token_gradients.close()
