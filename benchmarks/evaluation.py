@@ -2,14 +2,16 @@
 
     python benchmarks/evaluation.py --corpus-path PATH/TO/xquad-r --encoder PATH/TO/ENCODER
 
-Without an encoder the vectors are random. Then all scores have to be counted, while a trained
-encoder leaves few above a query's relevant ones. Three ways over the same vectors, in one process:
+The vectors are an encoder's, or with --run those that an evaluation of the corpus left in its
+folder. Without both they are random. Then all scores have to be counted, while a trained encoder
+leaves few above a query's relevant ones. Three ways over the same vectors, in one process:
 
 (a) one matrix product of all queries with all candidates, nothing else;
 (b) this package: ranks, top lists, 11 + 110 + 11 settings, every bias figure;
 (c) each setting by itself: its matrix product, a full sort, and ir-measures (needs the dev extra).
 
-(c) is timed on a share of the queries of every setting and scaled up, as the whole takes very long.
+(c) is timed on a share of the queries of every setting and scaled up, as the whole takes very long;
+--share 0 leaves it out.
 Reported are medians, ratios and the peak of memory (Linux).
 """
 
@@ -19,12 +21,14 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import ir_measures
 import numpy as np
 import pandas as pd
 import torch
 from memory import peak_memory
+from record import add_record_option, write_record
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.lareqa import load_lareqa
@@ -34,6 +38,7 @@ from hybridlib.retrieval.rank import encode_corpus, rank
 from hybridlib.retrieval.ranking import POOL
 from hybridlib.retrieval.trec import targets
 from hybridlib.retrieval.unit import unit
+from hybridlib.retrieval.vector_store import read_run_vectors
 
 MEASURES = [
     ir_measures.AP,
@@ -48,12 +53,7 @@ def main() -> None:
     """Measure the three ways, and print the comparison."""
     options = parse_arguments()
     corpus = load_lareqa(options.corpus_path, "xquad-r", options.languages)
-    if options.encoder:
-        queries, candidates = encode_corpus(DualEncoder.load(options.encoder), corpus)
-    else:
-        rng = np.random.default_rng(0)
-        queries = unit(rng.standard_normal((len(corpus.queries), options.dimension)))
-        candidates = unit(rng.standard_normal((len(corpus.candidates), options.dimension)))
+    queries, candidates = vectors_of(corpus, options)
 
     def multiply() -> object:
         return torch.from_numpy(queries) @ torch.from_numpy(candidates).T
@@ -67,13 +67,27 @@ def main() -> None:
         product.append(seconds_of(multiply))
         ours.append(seconds_of(evaluate))
     memory = peak_memory(evaluate)
-    separate = seconds_of_separate_settings(corpus, queries, candidates, options.share)
+    ratios = [evaluation / multiplication for multiplication, evaluation in zip(product, ours)]
+    figures = {
+        "evaluation_over_product": statistics.median(ratios),
+        "evaluation_seconds": statistics.median(ours),
+        "product_seconds": statistics.median(product),
+        "memory_mb": memory,
+        "queries": len(queries),
+        "candidates": len(candidates),
+        "dimension": queries.shape[1],
+        "threads": torch.get_num_threads(),
+    }
+    if options.share:
+        separate = seconds_of_separate_settings(corpus, queries, candidates, options.share)
+        figures["separate_seconds"] = separate
+    write_record(options.record, figures)
 
     print(
         f"{len(queries):,} queries x {len(candidates):,} candidates x {queries.shape[1]}, "
         f"{torch.get_num_threads()} threads, median of {options.repeats}"
     )
-    print_times(product, ours, separate, options.share)
+    print_times(figures, ratios, options.share)
     print(f"memory of (b) beyond the vectors  {memory:8.0f} MB at its peak")
 
 
@@ -84,6 +98,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--corpus-path", required=True)
     parser.add_argument("--encoder", help="whose vectors to evaluate; default: random vectors")
+    parser.add_argument("--run", type=Path, help="folder with the vectors of an evaluation")
     parser.add_argument("--dimension", type=int, default=384, help="of random vectors")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--languages", nargs="+", help="fewer languages, for a quick try")
@@ -91,24 +106,40 @@ def parse_arguments() -> argparse.Namespace:
         "--share",
         type=float,
         default=0.02,
-        help="share of the queries that the slow way is timed on",
+        help="share of the queries that (c) is timed on; 0: none",
     )
+    add_record_option(parser)
     return parser.parse_args()
 
 
-def print_times(product: list[float], ours: list[float], separate: float, share: float) -> None:
-    """Print the seconds of the three ways, and how they compare."""
-    ratios = [evaluation / multiplication for multiplication, evaluation in zip(product, ours)]
-    median = statistics.median(ours)
-    print(f"(a) one matrix product            {statistics.median(product):8.2f} s")
+def vectors_of(
+    corpus: RetrievalCorpus, options: argparse.Namespace
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors of the queries and of the candidates."""
+    if options.run:
+        return read_run_vectors(options.run)
+    if options.encoder:
+        return encode_corpus(DualEncoder.load(options.encoder), corpus)
+    rng = np.random.default_rng(0)
+    queries = unit(rng.standard_normal((len(corpus.queries), options.dimension)))
+    candidates = unit(rng.standard_normal((len(corpus.candidates), options.dimension)))
+    return queries, candidates
+
+
+def print_times(figures: dict[str, float], ratios: list[float], share: float) -> None:
+    """Print the seconds of the ways, and how they compare."""
+    print(f"(a) one matrix product            {figures['product_seconds']:8.2f} s")
     print(
-        f"(b) all settings, all bias figures{median:8.2f} s   "
+        f"(b) all settings, all bias figures{figures['evaluation_seconds']:8.2f} s   "
         f"{statistics.median(ratios):.2f} x (a), {min(ratios):.2f} to {max(ratios):.2f}"
     )
-    print(
-        f"(c) each setting on its own       {separate:8.0f} s   "
-        f"{separate / median:.0f} x (b); timed on {share:.0%} of the queries"
-    )
+    if share:
+        separate = figures["separate_seconds"]
+        print(
+            f"(c) each setting on its own       {separate:8.0f} s   "
+            f"{separate / figures['evaluation_seconds']:.0f} x (b); "
+            f"timed on {share:.0%} of the queries"
+        )
 
 
 def seconds_of(work: Callable[[], object]) -> float:
