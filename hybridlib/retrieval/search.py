@@ -7,7 +7,7 @@ every process must make the same call.
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,18 +17,18 @@ from tqdm.auto import tqdm
 
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
-from hybridlib.retrieval.exact import check_finite, whole_float32
+from hybridlib.retrieval.exact import check_finite, shared_threads, workers_for
 from hybridlib.retrieval.kept import descending_bits, from_descending_bits
 from hybridlib.retrieval.vector_store import VectorStore
 
 _QUERIES = 1024  # queries scored at a time: bounds the block of scores
+_WIDTH = 1024  # documents scored at a time: their scores are read before they leave the cache
 
 _ROW_BITS = 32  # of a key, behind the 32 bits of the score
 _ROW_MASK = (1 << _ROW_BITS) - 1
 _NONE = np.iinfo(np.int64).max  # a key behind all others
 
-_MOST_KEPT = 1 / 16  # share of a block's scores that may enter at a time, which bounds the memory
-_NARROW = 256  # documents that enter at a time in any case
+_ROOM = 64  # documents that may enter at a time, if k is not more
 
 
 def search(
@@ -63,7 +63,7 @@ def search(
     """
     documents = store.vectors if isinstance(store, VectorStore) else store
     queries = _checked_queries(query_vectors, documents, k, block).to(device)
-    top = np.full((len(queries), min(k, len(documents))), _NONE)
+    k = min(k, len(documents))
 
     # Every process searches a run of whole blocks.
     process, processes = connect()
@@ -71,7 +71,8 @@ def search(
     first = blocks * process // processes * block
     end = min(blocks * (process + 1) // processes * block, len(documents))
     show = progress and process == 0
-    _search_range(top, queries, documents, min(block, len(documents)), range(first, end), show)
+    block = min(block, len(documents))
+    top = _search_range(queries, documents, k, block, range(first, end), show)
     if processes > 1:
         top = _merge_processes(top, processes)
     if (top == _NONE).any():
@@ -79,36 +80,112 @@ def search(
     return top & _ROW_MASK, from_descending_bits(top >> _ROW_BITS)
 
 
-def _search_range(
-    top: np.ndarray, queries: Tensor, documents: np.ndarray, block: int, rows: range, progress: bool
-) -> None:
-    """Add the documents of some rows to the best so far.
+class _Best:
+    """The best documents so far of some queries, as keys.
+
+    A key is a score, from the highest on, and behind it the document's row. So the order of the
+    keys is that of the result.
 
     Args:
-        top: keys of the best so far, ``[queries, k]``: a key is a score, from the highest on, and
-            behind it the document's row. So the order of the keys is that of the result.
+        queries: how many.
+        k: documents to find for each.
+    """
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.k = k
+        self.room = max(k, _ROOM)  # for keys behind the k best, so that few merges are needed
+        self.keys = np.full((queries, k + self.room), _NONE)
+        self.used = k  # columns that may hold keys
+        self.least = np.full((queries, 1), -np.inf, dtype=np.float32)  # scores to be exceeded
+
+    def add(self, scores: np.ndarray, start: int) -> None:
+        """Add scores ``[queries, documents]`` of the documents from ``start`` on.
+
+        A document behind those so far must score higher than the k-th best of them to enter. Few
+        do. Where many do, half of the documents are added first, so that fewer of the others enter.
+        """
+        queries, documents = scores.shape
+        entering = np.flatnonzero(scores > self.least)
+        query, document = np.divmod(entering, documents)
+        counts = np.bincount(query, minlength=queries)
+        width = int(counts.max())
+        if self.used + width > self.keys.shape[1]:
+            self.merge()
+        if width > self.room:
+            half = documents // 2
+            self.add(np.ascontiguousarray(scores[:, :half]), start)
+            self.add(np.ascontiguousarray(scores[:, half:]), start + half)
+            return
+
+        # Put the keys of each query side by side, behind those of its best.
+        keys = (descending_bits(scores.ravel()[entering]) << _ROW_BITS) + (start + document)
+        new = self.keys[:, self.used : self.used + width]
+        new[np.arange(width) < counts[:, None]] = keys
+        self.used += width
+
+    def merge(self) -> None:
+        """Keep the k best keys, in any order."""
+        self.keys[:, : self.used].partition(self.k - 1, axis=1)
+        self.keys[:, self.k :] = _NONE
+        self.used = self.k
+        kth = self.keys[:, self.k - 1 : self.k]
+        found = kth != _NONE
+        self.least[found] = from_descending_bits(kth[found] >> _ROW_BITS)
+
+    def in_order(self) -> np.ndarray:
+        """Return the k best keys, ``[queries, k]``."""
+        self.merge()
+        return np.sort(self.keys[:, : self.k], axis=1)
+
+
+def _search_range(
+    queries: Tensor, documents: np.ndarray, k: int, block: int, rows: range, progress: bool
+) -> np.ndarray:
+    """Return the keys of the best of some rows, ``[queries, k]``, in order.
+
+    Args:
         queries: ``[queries, d]``, on the device where scores are computed.
         documents: all of them.
+        k: how many.
         block: documents scored at a time.
-        rows: of the documents to add.
+        rows: of the documents to look at.
         progress: show a progress bar.
     """
     stored = _as_tensor(documents)
     device = queries.device
     on_device = stored.device == device and stored.dtype == torch.float32
     in_place = on_device and stored.is_contiguous()
-    threads = torch.get_num_threads()
+
+    # Every thread searches for some queries at a time.
+    together = min(len(queries), _QUERIES)
+    workers = workers_for(together)
+    shares = queries.split(-(-together // workers))
+    best = [_Best(len(share), k) for share in shares]
+
     # Memory for one block of documents and of scores, used again. Both are padded, as few rows or
     # columns may round differently.
-    padded = -(-block // 64) * 64
+    shares = [nn.functional.pad(share, (0, 0, 0, -len(share) % 32)) for share in shares]
+    width = min(-(-block // 64) * 64, _WIDTH)
+    padded = -(-block // width) * width
     loaded = torch.zeros(padded, queries.shape[1], device=device)
-    parts = [
-        nn.functional.pad(part, (0, 0, 0, -len(part) % 32)) for part in queries.split(_QUERIES)
-    ]
-    products = torch.empty(len(parts[0]), padded, device=device)
+    products = torch.empty(workers, len(shares[0]), width, device=device)
+
+    def add(worker: int, vectors: Tensor, start: int, size: int) -> None:
+        for first in range(0, size, width):
+            part = vectors[first : first + width]
+            end = min(width, size - first)
+            for number in range(worker, len(shares), workers):
+                product = products[worker, : len(shares[number])]
+                scores = torch.mm(shares[number], part.T, out=product).cpu().numpy()
+                # A document that is not finite has no finite score, with any query.
+                if not np.isfinite(scores[0, :end]).all():
+                    check_finite(part[:end], "document", range(start + first, start + first + end))
+                scores[:, end:] = -np.inf
+                best[number].add(scores[: len(best[number].keys)], start + first)
+
     starts = range(rows.start, rows.stop, block)
     bar = tqdm(starts, "searching", unit="block", disable=not progress, mininterval=2)
-    with whole_float32(), ThreadPoolExecutor(threads) as pool:
+    with shared_threads(workers) as threads:
         for start in bar:
             size = min(block, rows.stop - start)
             if in_place and size == padded:
@@ -116,62 +193,9 @@ def _search_range(
             else:
                 loaded[:size].copy_(stored[start : start + size])
                 vectors = loaded
-            check_finite(vectors[:size], "document", range(start, start + size))
-            for number, part in enumerate(parts):
-                scores = torch.mm(part, vectors.T, out=products[: len(part)]).cpu().numpy()
-                scores[:, size:] = -np.inf
-                best = top[number * _QUERIES : (number + 1) * _QUERIES]
-                # Every thread adds the scores of some queries.
-                tops = np.array_split(best, threads)
-                shares = np.array_split(scores[: len(best)], threads)
-                list(pool.map(_add, tops, shares, [start] * threads))
-    top.sort(axis=1)
-
-
-def _add(top: np.ndarray, scores: np.ndarray, start: int) -> None:
-    """Add scores to the best so far, in place.
-
-    A document behind those so far must score higher than the k-th best of them to enter. Few do.
-    Where many do, half of the documents are added first, so that fewer of the others enter.
-
-    Args:
-        top: keys of the best so far, ``[queries, k]``; the k-th best is the last, the others are in
-            any order.
-        scores: ``[queries, documents]``.
-        start: row of the first document, behind all rows so far.
-    """
-    queries, documents = scores.shape
-    if not queries:
-        return
-    last = top[:, -1:]
-    kth_best = np.where(last == _NONE, -np.inf, from_descending_bits(last >> _ROW_BITS))
-    most = max(_MOST_KEPT * documents, _NARROW, top.shape[1])
-    if documents > most and (last == _NONE).any():
-        _add_halves(top, scores, start)
-        return
-    entering = np.flatnonzero(scores > kth_best.astype(np.float32))
-    firsts = np.arange(queries + 1) * documents
-    counts = np.diff(np.searchsorted(entering, firsts))
-    width = int(counts.max())
-    if width > most:
-        _add_halves(top, scores, start)
-        return
-
-    # Put the keys of each query side by side, behind those of its best.
-    rows = entering + np.repeat(start - firsts[:-1], counts)
-    keys = (descending_bits(scores.ravel()[entering]) << _ROW_BITS) + rows
-    new = np.full((queries, width), _NONE)
-    new[np.arange(width) < counts[:, None]] = keys
-    both = np.concatenate([top, new], axis=1)
-    both.partition(top.shape[1] - 1, axis=1)
-    top[:] = both[:, : top.shape[1]]
-
-
-def _add_halves(top: np.ndarray, scores: np.ndarray, start: int) -> None:
-    """Add the first half of the documents, then the other."""
-    half = scores.shape[1] // 2
-    _add(top, np.ascontiguousarray(scores[:, :half]), start)
-    _add(top, np.ascontiguousarray(scores[:, half:]), start + half)
+            work = partial(add, vectors=vectors, start=start, size=size)
+            list(threads.map(work, range(workers)))
+    return np.concatenate([part.in_order() for part in best])
 
 
 def _merge_processes(top: np.ndarray, processes: int) -> np.ndarray:
