@@ -42,6 +42,7 @@ _PARAMETERS = (
     "query_prefix",
     "passage_prefix",
     "max_length",
+    "encode_precision",
     "candidate_text",
 )
 
@@ -54,6 +55,7 @@ _OF_ENCODERS = (
     "query_prefix",
     "passage_prefix",
     "max_length",
+    "encode_precision",
     "corrections",
     "lir_directions",
     "parallel_path",
@@ -85,6 +87,7 @@ def evaluate_encoder(options: argparse.Namespace) -> int:
         "pooling": encoder.pooling,
         "prefixes": encoder.prefixes,
         "max_length": encoder.max_length,
+        "encode_precision": encoder.encode_precision,
     }
     scores = vector_scores(result.query_vectors, result.candidate_vectors)
     _save(result, about, options, scores, params.score_block)

@@ -209,6 +209,11 @@ def _add_evaluate(commands: Any) -> None:
     encoder = evaluate.add_argument_group("encoder")
     add_encoder_options(encoder)
     encoder.add_argument(
+        "--encode-precision",
+        choices=("fp32", "bf16", "int8"),
+        help="number format of encoding (default fp32); int8 is for CPUs",
+    )
+    encoder.add_argument(
         "--truncate-dim",
         type=int,
         nargs="+",

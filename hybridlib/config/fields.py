@@ -204,10 +204,10 @@ class Fields(StudyFields):
     precision: Literal["fp32", "bf16", "fp16"] = training_field(
         "fp32", "number format of the forward pass"
     )
-    encode_precision: Literal["fp32", "bf16"] = training_field(
+    encode_precision: Literal["fp32", "bf16", "int8"] = training_field(
         "fp32",
         "number format in which texts are encoded for validation and evaluation; bf16 is about "
-        "twice as fast where the processor has it",
+        "twice as fast where the processor has it; int8 is for a CPU that has no bf16",
     )
     validate_every: int | None = training_field(
         40,

@@ -64,7 +64,8 @@ class Params(Fields):
                 "put it in quotes"
             )
         _check_plain(value, "Path" in kind)
-        is_number = ("float" in kind or "int" in kind) and "str" not in kind
+        is_text = "str" in kind or "Literal" in kind
+        is_number = ("float" in kind or "int" in kind) and not is_text
         if isinstance(value, str) and is_number:
             return _number(value)
         return value

@@ -32,6 +32,7 @@ from hybridlib.model.loading import (
     rules_kept,
     stated_pooling,
 )
+from hybridlib.model.precision import in_precision
 from hybridlib.model.prefixes import choose_prefixes
 from hybridlib.model.probe import check_encodes
 from hybridlib.model.source import locate
@@ -164,8 +165,8 @@ class DualEncoder(nn.Module):
             if seed is not None:
                 torch.manual_seed(seed + number)
             vectors.append(self.embed(**self.pad([token_ids[row] for row in rows])))
-        original_order = np.argsort(np.concatenate(batches))
-        ordered = torch.cat(vectors)[torch.from_numpy(original_order).to(self.device)]
+        original_order = torch.from_numpy(np.argsort(np.concatenate(batches)))
+        ordered = torch.cat(vectors)[original_order.to(self.device)]
         check_directions(ordered, token_ids, self.tokenizer)
         return ordered
 
@@ -204,7 +205,7 @@ class DualEncoder(nn.Module):
         with torch.autocast(vectors.device.type, enabled=False):
             return nn.functional.normalize(self.correction[side](vectors.float()), dim=-1)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference mode, autocast would round the weights for every micro-batch
     def encode(
         self,
         texts: Iterable[str],
@@ -216,8 +217,8 @@ class DualEncoder(nn.Module):
         """Return vectors ``[texts, dimension]`` (float32, unit length) in the order given.
 
         Texts go through in length order, in micro-batches. Equal texts go through once and have
-        equal vectors, so that their scores tie. ``encode_precision``, an attribute, is ``fp32`` or
-        ``bf16``.
+        equal vectors, so that their scores tie. The attribute ``encode_precision`` may be ``bf16``
+        or, on a CPU, ``int8``.
 
         Args:
             texts: what to encode.
@@ -228,15 +229,14 @@ class DualEncoder(nn.Module):
                 ask for the same texts. If false, each process encodes its own texts.
 
         Raises:
-            InputError: a text has no tokens, or its vector is zero or not finite.
+            InputError: a text has no tokens, its vector is zero or not finite, or int8 is not to
+                be had on this device.
         """
         was_training = self.training
         self.eval()
         unique, number = unique_rows(self.tokenize(texts, side))
         vectors = np.zeros((len(unique), self.dimension), dtype=np.float32)
         rank, world = rank_and_world() if shared else (0, 1)
-        in_bf16 = self.encode_precision == "bf16"
-        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=in_bf16)
         bar = tqdm(
             total=len(unique),
             desc=f"encoding {side}",
@@ -244,7 +244,7 @@ class DualEncoder(nn.Module):
             disable=not progress or rank > 0,
             mininterval=2,
         )
-        with bar, autocast:
+        with bar, in_precision(self.backbone, self.encode_precision):
             batches = self.micro_batches(unique, token_budget)
             for index, rows in enumerate(batches):
                 # The processes take the micro-batches in turn.

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from hybridlib.cli import main
+from hybridlib.config.params import Params
+from hybridlib.errors import InputError
 
 
 @pytest.fixture
@@ -56,6 +58,19 @@ def test_evaluate_checks_its_options_first(options, message, evaluate, tmp_path,
     assert error.count("\n") == 1
     assert message in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_precision_of_encoding_reaches_the_encoder(evaluate, monkeypatch):
+    taken = []
+
+    def load_encoder(params: Params, source: str) -> None:
+        taken.append(params.encode_precision)
+        raise InputError("no encoder is here")
+
+    monkeypatch.setattr("hybridlib.cli.evaluation.load_encoder", load_encoder)
+    monkeypatch.setattr("hybridlib.cli.evaluation.evaluation_corpus", lambda params: None)
+    assert evaluate("--encode-precision", "int8") == 2
+    assert taken == ["int8"]
 
 
 @pytest.mark.parametrize("taken", ["out", "out/trec"])

@@ -61,6 +61,31 @@ def test_encoding_in_bf16_gives_nearly_the_same_vectors(tiny_encoder, texts):
     assert describe(encoder) != before
 
 
+def test_encoding_in_int8_gives_nearly_the_same_vectors(tiny_encoder, texts):
+    """Whatever the batch. Afterwards, the encoder is what it was."""
+    encoder = DualEncoder.load(tiny_encoder)
+    exact = encoder.encode(texts, "query")
+    before = describe(encoder)
+    encoder.encode_precision = "int8"
+    rounded = encoder.encode(texts, "query")
+    cosines = (rounded * exact).sum(1)
+    assert cosines.min() > 0.999
+    assert not np.allclose(rounded, exact, atol=1e-7)
+    assert np.allclose(encoder.encode(texts, "query", 100), rounded, atol=1e-5)
+    assert describe(encoder) != before
+    encoder.encode_precision = "fp32"
+    assert np.array_equal(encoder.encode(texts, "query"), exact)
+
+
+def test_int8_is_for_cpus(tiny_encoder):
+    encoder = DualEncoder.load(tiny_encoder).to("meta")
+    encoder.encode_precision = "int8"
+    with pytest.raises(
+        InputError, match=r"encode_precision \(int8\) is for CPUs; on meta use bf16"
+    ):
+        encoder.encode(["a"], "query")
+
+
 def test_no_texts_give_no_vectors(encoder):
     assert encoder.encode([], "query").shape == (0, 32)
 
