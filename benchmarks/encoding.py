@@ -5,7 +5,8 @@
 
 Both encode the same texts in turn (ours, theirs, ours, ...), with the threads that torch takes.
 Reported are texts per second, the ratio run by run, the padding of our batches, and how far the
-vectors are apart.
+vectors are apart. With ``--int8``, ours in int8 and in bf16 take turns with them, and the mAP of
+XQuAD-R in a few languages shows what the rounding costs.
 """
 
 from __future__ import annotations
@@ -14,42 +15,56 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
+from record import add_record_option, write_record
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 
 from hybridlib.data.lareqa import load_lareqa
+from hybridlib.evaluation.evaluate import evaluate
 from hybridlib.model.batches import micro_batches
 from hybridlib.model.encoder import DualEncoder
 
 TOKEN_BUDGET = 8192  # of our micro-batches: the default of DualEncoder.encode
+ROUNDED = ("bf16", "int8")
 
 
 def main() -> None:
-    """Measure, and print the comparison."""
+    """Measure, print the comparison, and write the figures."""
     options = parse_arguments()
     texts = load_texts(options.corpus_path, options.texts)
     ours, theirs = load_encoders(options)
 
-    def encode_ours() -> np.ndarray:
+    def encode_ours(precision: str) -> np.ndarray:
+        ours.encode_precision = precision
         return ours.encode(texts, "passage", TOKEN_BUDGET)
 
     def encode_theirs() -> np.ndarray:
         return theirs.encode(texts, batch_size=options.batch_size, show_progress_bar=False)
 
-    seconds, vectors = measure({"ours": encode_ours, "theirs": encode_theirs}, options.repeats)
+    encoders = {"ours": partial(encode_ours, "fp32"), "theirs": encode_theirs}
+    if options.int8:
+        encoders |= {name: partial(encode_ours, name) for name in ROUNDED}
+    seconds, vectors = measure(encoders, options.repeats)
+
     lengths = [len(ids) for ids in ours.tokenize(texts, "passage")]
     print(
         f"{len(texts):,} texts, {np.mean(lengths):.0f} tokens on average, "
         f"at most {options.max_length}, median of {options.repeats}"
     )
-    print_speeds(len(texts), seconds)
+    figures = speeds(len(texts), seconds)
+    figures["padding"] = padding_share(lengths)
     difference = np.abs(vectors["ours"] - vectors["theirs"]).max()
     print(
-        f"padding in our batches: {padding_share(lengths):.1%} of tokens; "
+        f"padding in our batches: {figures['padding']:.1%} of tokens; "
         f"largest difference of a vector's entry: {difference:.1e}"
     )
+    if options.int8:
+        figures |= losses(options)
+    write_record(options.record, figures)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -67,6 +82,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--batch-size", type=int, default=32, help="of sentence-transformers (its default)"
     )
+    parser.add_argument("--int8", action="store_true", help="also encode in int8 and bf16")
+    parser.add_argument(
+        "--languages", nargs="+", default=["de", "en", "zh"], help="of the mAP, with --int8"
+    )
+    add_record_option(parser)
     return parser.parse_args()
 
 
@@ -105,15 +125,45 @@ def measure(
     return seconds, vectors
 
 
-def print_speeds(count: int, seconds: dict[str, list[float]]) -> None:
-    """Print the texts per second of each, and the ratio run by run."""
+def speeds(count: int, seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """Print the texts per second of each, and the ratios run by run; return them by name."""
     for name, times in seconds.items():
         print(f"{name:<7}{count / statistics.median(times):8.1f} texts/s")
-    ratios = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds["theirs"])]
-    print(
-        f"ours / theirs: {statistics.median(ratios):.2f} times as fast "
-        f"({min(ratios):.2f} to {max(ratios):.2f})"
-    )
+    over = {"ours": "theirs"} | {name: "ours" for name in ROUNDED if name in seconds}
+    median = {}
+    for name, other in over.items():
+        ratios = [slow / fast for fast, slow in zip(seconds[name], seconds[other])]
+        median[name] = statistics.median(ratios)
+        print(
+            f"{name} / {other}: {median[name]:.2f} times as fast "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+    figures = {
+        "encoding_over_sentence_transformers": median.pop("ours"),
+        "texts_per_second": count / statistics.median(seconds["ours"]),
+    }
+    return figures | {f"{name}_over_fp32": ratio for name, ratio in median.items()}
+
+
+def losses(options: argparse.Namespace) -> dict[str, Any]:
+    """Print and return what rounding takes off the mAP of each setting."""
+    corpus = load_lareqa(options.corpus_path, "xquad-r", options.languages)
+    encoder = DualEncoder.load(options.encoder)
+    quality = {}
+    for precision in ("fp32", *ROUNDED):
+        encoder.encode_precision = precision
+        settings = evaluate(encoder, corpus, progress=False).metrics["settings"]
+        quality[precision] = {name: values["map"] for name, values in settings.items()}
+
+    lost = {}
+    for precision in ROUNDED:
+        differences = {
+            name: value - quality[precision][name] for name, value in quality["fp32"].items()
+        }
+        lost[f"{precision}_map_loss"] = differences
+        words = ", ".join(f"{name} {value:.4f}" for name, value in differences.items())
+        print(f"mAP lost in {precision} ({', '.join(options.languages)}): {words}")
+    return lost
 
 
 def padding_share(lengths: list[int]) -> float:

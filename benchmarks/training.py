@@ -34,6 +34,7 @@ from typing import Any
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from record import add_record_option, write_record
 from torch.profiler import ProfilerActivity, profile
 
 from hybridlib.batching.strategies import draw_batch
@@ -64,7 +65,7 @@ def main() -> None:
             return
         report_data(comparison)
         if "speed" in options.parts:
-            report_speed(comparison)
+            write_record(options.record, report_speed(comparison))
         if "cached" in options.parts:
             report_cached(comparison)
         if "memory" in options.parts:
@@ -91,6 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds of cached and plain")
     parser.add_argument("--train-tokens", type=int, default=Params().train_tokens)
     parser.add_argument("--freeze-embeddings", action="store_true", help="of both")
+    add_record_option(parser)
     parser.add_argument("--threads", type=int, default=0, help="0: what torch takes")
     parser.add_argument("--peak-of", choices=["ours", "theirs", "cached"], help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -113,8 +115,12 @@ def report_data(comparison: Comparison) -> None:
     )
 
 
-def report_speed(comparison: Comparison) -> None:
-    """Print the pairs per second of ours and theirs, and how far their losses are apart."""
+def report_speed(comparison: Comparison) -> dict[str, float]:
+    """Print the pairs per second of ours and theirs, and how far their losses are apart.
+
+    Returns:
+        The same, by name.
+    """
     options = comparison.options
     speeds: list[dict[str, float]] = []
     curves = []
@@ -136,24 +142,31 @@ def report_speed(comparison: Comparison) -> None:
         )
 
     # The first round warms up.
-    print_speeds(speeds[1:] or speeds, options.round)
+    figures = print_speeds(speeds[1:] or speeds, options.round)
     table = pd.concat(curves)
     table.insert(1, "step", table.index + 1)
-    print_losses(table)
+    figures["largest_loss_difference"] = print_losses(table)
     draw_losses(table, options.out)
+    return figures
 
 
-def print_speeds(speeds: list[dict[str, float]], steps: int) -> None:
-    """Print the medians over the rounds, and the ratio taken round by round."""
+def print_speeds(speeds: list[dict[str, float]], steps: int) -> dict[str, float]:
+    """Print and return the medians over the rounds, and the ratio taken round by round."""
+    medians = {}
     for name in ("ours", "theirs"):
-        median = statistics.median(speed[name] for speed in speeds)
-        print(f"{name:<7}{median:8.1f} pairs/s (median of {len(speeds)} rounds of {steps} steps)")
+        medians[name] = statistics.median(speed[name] for speed in speeds)
+        print(
+            f"{name:<7}{medians[name]:8.1f} pairs/s "
+            f"(median of {len(speeds)} rounds of {steps} steps)"
+        )
     ratios = [speed["ours"] / speed["theirs"] for speed in speeds]
-    print(f"ours / theirs: {statistics.median(ratios):.2f} times as fast ({spread(ratios)})")
+    ratio = statistics.median(ratios)
+    print(f"ours / theirs: {ratio:.2f} times as fast ({spread(ratios)})")
+    return {"training_over_sentence_transformers": ratio, "pairs_per_second": medians["ours"]}
 
 
-def print_losses(table: pd.DataFrame) -> None:
-    """Print our first and last loss, and the largest difference of equal steps."""
+def print_losses(table: pd.DataFrame) -> float:
+    """Print our first and last loss; print and return the largest difference of equal steps."""
     first = table["ours"].iloc[0]
     last = table["ours"].iloc[-1]
     difference = (table["ours"] - table["theirs"]).abs().max()
@@ -161,6 +174,7 @@ def print_losses(table: pd.DataFrame) -> None:
         f"loss: {first:.4f} at the first step, {last:.4f} at the last; "
         f"largest difference of a step {difference:.1e}"
     )
+    return float(difference)
 
 
 def draw_losses(table: pd.DataFrame, folder: Path) -> None:

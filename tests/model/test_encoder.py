@@ -86,6 +86,17 @@ def test_int8_is_for_cpus(tiny_encoder):
         encoder.encode(["a"], "query")
 
 
+def test_vectors_do_not_depend_on_the_kind_of_attention(tiny_encoder, texts):
+    """PyTorch's fused attention leaves padding out, as the plain one does."""
+    encoder = DualEncoder.load(tiny_encoder)
+    config = encoder.backbone.config
+    assert config._attn_implementation == "sdpa"
+    fused = encoder.encode(texts, "query")
+    encoder.backbone.set_attn_implementation("eager")
+    assert config._attn_implementation == "eager"
+    assert np.allclose(encoder.encode(texts, "query"), fused, atol=1e-5)
+
+
 def test_no_texts_give_no_vectors(encoder):
     assert encoder.encode([], "query").shape == (0, 32)
 
