@@ -61,13 +61,16 @@ def language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Data
     """
     _check_depth(ranking, corpus, k)
     languages = corpus.languages
-    top = ranking.top[:, :k]
-    language = pd.Categorical(corpus.candidates["lang"], languages).codes[top]
-    cell = np.arange(len(top))[:, None] * len(languages) + language
-    counts = np.bincount(cell.ravel(), minlength=len(top) * len(languages))
-    frame = pd.DataFrame(counts.reshape(len(top), -1) / top.shape[1], columns=languages)
-    frame = frame.groupby(corpus.queries["lang"].to_numpy()).mean()
-    return frame.rename_axis(index="query language", columns="candidate language")
+    language = pd.Categorical(corpus.candidates["lang"], languages).codes[ranking.top[:, :k]]
+    of_query = pd.Categorical(corpus.queries["lang"])
+    shape = (len(of_query.categories), len(languages))
+    cell = of_query.codes[:, None].astype(np.int64) * shape[1] + language
+    counts = np.bincount(cell.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+    return pd.DataFrame(
+        counts / counts.sum(1, keepdims=True),
+        pd.Index(of_query.categories, name="query language"),
+        pd.Index(languages, name="candidate language"),
+    )
 
 
 def same_language_share(ranking: Ranking, corpus: RetrievalCorpus, k: int) -> pd.Series:

@@ -81,24 +81,24 @@ def _per_query(ranking: Ranking, cutoffs: tuple[int, ...]) -> pd.DataFrame:
     names = np.insert(answers.languages, pool, POOL)
     language = answers.language + (answers.language >= pool)
     target = np.concatenate([language, np.full(len(language), pool)])
-    query = np.tile(answers.query, 2)
     rank = np.concatenate([answers.rank_in_language, answers.rank])
+    queries = np.arange(len(answers.query_language))
+    number = np.tile(answers.of_query.spread(queries), 2)
 
     # A row for each target and query that has answers in it.
-    key = target * (query.max(initial=0) + 1) + query
+    key = target * len(queries) + number
     order = order_of(key, rank)
     groups = Groups(key[order])
-    with_answers = answers.of_query.first(answers.query)
-    number = np.searchsorted(with_answers, groups.first(query[order]))
-    query_language = answers.query_language[number]
+    first = order[groups.starts]
+    target = target[first]
+    query_language = answers.query_language[number[first]]
     query_language = query_language + (query_language >= pool)
-    target = groups.first(target[order])
 
     is_pool = target == pool
     setting = np.select([is_pool, target == query_language], [2, 0], 1)
     table = {
         "target": pd.Categorical.from_codes(target, names),
-        "query": groups.first(query[order]),
+        "query": answers.of_query.first(answers.query)[number[first]],
         "query_lang": pd.Categorical.from_codes(query_language, names),
     }
     metrics = _metrics(groups, rank[order], np.tile(answers.grade, 2)[order], cutoffs)

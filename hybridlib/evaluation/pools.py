@@ -28,6 +28,8 @@ def equal_expected_rank(ranking: Ranking) -> pd.Series:
     p-values do. With few candidates the test finds little, and the figure is high.
     """
     tested = tested_by_language(ranking)
+    if tested.empty:
+        return pd.Series(dtype=float)
     levels = tested.groupby(_LEVEL)
     position = levels["rank_pool"].rank()
     by_language = position.groupby([*(tested[name] for name in _LEVEL), tested["candidate_lang"]])

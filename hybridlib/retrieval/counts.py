@@ -147,8 +147,8 @@ class Counts:
                 "query": qrels["query"],
                 "candidate": qrels["candidate"],
                 "grade": qrels["grade"],
-                "query_lang": corpus.queries["lang"].to_numpy()[qrels["query"]],
-                "candidate_lang": corpus.candidates["lang"].iloc[qrels["candidate"]].to_numpy(),
+                "query_lang": corpus.queries["lang"].array[qrels["query"]],
+                "candidate_lang": corpus.candidates["lang"].array[qrels["candidate"]],
                 "rank_pool": (self.above_in_pool + 1).numpy()[position],
                 "rank_lang": (self.above_in_language + 1).numpy()[position],
             }
