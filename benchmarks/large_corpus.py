@@ -3,12 +3,14 @@
     .venv/bin/pip install faiss-cpu        # without it, search is timed by itself
     .venv/bin/python benchmarks/large_corpus.py --figures outputs/benchmarks
 
-The vectors are random unit vectors: the passages float16 on disk, read through the page cache,
-which holds them after the first pass; the queries float32. faiss holds the same passages as float32
-in memory. Both run in one process, in turn, on as many threads. Their results are compared before
-any time is reported. The default takes about five minutes, 1 GB of disk and 4 GB of memory (nearly
-all of it faiss's). With --figures, time against corpus size is drawn there as large_corpus.png and
-.svg.
+The vectors are random unit vectors: the passages on disk, read through the page cache, which holds
+them after the first pass; the queries float32. faiss holds the same passages as float32 in memory.
+Both run in one process, in turn, on as many threads. Their results are compared before any time is
+reported. First the passages are float16, and the corpus grows. Then all passages are searched for
+the best 10, 100 and 1,000, float32 and float16, beside the bare matrix products of the same size;
+once each "cold", right after the system was told to drop the file's pages (POSIX_FADV_DONTNEED).
+The default takes about five minutes, 3 GB of disk and 4 GB of memory (nearly all of it faiss's).
+With --figures, time against corpus size is drawn there as large_corpus.png and .svg.
 
     nice -n 19 .venv/bin/python benchmarks/large_corpus.py --passages 10_000_000 --dimension 64 \
         --queries 200 --corpus outputs/reference/large_corpus.md
@@ -22,36 +24,32 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import multiprocessing
+import mmap
 import os
-import resource
 import tempfile
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
+from corpus_on_disk import measure_corpus
 from matplotlib.figure import Figure
-from memory import anonymous_memory, peak_memory
+from memory import peak_memory
+from record import add_record_option, write_record
+from vectors import CHUNK, make_passages, unit_vectors
 
-from hybridlib.data.corpus import RetrievalCorpus
-from hybridlib.data.miracl import load_miracl
-from hybridlib.evaluation.metrics import summarise
 from hybridlib.figures import style
 from hybridlib.figures.axes import legend_above, one_axes
-from hybridlib.retrieval.rank import rank
 from hybridlib.retrieval.search import search
 
 # Corpus sizes of the table, as shares of --passages.
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
-CHUNK = 20_000  # vectors made or copied at a time
+DEPTHS = (10, 100, 1000)  # the k of the largest corpus
 
 Result = tuple[np.ndarray, np.ndarray]  # rows and scores, [queries, k] each
 Searches = dict[int, Callable[[], Result]]  # by the number of passages
@@ -65,8 +63,8 @@ def main() -> None:
         measure_corpus(options)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        file = Path(folder) / "passages.npy"
-        passages = make_passages(file, options.passages, options.dimension)
+        make = partial(make_passages, count=options.passages, dimension=options.dimension)
+        passages = make(Path(folder) / "float16.npy")
         queries = unit_vectors(np.random.default_rng(0), options.queries, options.dimension)
         print(
             f"{options.queries:,} queries, {options.passages:,} passages of {options.dimension} "
@@ -78,6 +76,13 @@ def main() -> None:
         report(times)
         if options.figures:
             draw(times, options)
+        figures = grown(times, searches["hybridlib"], options)
+        del searches  # with the indexes of faiss
+
+        stored = {"": make(Path(folder) / "float32.npy", dtype=np.float32), "_float16": passages}
+        for depth in DEPTHS:
+            figures |= of_depth(depth, stored, queries, options)
+        write_record(options.record, figures)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -94,7 +99,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--repeats",
         type=int,
-        default=5,
+        default=3,
         help="timed runs of each, in turn, after one that is not counted",
     )
     parser.add_argument(
@@ -108,27 +113,8 @@ def parse_arguments() -> argparse.Namespace:
         type=Path,
         help="instead, prepare and rank a corpus on disk, and write to this file what it took",
     )
+    add_record_option(parser)
     return parser.parse_args()
-
-
-# --------------------------------------------------------------------------------------- vectors
-
-
-def make_passages(file: Path, count: int, dimension: int) -> np.ndarray:
-    """Write unit vectors ``[count, dimension]`` (float16), and open them for reading."""
-    vectors = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=(count, dimension))
-    for start in range(0, count, CHUNK):
-        rng = np.random.default_rng([1, start])
-        size = min(CHUNK, count - start)
-        vectors[start : start + size] = unit_vectors(rng, size, dimension)
-    vectors.flush()
-    return np.load(file, mmap_mode="r")
-
-
-def unit_vectors(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray:
-    """Draw unit vectors ``[count, dimension]`` (float32)."""
-    vectors = rng.standard_normal((count, dimension), dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 # -------------------------------------------------------------------------------------- searches
@@ -145,7 +131,7 @@ def make_searches(
         f"hybridlib: {peak_memory(ours[largest]):,.0f} MB of memory at most, "
         "beside the file's pages"
     )
-    if importlib.util.find_spec("faiss") is None:
+    if not has_faiss():
         print("faiss is not installed: nothing to compare with")
         return {"hybridlib": ours}
     theirs = faiss_searches(options, passages, queries, sizes)
@@ -168,21 +154,32 @@ def faiss_searches(
     options: argparse.Namespace, passages: np.ndarray, queries: np.ndarray, sizes: list[int]
 ) -> Searches:
     """Return for each size a search of the first so many passages by faiss."""
+    return {
+        size: faiss_search(passages[:size], queries, options.k, options.threads) for size in sizes
+    }
+
+
+def has_faiss() -> bool:
+    """Return whether faiss is installed."""
+    return importlib.util.find_spec("faiss") is not None
+
+
+def faiss_search(
+    passages: np.ndarray, queries: np.ndarray, k: int, threads: int
+) -> Callable[[], Result]:
+    """Return a search by faiss."""
     import faiss  # an optional package
 
-    faiss.omp_set_num_threads(options.threads)
+    faiss.omp_set_num_threads(threads)
+    index = faiss.IndexFlatIP(passages.shape[1])
+    for start in range(0, len(passages), CHUNK):
+        index.add(passages[start : start + CHUNK].astype(np.float32))
 
-    def search_index(index: faiss.IndexFlatIP) -> Result:
-        scores, rows = index.search(queries, options.k)
+    def search_index() -> Result:
+        scores, rows = index.search(queries, k)
         return rows, scores
 
-    searches: Searches = {}
-    for size in sizes:
-        index = faiss.IndexFlatIP(passages.shape[1])
-        for start in range(0, size, CHUNK):
-            index.add(passages[start : min(start + CHUNK, size)].astype(np.float32))
-        searches[size] = partial(search_index, index)
-    return searches
+    return search_index
 
 
 def check_same(ours: Result, theirs: Result) -> float:
@@ -195,104 +192,85 @@ def check_same(ours: Result, theirs: Result) -> float:
     return float((our_rows == their_rows).mean())
 
 
-# ----------------------------------------------------------------------------- a corpus on disk
+# ---------------------------------------------------------------------------------- all passages
 
 
-def measure_corpus(options: argparse.Namespace) -> None:
-    """Prepare and rank a corpus on disk, and write a table of what each step took."""
-    steps = {"reading, sorting and checking": prepare, "opening and ranking": rank_prepared}
+def of_depth(
+    k: int, stored: dict[str, np.memmap], queries: np.ndarray, options: argparse.Namespace
+) -> dict[str, float]:
+    """Return what finding the best k of all passages takes, and print it.
+
+    Args:
+        k: how many.
+        stored: the passages, by what the names of their figures end in.
+        queries: ``[queries, d]``.
+        options: of the command line.
+    """
+    works: dict[str, Callable[[], object]] = {
+        ending: partial(search, queries, passages, k) for ending, passages in stored.items()
+    }
+    whole = stored[""]
+    works["product"] = partial(multiply, queries, whole)
+    if has_faiss():
+        works["faiss"] = faiss_search(whole, queries, k, options.threads)
+    seconds = {name: np.array(runs) for name, runs in in_turn(works, options.repeats)}
+    figures = {f"product_share_k{k}": float(np.median(seconds["product"] / seconds[""]))}
+    for ending, passages in stored.items():
+        name = f"k{k}{ending}"
+        figures[f"seconds_{name}"] = float(np.median(seconds[ending]))
+        forget(passages)
+        figures[f"cold_seconds_{name}"] = timed(works[ending])[0]
+        if "faiss" in seconds:
+            ratios = seconds[ending] / seconds["faiss"]
+            figures[f"search_over_faiss_{name}"] = float(np.median(ratios))
+    for name, value in figures.items():
+        print(f"{name:32}{value:8.3f}")
+    return figures
+
+
+def in_turn(
+    works: dict[str, Callable[[], object]], repeats: int
+) -> Iterator[tuple[str, list[float]]]:
+    """Yield the seconds of each piece of work, done in turn, after one that is not counted."""
+    rounds = [[timed(work)[0] for work in works.values()] for _ in range(repeats + 1)]
+    for name, seconds in zip(works, zip(*rounds[1:])):
+        yield name, list(seconds)
+
+
+def multiply(queries: np.ndarray, passages: np.ndarray) -> None:
+    """Multiply all queries with 4,096 passages at a time, and do nothing with the scores."""
+    left = torch.from_numpy(queries)
+    scores = torch.empty(len(queries), 4096)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        right = torch.from_numpy(passages)
+    for part in right.split(4096):
+        torch.mm(left, part.T, out=scores[:, : len(part)])
+
+
+def forget(passages: np.memmap) -> None:
+    """Have the system drop the pages of a file, so that they are read from the disk again."""
+    passages._mmap.madvise(mmap.MADV_DONTNEED)
+    with open(passages.filename, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def grown(times: pd.DataFrame, searches: Searches, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the growth of time and memory with the passages, and what was searched."""
+    ours = times[times["name"] == "hybridlib"].groupby("passages")["seconds"].median()
     rows = []
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        folder = Path(name)
-        make_miracl(folder / "miracl", options.passages, options.queries)
-        make_passages(folder / "passages.npy", options.passages, options.dimension)
-        for step, work in steps.items():
-            receiver, sender = multiprocessing.Pipe(duplex=False)
-            # A new process, whose memory is that of the step alone.
-            context = multiprocessing.get_context("spawn")
-            process = context.Process(target=measured, args=(work, folder, options, sender))
-            process.start()
-            process.join()
-            if process.exitcode:
-                raise SystemExit(f"{step}: failed")
-            rows.append((step, *receiver.recv()))
-            print(rows[-1])
-        sizes = [size_of(folder / name) for name in ("corpus", "passages.npy")]
-    lines = [
-        f"{options.passages:,} passages of about 60 bytes ({sizes[0]:.1f} GB on disk), vectors of "
-        f"{options.dimension} ({sizes[1]:.1f} GB), {options.queries:,} queries, "
-        f"{options.threads} threads:",
-        "",
-        "| step | minutes | memory of its own, GB | with the files' pages, GB |",
-        "|:--|--:|--:|--:|",
-        *(f"| {step} | {s / 60:.1f} | {own:.1f} | {whole:.1f} |" for step, s, own, whole in rows),
-    ]
-    options.corpus.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
-
-
-def measured(
-    work: Callable[[Path, argparse.Namespace], None],
-    folder: Path,
-    options: argparse.Namespace,
-    sender: Connection,
-) -> None:
-    """Carry out a step, and send its seconds and its peaks of memory (GB)."""
-    torch.set_num_threads(options.threads)
-    before = anonymous_memory()
-    started = time.perf_counter()
-    own = before + peak_memory(lambda: work(folder, options))
-    seconds = time.perf_counter() - started
-    whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sender.send((seconds, own * 2**20 / 1e9, whole * 2**10 / 1e9))
-
-
-def prepare(folder: Path, options: argparse.Namespace) -> None:
-    """Read the corpus as it was downloaded, and write it as 01_data_prep does."""
-    load_miracl(folder / "miracl").save(folder / "corpus")
-
-
-def rank_prepared(folder: Path, options: argparse.Namespace) -> None:
-    """Open the prepared corpus and rank its vectors, as 03_evaluation does."""
-    corpus = RetrievalCorpus.load(folder / "corpus")
-    passages = np.load(folder / "passages.npy", mmap_mode="r")
-    # A query is near its passage.
-    right = np.asarray(passages[corpus.qrels["candidate"]], dtype=np.float32)
-    noise = unit_vectors(np.random.default_rng(0), *right.shape)
-    ranking = rank(right + noise, passages, corpus)
-    print(summarise(ranking, corpus)["settings"]["multilingual"])
-
-
-def make_miracl(folder: Path, count: int, queries: int) -> None:
-    """Write made-up passages, questions and judgments in one language, as MIRACL's are stored."""
-    rng = np.random.default_rng(2)
-    tables = {}
-    for name in ("sw-queries", "sw-qrels", "sw-corpus"):
-        (folder / name).mkdir(parents=True)
-        tables[name] = folder / name / "dev-00000-of-00001.parquet"
-    ids = [f"q{number}" for number in range(queries)]
-    right = rng.choice(count, queries, replace=False).astype(str)
-    texts = [f"Which passage is the right one of query {number}?" for number in range(queries)]
-    pd.DataFrame({"_id": ids, "text": texts}).to_parquet(tables["sw-queries"])
-    judgments = {"query-id": ids, "corpus-id": right, "score": 1}
-    pd.DataFrame(judgments).to_parquet(tables["sw-qrels"])
-
-    words = pa.array(["river", "town", "north", "island", "school", "music", "people", "year"])
-    columns = [("_id", pa.string()), ("title", pa.string()), ("text", pa.string())]
-    with pq.ParquetWriter(tables["sw-corpus"], pa.schema(columns)) as writer:
-        for start in range(0, count, 10 * CHUNK):
-            numbers = np.arange(start, min(start + 10 * CHUNK, count))
-            names = pa.array(numbers).cast(pa.string())
-            drawn = [words.take(pa.array(rng.integers(0, 8, len(numbers)))) for _ in range(8)]
-            text = pc.binary_join_element_wise(*drawn, names, " ")
-            titles = pa.array([""] * len(numbers))
-            writer.write_table(pa.table([names, titles, text], names=["_id", "title", "text"]))
-
-
-def size_of(path: Path) -> float:
-    """Return the size of a file, or of the files in a folder, in GB."""
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files) / 1e9
+    for size, seconds in ours.items():
+        memory = peak_memory(searches[size])
+        rows.append({"passages": size, "seconds": seconds, "memory_mb": memory})
+    return {
+        "passages": options.passages,
+        "queries": options.queries,
+        "dimension": options.dimension,
+        "threads": options.threads,
+        "memory_mb": rows[-1]["memory_mb"],
+        "growth": rows,
+        "growth_power": growth(times, "hybridlib"),
+    }
 
 
 # ----------------------------------------------------------------------------------------- times

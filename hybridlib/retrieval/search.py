@@ -41,9 +41,9 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the ``k`` documents of highest dot product for each query, equal scores by lower row.
 
-    Documents pass through memory once, ``block`` at a time. Beside the queries and the result that
-    takes about ``4 * block * (d + min(queries, 1024))`` bytes, however many documents there are.
-    All products have the same shape, so that equal vectors score equally wherever they stand.
+    Documents pass through memory once, ``block`` at a time. Beside the queries that takes about
+    ``4 * block * d + 32 * queries * k`` bytes and some MB, however many documents there are. All
+    products have the same shape, so that equal vectors score equally wherever they stand.
 
     Args:
         query_vectors: ``[queries, d]`` float32.
@@ -170,6 +170,11 @@ def _search_range(
     loaded = torch.zeros(padded, queries.shape[1], device=device)
     products = torch.empty(workers, len(shares[0]), width, device=device)
 
+    def load(worker: int, start: int, size: int) -> None:
+        first = size * worker // workers
+        end = size * (worker + 1) // workers
+        loaded[first:end].copy_(stored[start + first : start + end])
+
     def add(worker: int, vectors: Tensor, start: int, size: int) -> None:
         for first in range(0, size, width):
             part = vectors[first : first + width]
@@ -191,7 +196,7 @@ def _search_range(
             if in_place and size == padded:
                 vectors = stored[start : start + size]
             else:
-                loaded[:size].copy_(stored[start : start + size])
+                list(threads.map(partial(load, start=start, size=size), range(workers)))
                 vectors = loaded
             work = partial(add, vectors=vectors, start=start, size=size)
             list(threads.map(work, range(workers)))
