@@ -119,7 +119,9 @@ def vectors_of(
     if options.run:
         return read_run_vectors(options.run)
     if options.encoder:
-        return encode_corpus(DualEncoder.load(options.encoder), corpus)
+        encoder = DualEncoder.load(options.encoder)
+        encoder.encode_precision = "bf16"  # the vectors are what counts here, not their last digits
+        return encode_corpus(encoder, corpus)
     rng = np.random.default_rng(0)
     queries = unit(rng.standard_normal((len(corpus.queries), options.dimension)))
     candidates = unit(rng.standard_normal((len(corpus.candidates), options.dimension)))

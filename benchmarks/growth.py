@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from large_corpus import make_passages, unit_vectors
 from memory import peak_memory
 from record import add_record_option, write_record
+from vectors import make_passages, unit_vectors
 
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus, corpus_from_pairs

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from growth import evaluate, parallel_corpus
-from large_corpus import unit_vectors
 from record import add_record_option, write_record
+from vectors import unit_vectors
 
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import corpus_from_pairs

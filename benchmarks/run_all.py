@@ -80,7 +80,7 @@ def commands(options: argparse.Namespace) -> Mapping[str, list[str]]:
         "roofline": ["roofline.py", encoder, *corpus],
         "training": [*training, "--steps", "12"],
         "encoding": ["encoding.py", encoder, *corpus, "--int8"],
-        "evaluation": ["evaluation.py", "--encoder", encoder, *corpus],
+        "evaluation": ["evaluation.py", "--encoder", encoder, *corpus, "--share", "0.01"],
         "search": ["large_corpus.py"],
         "growth": ["growth.py"],
         "startup": ["startup.py", "--figures"],
