@@ -93,6 +93,7 @@ def of_passages() -> list[Row]:
     queries = unit_vectors(np.random.default_rng(0), 200, DIMENSION)
     with tempfile.TemporaryDirectory() as folder:
         passages = make_passages(Path(folder) / "passages.npy", PASSAGES[-1], DIMENSION)
+        search(queries, passages[:1000], 100)  # starts the threads
         return [
             {"passages": size, **measured(partial(search, queries, passages[:size], 100))}
             for size in PASSAGES

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -79,6 +80,8 @@ def seconds_of_figures() -> float:
         shutil.copytree(ROOT / "outputs" / "reference", kept)
         studies = sorted(str(file.parent) for file in kept.glob("*/study.yaml"))
         command = [sys.executable, "-m", "hybridlib.cli", "compare", *studies, "--jobs", "2"]
+        # As `make figures` does it.
+        os.environ |= {"OMP_NUM_THREADS": "1", "HYBRIDLIB_FIGURES": "png"}
         return seconds_of(command)
 
 

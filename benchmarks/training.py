@@ -9,7 +9,7 @@ trains both from the same start on the same batches; its first step warms up and
 step is timed by itself, so loading, validation and writing do not count. ``--parts`` chooses among
 
 - speed: ours and theirs in turn: pairs per second, their ratio round by round, and how far the
-  losses of equal steps are apart; all losses go to ``losses.csv`` and ``losses.png``;
+  losses of equal steps are apart; with ``--out``, all go to ``losses.csv`` and ``losses.png``;
 - cached: a large batch with cached gradients against plain batches, in cost per pair;
 - memory: the peak of a process that takes two steps, for each (Linux);
 - profile: where the time of our training goes, plain and cached, two steps each.
@@ -84,7 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", choices=["xquad-r", "mlqa-r", "ntrex"], required=True)
     parser.add_argument("--corpus-path", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
-    parser.add_argument("--out", type=Path, default=Path("."), help="folder of the losses")
+    parser.add_argument("--out", type=Path, help="folder for the losses; default: none is written")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--cached-batch-size", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=24, help="timed steps of each, in all rounds")
@@ -146,7 +146,8 @@ def report_speed(comparison: Comparison) -> dict[str, float]:
     table = pd.concat(curves)
     table.insert(1, "step", table.index + 1)
     figures["largest_loss_difference"] = print_losses(table)
-    draw_losses(table, options.out)
+    if options.out:
+        draw_losses(table, options.out)
     return figures
 
 

@@ -1,7 +1,7 @@
 """The number formats of encoding: bf16 by autocast, and linear layers in int8 on a CPU.
 
 In int8, weights are rounded once, with a scale for each output. What goes in is rounded anew each
-time, with a scale for each token, so that a text's vector does not depend on the batch. PyTorch's
+time, with a scale for each token, so that a text's vector hardly depends on the batch. PyTorch's
 own ``quantize_dynamic`` is deprecated, and has one scale for a whole batch.
 """
 

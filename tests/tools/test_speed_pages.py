@@ -1,0 +1,36 @@
+"""Tables and figures of speed are made of what the benchmarks wrote, and of nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import speed_pages
+from clones import ROOT
+
+KEPT = ROOT / "benchmarks" / "results.json"
+TABLES = ROOT / "outputs" / "reference" / "speed"
+
+
+def test_the_kept_tables_are_made_of_the_kept_results(tmp_path):
+    speed_pages.write(KEPT, tmp_path, tmp_path)
+    made = {file.name: file.read_text() for file in tmp_path.glob("*.md")}
+    assert made == {file.name: file.read_text() for file in TABLES.glob("*.md")}
+    assert {file.name for file in tmp_path.glob("*.png")} == {"speed-limit.png", "speed-growth.png"}
+
+
+def test_what_a_benchmark_could_not_compare_has_no_row():
+    results = json.loads(KEPT.read_text())
+    kept = speed_pages.ratios(results)
+    results["search"] = {}  # as without faiss
+    rows = speed_pages.ratios(results).splitlines()
+    assert len(rows) == len([line for line in kept.splitlines() if "faiss" not in line])
+
+
+@pytest.mark.parametrize("name", speed_pages.RATIOS)
+def test_a_ratio_is_that_of_the_results(name: str):
+    part, figure = speed_pages.RATIOS[name]
+    results = json.loads(KEPT.read_text())
+    results[part][figure] = 12.345
+    assert f"| {name}" in speed_pages.ratios(results)
+    assert "12.35" in speed_pages.ratios(results) or "12.34" in speed_pages.ratios(results)
