@@ -1,8 +1,8 @@
 """Make every table, figure and number of the pages again, from ``outputs/reference``.
 
 It compares all kept studies, combines the four on real data, makes the tables of the first trials
-(``first_trials.py``), copies figures to ``docs/figures`` and fills the pages (``fill_pages.py``).
-No encoder is needed, and no data.
+(``first_trials.py``) and of the benchmarks (``speed_pages.py``), copies figures to ``docs/figures``
+and fills the pages (``fill_pages.py``). No encoder is needed, and no data.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from pathlib import Path
 
 import fill_pages
 import first_trials
+import speed_pages
 
 from hybridlib.cli import main as hybridlib
 
 ROOT = fill_pages.ROOT
 KEPT = ROOT / "outputs" / "reference"
 # The first one gives the answer its values.
-COMBINED = ("edition_2_m_to_x_12_layers", "study_x_to_m_12_layers", "study_x_to_m", "study_m_to_x")
+COMBINED = (
+    "edition_2_m_to_x_12_layers",
+    "edition_2_x_to_m_12_layers",
+    "study_x_to_m",
+    "study_m_to_x",
+)
 _OVERVIEW = "bias_plane"  # the figure that docs/figures names after the study alone
 
 
@@ -37,6 +43,7 @@ def main() -> int:
     if status:
         return status
     first_trials.write(KEPT)
+    speed_pages.write(ROOT / "benchmarks/results.json", KEPT / "speed", ROOT / "docs/figures")
     copy_figures(folders)
     shutil.copyfile(KEPT / "combined" / "forest.png", ROOT / "docs/figures/combined-forest.png")
     return fill_pages.main()

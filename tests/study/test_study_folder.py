@@ -117,7 +117,6 @@ def test_a_kept_study_loads_under_the_names_that_it_was_run_with(kept: Path):
 def test_the_strategies_of_kept_studies_are_there_under_old_names():
     names = {folder.name for study in KEPT for folder in study.iterdir() if folder.is_dir()}
     assert "e5-small-4-hybrid-0.25-s0" in names
-    assert "e5-small-x-y-averaged-s0" in names
     assert len(KEPT) >= 7
 
 
