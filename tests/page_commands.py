@@ -115,6 +115,9 @@ _PROJECT = {
     "make figures": How(
         why_not="test_kept_studies.py makes the same from a copy, test_make_figures.py the rest"
     ),
+    "make bench ENCODER=path/to/encoder XQUAD=path/to/xquad-r": How(
+        why_not="takes 20 minutes; test_run_all.py runs it with other benchmarks"
+    ),
     "make help": How(prints="make demo"),
     "make lab": How(why_not="serves until it is stopped: test_make_lab_serves_the_notebooks"),
     "conda env create -f environment.yml": How(
