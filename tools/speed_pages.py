@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -181,7 +180,7 @@ def _draw_one_growth(panel: Axes, table: pd.DataFrame, size: str) -> None:
     sizes = table[size].to_numpy(float)
     seconds = table["seconds"].to_numpy()
     panel.plot(sizes, seconds, "o-", color="black")
-    proportional = seconds[-1] * np.asarray(sizes) / sizes[-1]
+    proportional = seconds[-1] * sizes / sizes[-1]
     panel.plot(sizes, proportional, ":", color=style.GREY)
     panel.set(xscale="log", yscale="log", xlabel=GROWTHS[size])
     panel.set_xticks(sizes)
