@@ -119,8 +119,7 @@ def _metrics(
     """
     size = queries.sizes
     position = queries.positions()  # of each answer among those of its query
-    number = queries.spread(np.arange(len(size)))
-    best_grades = grade[order_of(number, grade.max(initial=0) - grade)]
+    best_grades = queries.descending(grade)
     best = queries.first(rank)
     result = {"relevant": size, "ap": queries.sum(position / rank) / size, "rr": 1 / best}
     discount = np.log2(rank + 1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
-from hybridlib.retrieval.answers import Groups, order_of
+from hybridlib.retrieval.answers import Groups
 from hybridlib.retrieval.ranking import Ranking
 
 _LEVEL = ["query_lang", "query", "grade"]
@@ -72,8 +72,7 @@ def own_language_ndcg(ranking: Ranking, k: int) -> pd.Series:
     gains = queries.sum(grade / np.log2(rank + 1) * (rank <= k))
 
     # The best possible list.
-    number = queries.spread(np.arange(len(queries.sizes)))
-    best = grade[order_of(number, grade.max(initial=0) - grade)]
+    best = queries.descending(grade)
     position = queries.positions()
     ideal = queries.sum(best / np.log2(position + 1) * (position <= k))
     counting = answers.of_query.sum(answers.own) > 0

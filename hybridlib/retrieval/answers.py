@@ -43,6 +43,11 @@ class Groups:
         """Return for each row the value of its group."""
         return np.repeat(values, self.sizes)
 
+    def descending(self, values: np.ndarray) -> np.ndarray:
+        """Return the values, whole numbers from 0 on, with the largest of each group first."""
+        number = self.spread(np.arange(len(self.sizes)))
+        return values[order_of(number, values.max(initial=0) - values)]
+
     def positions(self) -> np.ndarray:
         """Return the place of each row in its group, from 1 on."""
         return np.arange(1, self.sizes.sum() + 1) - self.spread(self.starts)
