@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import ir_measures
@@ -29,6 +28,7 @@ import pandas as pd
 import torch
 from memory import peak_memory
 from record import add_record_option, write_record
+from timing import seconds_of
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.data.lareqa import load_lareqa
@@ -142,13 +142,6 @@ def print_times(figures: dict[str, float], ratios: list[float], share: float) ->
             f"{separate / figures['evaluation_seconds']:.0f} x (b); "
             f"timed on {share:.0%} of the queries"
         )
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Return the seconds that a piece of work takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def seconds_of_separate_settings(

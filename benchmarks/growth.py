@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 import pandas as pd
 from memory import peak_memory
 from record import add_record_option, write_record
+from timing import growth, seconds_of
 from vectors import make_passages, unit_vectors
 
 from hybridlib.config.params import Params
@@ -61,30 +61,18 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for part in options.parts:
         rows = _PARTS[part]()
-        power = growth(rows, part)
-        print(pd.DataFrame(rows).to_string(index=False))
+        table = pd.DataFrame(rows)
+        power = growth(table[part], table["seconds"])
+        print(table.to_string(index=False))
         print(f"{part}: time grows with the power {power:.2f}\n", flush=True)
         figures[part] = {"rows": rows, "power": power}
     write_record(options.record, figures)
 
 
-def growth(rows: list[Row], size: str) -> float:
-    """Return the power that time grows with, from the least squares line of the logarithms."""
-    table = pd.DataFrame(rows)
-    power, _ = np.polyfit(np.log(table[size]), np.log(table["seconds"]), 1)
-    return float(power)
-
-
 def measured(work: Callable[[], object]) -> Row:
     """Return the seconds of a piece of work, and the memory that it added at its peak."""
-    seconds = []
-
-    def timed() -> None:
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-
-    memory = peak_memory(timed)
+    seconds: list[float] = []
+    memory = peak_memory(lambda: seconds.append(seconds_of(work)))
     return {"seconds": seconds[0], "memory_mb": memory}
 
 

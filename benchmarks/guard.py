@@ -15,7 +15,6 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,10 +22,10 @@ import numpy as np
 import torch
 from growth import evaluate, parallel_corpus
 from record import add_record_option, write_record
+from timing import seconds_of, two_questions
 from vectors import unit_vectors
 
 from hybridlib.config.params import Params
-from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.data.facts import all_facts
 from hybridlib.data.phrasings import phrase
 from hybridlib.model.built_in import make_encoder, make_tokenizer
@@ -70,13 +69,6 @@ def ratio(ours: Work, bare: Work, repeats: int) -> float:
     return statistics.median(seconds_of(ours) / seconds_of(bare) for _ in range(repeats))
 
 
-def seconds_of(work: Work) -> float:
-    """Return the seconds that a piece of work takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def of_encoder(folder: Path) -> dict[str, tuple[Work, Work]]:
     """Return training beside forward and backward passes, and encoding beside forward passes.
 
@@ -91,7 +83,7 @@ def of_encoder(folder: Path) -> dict[str, tuple[Work, Work]]:
     )
     encoder = DualEncoder.load(folder)
     params = Params(strategy="x-y", steps=4, batch_size=64, validate_every=None)
-    few = corpus_from_pairs("few", pairs[pairs["pair_id"].isin(pairs["pair_id"].unique()[:2])])
+    few = two_questions(pairs)
     batch = encoder.pad(encoder.tokenize(texts[: 2 * params.batch_size], "passage"))
     everything = encoder.pad(encoder.tokenize(texts, "passage"))
 

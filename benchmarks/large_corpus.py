@@ -41,6 +41,7 @@ from corpus_on_disk import measure_corpus
 from matplotlib.figure import Figure
 from memory import peak_memory
 from record import add_record_option, write_record
+from timing import growth
 from vectors import CHUNK, make_passages, unit_vectors
 
 from hybridlib.figures import style
@@ -269,7 +270,7 @@ def grown(times: pd.DataFrame, searches: Searches, options: argparse.Namespace) 
         "threads": options.threads,
         "memory_mb": rows[-1]["memory_mb"],
         "growth": rows,
-        "growth_power": growth(times, "hybridlib"),
+        "growth_power": power(times, "hybridlib"),
     }
 
 
@@ -316,7 +317,7 @@ def report(times: pd.DataFrame) -> None:
             line += f"{seconds:>12.3f}{seconds / size * 1e6:>12.2f}{cpus:>6.2f}"
         print(line)
     for name in names:
-        print(f"{name}: time grows as passages^{growth(times, name):.2f}")
+        print(f"{name}: time grows as passages^{power(times, name):.2f}")
     if "faiss" in names:
         print_ratio(times)
 
@@ -333,11 +334,10 @@ def print_ratio(times: pd.DataFrame) -> None:
     )
 
 
-def growth(times: pd.DataFrame, name: str) -> float:
-    """Return the exponent of passages that the median time grows by: 1 is linear."""
+def power(times: pd.DataFrame, name: str) -> float:
+    """Return the power of the number of passages that the median time grows with."""
     medians = times[times["name"] == name].groupby("passages")["seconds"].median()
-    slope, _ = np.polyfit(np.log(medians.index), np.log(medians), 1)
-    return slope
+    return growth(medians.index, medians)
 
 
 def draw(times: pd.DataFrame, options: argparse.Namespace) -> None:
@@ -365,7 +365,7 @@ def growth_figure(times: pd.DataFrame, options: argparse.Namespace) -> Figure:
             color=colour,
             marker=marker,
             capsize=3,
-            label=f"{name}: passages^{growth(times, name):.2f}",
+            label=f"{name}: passages^{power(times, name):.2f}",
         )
     ours = times[times["name"] == "hybridlib"].groupby("passages")["seconds"].median()
     linear = ours.iloc[-1] * ours.index / ours.index[-1]

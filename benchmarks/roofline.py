@@ -17,9 +17,8 @@ import argparse
 import os
 import statistics
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,12 @@ import pandas as pd
 import torch
 from encoding import TOKEN_BUDGET, load_texts
 from record import add_record_option, write_record
+from timing import seconds_of, two_questions
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 from training import load_pairs, save_start
 
 from hybridlib.config.params import Params
-from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.loop import train
 
@@ -101,7 +100,7 @@ def measure(
     for _ in range(options.rounds):
         fp32 = operations * tokens / product_seconds(weights, tokens, torch.float32)
         bf16 = operations * tokens / product_seconds(weights, tokens, torch.bfloat16)
-        encoding = operations * sum(lengths) / seconds(lambda: encoder.encode(texts, "passage"))
+        encoding = operations * sum(lengths) / seconds_of(lambda: encoder.encode(texts, "passage"))
         training = 3 * operations * tokens_per_second(options, start, pairs)
         rounds.append(
             {
@@ -135,22 +134,15 @@ def product_seconds(weights: list[Tensor], tokens: int, dtype: torch.dtype) -> f
             torch.mm(inputs[weight.shape[1]], weight.T, out=outputs[weight.shape[0]])
 
     multiply()  # warms up
-    return statistics.median(seconds(multiply) for _ in range(5))
+    return statistics.median(seconds_of(multiply) for _ in range(5))
 
 
 def bandwidth() -> float:
     """Return how many bytes of memory are read and written in a second, in a large copy."""
     source = torch.ones(2**26)
     target = torch.zeros(2**26)
-    fastest = min(seconds(lambda: target.copy_(source)) for _ in range(5))
+    fastest = min(seconds_of(lambda: target.copy_(source)) for _ in range(5))
     return 2 * source.nbytes / fastest
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    """Return the time that some work takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def tokens_per_second(options: argparse.Namespace, start: Path, pairs: pd.DataFrame) -> float:
@@ -171,10 +163,8 @@ def run_training(
         learning_rate=2e-5,
         validate_every=None,
     )
-    few = pairs[pairs["pair_id"].isin(pairs["pair_id"].unique()[:2])]
     with tempfile.TemporaryDirectory() as folder:
-        validation = corpus_from_pairs("two questions", few)
-        return train(params, encoder, pairs, validation, Path(folder))
+        return train(params, encoder, pairs, two_questions(pairs), Path(folder))
 
 
 # --------------------------------------------------------------------------------------- profiles

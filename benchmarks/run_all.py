@@ -23,6 +23,8 @@ from typing import Any
 
 from record import write_record
 
+from hybridlib.study.manifest import environment
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "numpy", "pandas")
@@ -89,7 +91,7 @@ def commands(options: argparse.Namespace) -> Mapping[str, list[str]]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what a figure depends on beside the code: processor, memory, system, libraries."""
+    """Return what a figure depends on: commit, processor, memory, system, libraries."""
     versions = {}
     for name in LIBRARIES:
         try:
@@ -98,6 +100,7 @@ def machine() -> dict[str, Any]:
             versions[name] = None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
+        "commit": environment()["commit"],
         "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gb": memory,

@@ -18,10 +18,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from record import add_record_option, write_record
+from timing import seconds_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,15 +62,13 @@ def imports_of(notebook: Path) -> str:
 
 def median_seconds(command: list[str], repeats: int) -> float:
     """Return the median of the seconds that a command takes; the first run does not count."""
-    times = [seconds_of(command) for _ in range(repeats + 1)]
+    times = [seconds_of(lambda: run(command)) for _ in range(repeats + 1)]
     return statistics.median(times[1:])
 
 
-def seconds_of(command: list[str]) -> float:
-    """Return the seconds that a command takes."""
-    start = time.perf_counter()
+def run(command: list[str]) -> None:
+    """Run a command, without its output."""
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, cwd=ROOT)
-    return time.perf_counter() - start
 
 
 def seconds_of_figures() -> float:
@@ -82,7 +80,7 @@ def seconds_of_figures() -> float:
         command = [sys.executable, "-m", "hybridlib.cli", "compare", *studies, "--jobs", "2"]
         # As `make figures` does it.
         os.environ |= {"OMP_NUM_THREADS": "1", "HYBRIDLIB_FIGURES": "png"}
-        return seconds_of(command)
+        return seconds_of(lambda: run(command))
 
 
 if __name__ == "__main__":

@@ -35,12 +35,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from record import add_record_option, write_record
+from timing import two_questions
 from torch.profiler import ProfilerActivity, profile
 
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.config.names import XQUAD_LANGUAGES
 from hybridlib.config.params import Params
-from hybridlib.data.corpus import corpus_from_pairs
 from hybridlib.data.lareqa import load_lareqa, pairs_from_lareqa
 from hybridlib.data.parallel_text import load_aligned_text
 from hybridlib.model.encoder import DualEncoder
@@ -365,12 +365,9 @@ def save_start(options: argparse.Namespace, folder: Path) -> Path:
 
 def train_ours(params: Params, pairs: pd.DataFrame, start: Path) -> Steps:
     """Train with hybridlib."""
-    # train() validates after the last step: on two questions, to lose little time.
-    few = pairs[pairs["pair_id"].isin(pairs["pair_id"].unique()[:2])]
-    validation = corpus_from_pairs("two questions", few)
     encoder = DualEncoder.load(start)
     with tempfile.TemporaryDirectory() as folder:
-        log = train(params, encoder, pairs, validation, Path(folder))
+        log = train(params, encoder, pairs, two_questions(pairs), Path(folder))
     steps = log[log["step"] > 0]
     seconds = params.batch_size / steps["pairs_per_second"]
     return Steps(params.batch_size, steps["loss"].tolist(), seconds.tolist())
