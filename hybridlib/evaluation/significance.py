@@ -25,7 +25,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # the t distribution; scipy.stats takes a second to load
 
 from hybridlib.errors import InputError
 
@@ -309,7 +309,7 @@ def p_value(mean: Numbers, standard_error: Numbers, degrees_of_freedom: Numbers)
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         t = np.abs(mean) / np.asarray(standard_error, dtype=float)
-    return np.nan_to_num(2 * stats.t.sf(t, degrees_of_freedom), nan=1.0)
+    return np.nan_to_num(2 * stdtr(degrees_of_freedom, -t), nan=1.0)
 
 
 def smallest_difference(
@@ -374,4 +374,4 @@ def _per_seed(system: ClusteredMean) -> float:
 
 def _quantile(probability: float, degrees_of_freedom: Numbers) -> float:
     """Return a quantile of t."""
-    return float(stats.t.ppf(probability, degrees_of_freedom))
+    return float(stdtrit(degrees_of_freedom, probability))

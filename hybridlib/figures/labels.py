@@ -100,7 +100,7 @@ def _place(
         prevent_crossings=False,
         # Short steps, for a long one may jump over a gap; as many at most, whatever the time.
         max_move=2,
-        iter_lim=300,
+        iter_lim=150,
         force_text=(0.1, 0.2),
         force_static=(0.2, 0.3),
         expand=(1.02, 1.1),

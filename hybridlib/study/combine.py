@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import chdtrc, ndtr, ndtri  # scipy.stats takes a second to load
 
 from hybridlib import figures
 from hybridlib.errors import InputError
@@ -90,7 +90,7 @@ def random_effects(
     weights = 1 / (errors**2 + tau2)
     mean = float((weights * y).sum() / weights.sum())
     i2 = max(0.0, (q - excess) / q) if excess and q > 0 else 0.0
-    q_p = float(stats.chi2.sf(q, excess)) if excess else 1.0
+    q_p = float(chdtrc(excess, q)) if excess else 1.0
     return RandomEffects(mean, float(weights.sum() ** -0.5), float(tau2), q, q_p, i2)
 
 
@@ -161,13 +161,13 @@ def combine(table: pd.DataFrame) -> pd.DataFrame:
 def _combined(part: pd.DataFrame) -> dict[str, Any]:
     """Return the columns of one claim over several studies."""
     result = random_effects(part["difference"].to_numpy(), part["standard_error"].to_numpy())
-    half = stats.norm.ppf((1 + significance.LEVEL) / 2) * result.standard_error
+    half = ndtri((1 + significance.LEVEL) / 2) * result.standard_error
     return {
         "difference": result.mean,
         "low": result.mean - half,
         "high": result.mean + half,
         "standard_error": result.standard_error,
-        "p": 2 * stats.norm.sf(abs(result.mean) / result.standard_error),
+        "p": 2 * ndtr(-abs(result.mean) / result.standard_error),
         "tau2": result.tau2,
         "i2": result.i2,
         "q": result.q,
