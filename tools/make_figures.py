@@ -24,8 +24,8 @@ KEPT = ROOT / "outputs" / "reference"
 COMBINED = (
     "edition_2_m_to_x_12_layers",
     "edition_2_x_to_m_12_layers",
-    "study_x_to_m",
-    "study_m_to_x",
+    "edition_2_x_to_m_4_layers",
+    "edition_2_m_to_x_4_layers",
 )
 _OVERVIEW = "bias_plane"  # the figure that docs/figures names after the study alone
 

@@ -108,8 +108,8 @@ def _values(runs: list[Study], table: pd.DataFrame, setting: str, where: str) ->
     best = table.loc[table[decisive].idxmax()]
     # The table leaves out corrections that are fitted on what is searched.
     return (
-        f"{decisive[0].upper()}{decisive[1:]} in {where}: {', '.join(values)}; the best that a "
-        f"user can have is {written_system(best)}, {_value(runs, best, setting)}."
+        f"{decisive[0].upper()}{decisive[1:]} in {where}: {', '.join(values)}; the best, without "
+        f"fitting on what is searched, is {written_system(best)}, {_value(runs, best, setting)}."
     )
 
 
