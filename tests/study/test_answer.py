@@ -62,7 +62,8 @@ def test_training_and_values_are_those_of_the_study(study):
     listed = ", ".join(f"{name} {VALUE}" for name in systems)
     start = f"Multilingual mAP in `made-up`: {listed}"
     assert re.fullmatch(
-        rf"{start}; the best, without fitting on what is searched, is hybrid\S* with centering, {VALUE}\.",
+        rf"{start}; the best, without fitting on what is searched, is hybrid\S* with "
+        rf"centering, {VALUE}\.",
         values,
     )
 
