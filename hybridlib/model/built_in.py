@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
@@ -23,10 +24,12 @@ from tokenizers import (
     trainers,
 )
 from torch.nn.functional import normalize
-from transformers import BertConfig, PreTrainedTokenizerFast
 
 from hybridlib.errors import InputError
 from hybridlib.model.encoder import DualEncoder
+
+if TYPE_CHECKING:
+    from transformers import BertConfig, PreTrainedTokenizerFast
 
 _ROLES = {
     "bos_token": "<s>",
@@ -60,6 +63,8 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizer
     Raises:
         InputError: the texts have more different characters than that.
     """
+    from transformers import PreTrainedTokenizerFast  # takes a second to import, as below
+
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -162,7 +167,6 @@ def make_encoder(
         max_length: tokens kept of each text.
         translations: the texts of each meaning, which :func:`word_vectors` learns from.
     """
-    # The class takes seconds to import; making a tokenizer does not need it.
     from transformers import BertModel
 
     config = make_config(len(tokenizer), hidden_size, layers, attention_heads, max_length)
@@ -179,6 +183,8 @@ def make_config(
     vocab_size: int, hidden_size: int, layers: int, attention_heads: int, max_length: int
 ) -> BertConfig:
     """Return the config of a built-in encoder; see :func:`make_encoder`."""
+    from transformers import BertConfig
+
     return BertConfig(
         vocab_size=vocab_size,
         hidden_size=hidden_size,
