@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from hybridlib.batching.pair_table import PairTable
-from hybridlib.config.names import NO_TRAINING
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.errors import InputError
 
 
@@ -132,7 +132,7 @@ def strategy(
     known = STRATEGIES.get(name)
 
     def register(draw: Strategy) -> Strategy:
-        if name in NO_TRAINING or (known and known.draw.__module__ != draw.__module__):
+        if name in NO_BATCHES or (known and known.draw.__module__ != draw.__module__):
             raise InputError(
                 f"strategy {name!r}: there is one of that name already; choose another"
             )

@@ -15,7 +15,7 @@ import numpy as np
 from hybridlib.batching.code_switching import switch
 from hybridlib.batching.pair_table import PairTable
 from hybridlib.batching.registry import STRATEGIES, Batch, strategy
-from hybridlib.config.names import NO_TRAINING
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.errors import InputError, did_you_mean
 
 # Strategies of earlier versions: what to write instead.
@@ -182,7 +182,7 @@ def languages_of(
 
 def known_strategies() -> list[str]:
     """Return all values that the parameter ``strategy`` may take."""
-    return [*NO_TRAINING, *STRATEGIES]
+    return [*NO_BATCHES, *STRATEGIES]
 
 
 def check_strategies(names: Iterable[str]) -> None:

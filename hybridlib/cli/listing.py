@@ -8,7 +8,7 @@ from typing import Any
 
 from hybridlib.batching.strategies import STRATEGIES
 from hybridlib.config.describe import describe
-from hybridlib.config.names import BM25, UNTRAINED
+from hybridlib.config.names import BM25, SOUP, UNTRAINED
 from hybridlib.config.params import Params
 
 _WIDTH = 110
@@ -49,6 +49,7 @@ def list_strategies(options: argparse.Namespace) -> int:
     """Print the batch strategies, one line each."""
     print(f"{UNTRAINED:<14} the encoder as it is")
     print(f"{BM25:<14} a search by the encoder's subwords, without the encoder")
+    print(f"{SOUP:<14} the mean of the weights of other systems (soup_of), in `systems` alone")
     for name, entry in STRATEGIES.items():
         print(f"{name:<14} {entry.meaning}")
     return 0

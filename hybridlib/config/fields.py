@@ -167,6 +167,18 @@ class Fields(StudyFields):
         ge=0,
         le=1,
     )
+    soup_of: list[str] = training_field(
+        [],
+        "`soup`: names of `systems` whose runs of the same seed are averaged (arXiv 2203.05482)",
+    )
+    soup_share: float = training_field(
+        1.0,
+        "`soup`: of the mean movement of their weights that is taken; 1: the mean of the trained "
+        "weights",
+        unit="share",
+        gt=0,
+        le=4,
+    )
     dropout: float | None = training_field(
         None,
         "every dropout of the encoder; null takes what its config says (the built-in one: 0)",

@@ -8,7 +8,9 @@ from typing import Literal, get_args
 BUILT_IN = "built-in"  # the encoder made here
 UNTRAINED = "untrained"  # the strategy that trains nothing
 BM25 = "bm25"  # the strategy that searches by words, without an encoder
+SOUP = "soup"  # the strategy that averages the weights of other systems
 NO_TRAINING = (UNTRAINED, BM25)
+NO_BATCHES = (*NO_TRAINING, SOUP)
 
 Pooling = Literal["mean", "cls", "last"]  # of the vectors of a text's tokens
 POOLINGS = get_args(Pooling)

@@ -32,6 +32,7 @@ from hybridlib.config.names import (
     LANGUAGE_RULE,
     LAREQA,
     NO_PATH,
+    SOUP,
     TRAIN_CORPORA,
     can_be_language,
 )
@@ -190,7 +191,9 @@ class Params(Fields):
             raise ValueError("systems: stands instead of grid; give one of the two")
         settings = [*names_of_step("training"), *names_of_step("evaluation")]
         allowed = [name for name in settings if name not in ("encoder", "seed")]
-        check_systems(self.systems, allowed, _check_value)
+        check_systems(self.systems, allowed, _check_value, self.seeds)
+        if SOUP in self.strategies or (self.strategy == SOUP and self.system is None):
+            raise ValueError(f"{SOUP}: stands in `systems` alone, with soup_of")
 
     def further(self) -> list[Params]:
         """Return the parameters of each evaluation in ``also_evaluate``.

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from hybridlib.config.names import NO_BATCHES, SOUP
 from hybridlib.errors import did_you_mean
 
 # What an entry says beside settings.
@@ -18,6 +19,7 @@ def check_systems(
     systems: Sequence[dict[str, Any]],
     allowed: Collection[str],
     check_value: Callable[[str, str, Any], Any],
+    seeds: Sequence[int],
 ) -> None:
     """Refuse entries that name no run.
 
@@ -25,10 +27,12 @@ def check_systems(
         systems: the entries.
         allowed: parameters that a run may have for itself.
         check_value: from (source, name of a parameter, value); raises a ValueError.
+        seeds: of entries that have none of their own.
 
     Raises:
         ValueError: an entry has no name or strategy, a name that is no part of a folder's or
-            stands twice, or a setting that is none or has an impossible value.
+            stands twice, or a setting that is none or has an impossible value; or a soup has
+            nothing that it can be made of.
     """
     for number, entry in enumerate(systems, 1):
         source = f"systems, entry {number}"
@@ -51,6 +55,32 @@ def check_systems(
     for name, count in Counter(entry["name"] for entry in systems).items():
         if count > 1:
             raise ValueError(f"systems: two entries are called {name!r}")
+    _check_soups(systems, seeds)
+
+
+def _check_soups(systems: Sequence[dict[str, Any]], seeds: Sequence[int]) -> None:
+    """Refuse a soup of systems that are not there, not trained, or lack one of its seeds."""
+    trained = {each["name"]: each for each in systems if each["strategy"] not in NO_BATCHES}
+    for soup in systems:
+        parts = soup.get("soup_of", [])
+        source = f"systems, {soup['name']}"
+        if soup["strategy"] != SOUP:
+            if "soup_of" in soup or "soup_share" in soup:
+                raise ValueError(f"{source}: soup_of and soup_share need the strategy {SOUP}")
+            continue
+        if not parts or len(set(parts)) < len(parts):
+            raise ValueError(f"{source}: soup_of names what is averaged, each once; give names")
+        for name in parts:
+            if name not in trained:
+                raise ValueError(
+                    f"{source}: soup_of: no trained entry is called {name!r}"
+                    f"{did_you_mean(name, trained)}"
+                )
+            lacking = set(soup.get("seeds", seeds)) - set(trained[name].get("seeds", seeds))
+            if lacking:
+                raise ValueError(
+                    f"{source}: {name} has no run of seed {min(lacking)}; name the soup's seeds"
+                )
 
 
 def settings_of(entry: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import SOUP, UNTRAINED
 from hybridlib.config.params import Params
 from hybridlib.data.published import licence_of
 from hybridlib.evaluation.metrics import headline
@@ -60,6 +60,13 @@ def _training(params: Params) -> str:
     """Return the section on the training: the pairs, and what is not the default."""
     if params.strategy == UNTRAINED:
         return "## Training\n\nNone: this is the encoder as it was."
+    if params.strategy == SOUP:
+        parts = ", ".join(f"`{name}`" for name in params.soup_of)
+        return (
+            "## Training\n\nA soup (arXiv 2203.05482): the untrained encoder, moved by "
+            f"{params.soup_share:g} times what these trainings of seed {params.seed} moved it on "
+            f"average: {parts}."
+        )
     sets = []
     for name, path in params.training_sets:
         known = licence_of(name) or _LICENCES.get(name)

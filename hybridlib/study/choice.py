@@ -16,17 +16,17 @@ from typing import Any
 
 import pandas as pd
 
-from hybridlib.config.names import BM25, NO_TRAINING
+from hybridlib.config.names import BM25, NO_TRAINING, SOUP
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.files import check_writable, read_json, write_json, write_text
-from hybridlib.study.encoders import starting_encoder
 from hybridlib.study.fingerprint import fingerprint
 from hybridlib.study.folder import Study, reads, run_name
 from hybridlib.study.grid import share_cores
 from hybridlib.study.manifest import environment
 from hybridlib.study.runner import run_missing
+from hybridlib.study.soup import starting_encoder
 
 MEAN = "mean"  # over the settings: what is chosen by
 
@@ -62,7 +62,7 @@ def choose(params: Params, report: Callable[[str], None] = _report_nothing) -> p
     study = Study.open(params)
     folder = folder_of(study)
     check_writable(folder)
-    trials = [run for run in study.runs() if run.params.strategy != BM25]
+    trials = [run for run in study.runs() if run.params.strategy not in (BM25, SOUP)]
     run_missing(trials[0], "training")
 
     outcomes = {run_name(trial.params): _finished(trial) for trial in trials}

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hybridlib.model.encoder import DualEncoder
 
 
-def starting_encoder(study: Study, make: bool = True) -> DualEncoder:
-    """Return the encoder before training: made here, or loaded.
+def untrained_encoder(study: Study, make: bool = True) -> DualEncoder:
+    """Return the encoder that no run has trained: made here, or loaded.
 
     Args:
         study: the run.

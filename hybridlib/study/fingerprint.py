@@ -86,7 +86,8 @@ def inputs(study: Study, step: str) -> dict[str, Any]:
     if step == "training":
         values = _values(study, [*train_data, *training_parameters(params)])
         content = plugins.content(params.strategy, params.plugins)
-        return {**values, "encoder": _encoder_hash(params.encoder), "plugins": content}
+        parts = {"parts": [_trained(part) for part in study.parts]} if study.parts else {}
+        return {**values, "encoder": _encoder_hash(params.encoder), "plugins": content, **parts}
     if step == "evaluation":
         values = _values(study, [*eval_data, *names_of_step("evaluation")])
         return {**values, "training": fingerprint(study.trained, "training")}
@@ -109,6 +110,12 @@ def _values(study: Study, names: list[str]) -> dict[str, Any]:
         if any(isinstance(path, Path) for path in paths):
             files[name] = [None if path is None else content_hash(resolve(path)) for path in paths]
     return {"params": {name: plain[name] for name in sorted(names)}, "files": files}
+
+
+def _trained(run: Path) -> str | None:
+    """Return the fingerprint of the finished training in a run's folder; None where none is."""
+    marker = run / f"{NOTEBOOKS['training']}.done.json"
+    return read_json(marker).get("fingerprint") if marker.exists() else None
 
 
 def _encoder_hash(encoder: str) -> str | None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from hybridlib.batching import plugins
 from hybridlib.batching.strategies import STRATEGIES, check_strategies
-from hybridlib.config.names import BM25, BUILT_IN, RUN_VECTORS, UNTRAINED
+from hybridlib.config.names import BM25, BUILT_IN, NO_BATCHES, RUN_VECTORS, SOUP, UNTRAINED
 from hybridlib.config.params import Params, names_of_step
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
@@ -43,6 +43,8 @@ _ENCODER_OPTIONS = {
     "encode_precision",
     *_BUILT_IN_ONLY,
 }
+# What a soup alone reads.
+_SOUP_OPTIONS = {"soup_of", "soup_share"}
 # All that BM25 reads of training and evaluation.
 _BM25_OPTIONS = {"encoder", "strategy", "seed", "top_k", "score_block"}
 
@@ -124,6 +126,13 @@ class Study:
     def model(self) -> Path:
         """The trained encoder, a transformers folder."""
         return self.folder_of("training") / "model"
+
+    @property
+    def parts(self) -> list[Path]:
+        """The folders of the runs that a soup is made of; none of any other run."""
+        trained = self.trained
+        names = trained.params.soup_of
+        return [trained.folder / run_name(trained.params.but(system=name)) for name in names]
 
     @property
     def vectors(self) -> Path | None:
@@ -341,7 +350,9 @@ def reads(strategy: str, name: str) -> bool:
     """Return whether a strategy's run depends on a parameter of training or evaluation."""
     if strategy == BM25:
         return name in _BM25_OPTIONS
-    if strategy == UNTRAINED and name in names_of_step("training"):
+    if name in _SOUP_OPTIONS:
+        return strategy == SOUP
+    if strategy in NO_BATCHES and name in names_of_step("training"):
         return name in _ENCODER_OPTIONS
     # What a built-in strategy names as its option is read by those that name it alone.
     special = {

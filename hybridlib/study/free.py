@@ -89,11 +89,11 @@ def _minutes(runs: Sequence[Study]) -> dict[tuple[str, str], float]:
 
 
 def _training_seconds(run: Study) -> float:
-    """Return how long a run was trained; an untrained one and BM25 were not."""
+    """Return how long a run was trained, a soup's parts together; untrained and BM25 were not."""
     if run.params.strategy in NO_TRAINING:
         return 0.0
-    manifest = read_json(run.folder_of("training") / "run.json")
-    return float(manifest["steps"]["training"]["seconds"])
+    manifests = [read_json(part / "run.json") for part in run.parts or [run.folder_of("training")]]
+    return sum(float(manifest["steps"]["training"]["seconds"]) for manifest in manifests)
 
 
 # ------------------------------------------------------------------------------------ in sentences

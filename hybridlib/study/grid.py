@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from hybridlib.config.names import SOUP
 from hybridlib.config.params import Params
 from hybridlib.errors import InputError
 from hybridlib.study.encoders import fetch_encoders
@@ -89,8 +90,11 @@ def _run_one_study(
         data = note(run_step(study, "data"))
         outcomes = [data]
         with share_cores(study.params.jobs), ThreadPoolExecutor(study.params.jobs) as workers:
-            for of_run in workers.map(run_one, runs):
-                outcomes += of_run
+            # A soup is made of runs, so it comes after them.
+            for soups in (False, True):
+                these = [run for run in runs if (run.params.strategy == SOUP) == soups]
+                for of_run in workers.map(run_one, these):
+                    outcomes += of_run
         if compare:
             outcomes.append(note(_compare(study, outcomes)))
     return outcomes

@@ -14,10 +14,10 @@ from hybridlib.config.params import Params
 from hybridlib.config.yaml_files import add_overrides, parse_overrides
 from hybridlib.distributed import processes
 from hybridlib.errors import InputError
-from hybridlib.study.encoders import starting_encoder
 from hybridlib.study.fingerprint import is_done
 from hybridlib.study.folder import Study
 from hybridlib.study.runner import begin, finish
+from hybridlib.study.soup import starting_encoder
 from hybridlib.study.stop import GO_ON, ended_by_signals
 from hybridlib.training.loop import train
 

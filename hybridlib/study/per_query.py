@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from hybridlib.config.names import NO_TRAINING
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.metrics import SETTINGS
 from hybridlib.evaluation.significance import ClusteredMean, SeedVariance
@@ -126,12 +126,13 @@ def seed_variance(
         cells: the macro average over these alone; None: over all.
 
     Returns:
-        One value for all strategies; None where none has two seeds.
+        One value for all strategies; None where none has two seeds. Soups, which vary less than
+        what they are made of, do not count.
     """
     trained = []
     for seeds in systems(runs).values():
         found = [run for run in seeds if has_results(run, measure, correction)]
-        if not found or found[0].params.strategy in NO_TRAINING:
+        if not found or found[0].params.strategy in NO_BATCHES:
             continue
         mean = clustered_mean(found, measure, correction)
         trained.append(mean if cells is None else mean.within(cells))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybridlib.config.names import BM25, BUILT_IN, NO_TRAINING
+from hybridlib.config.names import BM25, BUILT_IN, NO_BATCHES
 from hybridlib.config.params import Params
 from hybridlib.data.prepare import evaluation_corpus
 from hybridlib.data.published import is_here, is_published, to_download
@@ -136,7 +136,7 @@ def _plan_run(
     params = run.params
     unsized = params.encoder if size is None else None
     size = size or NO_ENCODER
-    needs_training = params.strategy not in NO_TRAINING and not is_done(run, "training")
+    needs_training = params.strategy not in NO_BATCHES and not is_done(run, "training")
     steps = params.steps if needs_training else 0
 
     # The corpora whose evaluation is not finished.

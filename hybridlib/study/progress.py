@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from hybridlib.config.names import NO_TRAINING
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.study.folder import RUN_STEPS, Study, run_name
 from hybridlib.study.runner import Outcome
 
@@ -34,7 +34,7 @@ class Progress:
         self._untrained: dict[str, bool] = {}
         self._left: Counter[Kind] = Counter((step, False) for step in study_steps)
         for run in runs:
-            untrained = run.params.strategy in NO_TRAINING
+            untrained = run.params.strategy in NO_BATCHES
             self._untrained[run_name(run.params)] = untrained
             self._left.update((step, untrained) for step in RUN_STEPS)
         self._seconds: dict[Kind, list[float]] = defaultdict(list)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hybridlib.batching.inspect import largest_batch
 from hybridlib.batching.pair_table import PairTable
-from hybridlib.config.names import NO_TRAINING
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.config.params import Params
 from hybridlib.data.prepare import StudyData, evaluation_corpus, prepare
 from hybridlib.data.published import is_here
@@ -56,7 +56,7 @@ def _check_batches(runs: Sequence[Study], pairs: pd.DataFrame) -> None:
     for run in runs:
         params = run.params
         wanted = params.batch_size
-        if params.strategy in NO_TRAINING or params.strategy in found.get(wanted, {}):
+        if params.strategy in NO_BATCHES or params.strategy in found.get(wanted, {}):
             continue
         table = PairTable(pairs, params.dataset_tau, params.language_draw)
         largest = largest_batch(params.strategy, table, wanted, params.alpha)

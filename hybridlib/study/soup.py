@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridlib.config.names import NO_TRAINING
+from hybridlib.config.names import NO_BATCHES, SOUP
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, write_json
-from hybridlib.study.encoders import load_encoder, starting_encoder
+from hybridlib.study.encoders import load_encoder, untrained_encoder
 from hybridlib.study.folder import Study
 
 if TYPE_CHECKING:
@@ -48,11 +48,32 @@ def write_soup(runs: Sequence[Path], share: float, out: Path) -> None:
     check_writable(out.parent)
     studies = [_open(run) for run in resolved]
 
-    encoder = starting_encoder(studies[0], make=False)
-    _add_movement(encoder, studies, share)
+    encoder = _mixed(studies, share)
     encoder.save(out)
     names = [f"{study.params.study}/{study.run.name}" for study in studies]
     write_json(out / "soup.json", {"share": share, "runs": names})
+
+
+def starting_encoder(study: Study, make: bool = True) -> DualEncoder:
+    """Return the encoder that a run begins with: untrained, or the soup of other runs.
+
+    Args:
+        study: the run.
+        make: write the built-in encoder first; false where another process of the run did.
+
+    Raises:
+        InputError: a run that the soup is made of is not finished.
+    """
+    if study.params.strategy != SOUP:
+        return untrained_encoder(study, make)
+    return _mixed([_open(part) for part in study.parts], study.params.soup_share)
+
+
+def _mixed(studies: Sequence[Study], share: float) -> DualEncoder:
+    """Return the soup of finished runs."""
+    encoder = untrained_encoder(studies[0], make=False)
+    _add_movement(encoder, studies, share)
+    return encoder
 
 
 def _open(folder: Path) -> Study:
@@ -62,8 +83,8 @@ def _open(folder: Path) -> Study:
         InputError: it is no folder of a run, the run is not finished, or is untrained.
     """
     study = Study.open_run(folder)
-    if study.params.strategy in NO_TRAINING:
-        raise InputError(f"{folder}: is untrained; a soup takes trained runs")
+    if study.params.strategy in NO_BATCHES:
+        raise InputError(f"{folder}: was not trained; a soup takes trained runs")
     return study
 
 
@@ -89,7 +110,7 @@ def _add_movement(encoder: DualEncoder, studies: Sequence[Study], share: float) 
 
 def _check_start(study: Study, first: Study, about: dict[str, Any]) -> None:
     """Refuse a run that did not begin with the encoder of the first, used in the same way."""
-    own = _describe(starting_encoder(study, make=False))
+    own = _describe(untrained_encoder(study, make=False))
     differing = [name for name in about if own[name] != about[name]]
     if differing:
         raise InputError(

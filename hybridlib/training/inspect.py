@@ -10,7 +10,7 @@ import torch
 
 from hybridlib.batching.registry import Batch
 from hybridlib.batching.strategies import draw_batch
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.config.params import Params
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.loss import ignore_mask, info_nce
@@ -54,13 +54,13 @@ class BatchScores:
 def batch_of_step(params: Params, pairs: pd.DataFrame, step: int = 1) -> Batch:
     """Return the batch that training draws from ``pairs`` at a step.
 
-    An ``untrained`` run draws none. To show one all the same, it gets languages mixed row by row,
-    and at most as many rows as there are pairs.
+    A run that trains nothing draws none. To show one all the same, it gets languages mixed row by
+    row, and at most as many rows as there are pairs.
     """
     table = pair_table(params, pairs)
     strategy = params.strategy
     size = params.batch_size
-    if strategy == UNTRAINED:
+    if strategy in NO_BATCHES:
         strategy = "x-x"
         size = min(size, table.capacity["x-x"])
     return draw_batch(strategy, table, params.seed, step, size, params.alpha)

@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.config.params import Params
 
 
@@ -33,7 +33,7 @@ class TrainingLog:
         self.file = file
         self.accelerator = accelerator
         self.records = records
-        is_hidden = not accelerator.is_main_process or params.strategy == UNTRAINED
+        is_hidden = not accelerator.is_main_process or params.strategy in NO_BATCHES
         self.bar = tqdm(
             total=params.steps,
             desc=params.strategy,

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hybridlib.batching.strategies import draw_batch
 from hybridlib.batching.translations import with_translations
-from hybridlib.config.names import UNTRAINED
+from hybridlib.config.names import NO_BATCHES
 from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
@@ -67,8 +67,8 @@ def train(
 
     Returns:
         One row per step: step, loss, regime, learning_rate, temperature, pairs_per_second,
-        tokens_per_second; and, where validated, ``validation <setting> mAP``. With the strategy
-        ``untrained`` only step 0.
+        tokens_per_second; and, where validated, ``validation <setting> mAP``. With the
+        strategies ``untrained`` and ``soup`` only step 0.
 
     Raises:
         InputError: no validation query has a relevant passage, the pairs cannot fill a batch, the
@@ -89,8 +89,8 @@ def train(
     """
     check_judged(validation)
     folder.mkdir(parents=True, exist_ok=True)
-    if params.strategy == UNTRAINED:
-        return _hand_on_untrained(params, encoder, validation, folder)
+    if params.strategy in NO_BATCHES:
+        return _hand_on(params, encoder, validation, folder)
     check_trainable(encoder, params.precision)
     with setup.open_accelerator(params, folder, encoder) as accelerator:
         # The model: one encoder for both sides, InfoNCE, AdamW. `model` is the encoder, wrapped
@@ -196,7 +196,7 @@ def train(
         return pd.DataFrame(state.records)
 
 
-def _hand_on_untrained(
+def _hand_on(
     params: Params, encoder: DualEncoder, validation: RetrievalCorpus, folder: Path
 ) -> pd.DataFrame:
     """Validate the encoder as it is and write it; the log has step 0 alone."""

@@ -314,7 +314,7 @@ def test_the_built_in_strategies():
     built_in = [name for name in STRATEGIES if STRATEGIES[name].built_in]
     names = ["en-en", "x-x", "x-x-mono", "x-y", "x-y-pair", "hybrid", "code-switched"]
     assert built_in == names
-    assert known_strategies() == ["untrained", "bm25", *STRATEGIES]
+    assert known_strategies() == ["untrained", "bm25", "soup", *STRATEGIES]
 
 
 def test_known_names_pass():

@@ -69,3 +69,40 @@ def test_a_strategy_that_is_none_is_refused():
     params = Params(systems=[{"name": "mine", "strategy": "hybird"}])
     with pytest.raises(InputError, match=r"no strategy is called 'hybird'.*hybrid"):
         Study.open(params)
+
+
+# ------------------------------------------------------------------------------------------- soups
+
+SOUP = {"name": "soup", "strategy": "soup", "soup_of": ["x-y", "half"], "soup_share": 1.2}
+
+
+def test_a_soup_has_the_seeds_that_its_parts_share(tmp_path):
+    params = Params(systems=[*SYSTEMS, {**SOUP, "seeds": [3]}], seeds=[3], output_dir=tmp_path)
+    run = Study.open(params).run_called("built-in-soup-s3")
+    assert run.parts == [run.folder / "built-in-x-y-s3", run.folder / "built-in-half-s3"]
+    assert run.params.soup_share == 1.2
+    assert Study.open(params).run_called("built-in-half-s3").parts == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"soup_of": []}, "systems, soup: soup_of names what is averaged"),
+        ({"soup_of": ["x-y", "x-y"]}, "systems, soup: soup_of names what is averaged, each once"),
+        ({"soup_of": ["x-z"]}, "soup_of: no trained entry is called 'x-z'.*x-y"),
+        ({"soup_of": ["untrained"]}, "soup_of: no trained entry is called 'untrained'"),
+        ({"soup_of": ["soup"]}, "soup_of: no trained entry is called 'soup'"),
+        ({"soup_share": 0}, "soup_share = 0: .*greater than 0"),
+        ({"seeds": [0, 3]}, "half has no run of seed 0; name the soup's seeds"),
+        ({"strategy": "hybrid"}, "soup_of and soup_share need the strategy soup"),
+    ],
+)
+def test_a_soup_of_nothing_that_can_be_averaged_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        Params.check({"systems": [*SYSTEMS, {**SOUP, **changes}], "seeds": [0, 3]})
+
+
+@pytest.mark.parametrize("values", [{"strategies": ["soup"]}, {"strategy": "soup"}])
+def test_a_soup_outside_systems_is_refused(values):
+    with pytest.raises(InputError, match="soup: stands in `systems` alone"):
+        Params.check(values)

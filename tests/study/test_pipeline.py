@@ -11,17 +11,21 @@ import nbformat
 import pandas as pd
 import papermill
 import pytest
+import torch
 from clones import ROOT
 from nbformat import NotebookNode
+from safetensors.torch import load_file
 from studies import copied
 
 from hybridlib.batching.strategies import known_strategies
-from hybridlib.config.names import BM25
+from hybridlib.config.names import BM25, SOUP
 from hybridlib.config.params import Params
 from hybridlib.figures.style import strategy_style
+from hybridlib.files import read_json, write_json
 from hybridlib.study.comparison import intervals
 from hybridlib.study.fingerprint import finished_runs, is_done
 from hybridlib.study.folder import NOTEBOOKS, RUN_STEPS, Study, label
+from hybridlib.study.free import by_cost
 from hybridlib.study.grid import run_study
 from hybridlib.study.runner import Outcome
 
@@ -234,6 +238,35 @@ def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(finished
     assert done(outcomes) == {("smoke", "comparison")}
 
 
+def test_a_soup_is_made_of_its_study_s_runs_and_compared_with_them(finished_study, tmp_path):
+    trained = {"name": "hybrid-alpha-0.25", "strategy": "hybrid", "alpha": 0.25}
+    soup = {"name": "soup", "strategy": "soup", "soup_of": [trained["name"]], "soup_share": 0.5}
+    systems = [{"name": "untrained", "strategy": "untrained"}, soup, trained]
+    study = copied(finished_study, tmp_path, systems=systems, grid={}, alpha=0.5)
+    outcomes = run_study(study.params)
+    made = {("built-in-soup-s0", step) for step in RUN_STEPS}
+    assert done(outcomes) == {*made, ("smoke", "comparison")}
+    assert states(study) == {"kept"}
+
+    start, end, mixed = (
+        load_file(study.folder / folder / "model.safetensors")
+        for folder in (
+            "built-in-hybrid-alpha-0.25-s0/initial",
+            "built-in-hybrid-alpha-0.25-s0/model",
+            "built-in-soup-s0/model",
+        )
+    )
+    for name, weight in mixed.items():
+        assert torch.allclose(weight, (start[name] + end[name]) / 2, atol=1e-6), name
+
+    # It takes as long as its parts, and is made again when one of them is trained again.
+    costs = by_cost(finished_runs(study)).groupby("strategy")["minutes of training"].max()
+    assert costs["soup"] == costs["hybrid-alpha-0.25"] > 0
+    marker = study.run_called("built-in-hybrid-alpha-0.25-s0").marker("training")
+    write_json(marker, {**read_json(marker), "fingerprint": "another"})
+    assert not is_done(study.run_called("built-in-soup-s0"), "training")
+
+
 # -------------------------------------------------------------------------------------------- slow
 
 
@@ -242,7 +275,7 @@ def test_the_smoke_study_runs_every_strategy(tmp_path):
     file = ROOT / "params" / "smoke.yaml"
     params = Params.load(file, {"output_dir": str(tmp_path)})
     # test_study_lexical.py runs BM25.
-    assert set(params.strategies) == set(BUILT_IN) - {BM25}
+    assert set(params.strategies) == set(BUILT_IN) - {BM25, SOUP}
     outcomes = run_study(params)
     assert [outcome for outcome in outcomes if outcome.state != "done"] == []
     study = Study(params)

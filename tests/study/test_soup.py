@@ -98,7 +98,7 @@ def test_what_is_no_finished_run_is_refused(make_run, tmp_path):
         ([run, run], "a run stands twice"),
         ([run / "model"], "no params.yaml"),
         ([make_run(1, finished=False)], "has no finished training"),
-        ([make_run(2, strategy="untrained")], "is untrained"),
+        ([make_run(2, strategy="untrained")], "was not trained"),
     ):
         with pytest.raises(InputError, match=reason):
             write_soup(runs, 0.5, out)
