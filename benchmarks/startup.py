@@ -3,8 +3,8 @@
     python benchmarks/startup.py
 
 Each is a process of its own, several times; the first time, which fills the page cache, does not
-count. A notebook's imports are those of all its cells. With ``--figures`` the kept studies are
-compared too, in a copy: that is nearly all that `make figures` does.
+count. A notebook's imports are those of all its cells. With ``--figures`` also `make figures`, in a
+copy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--figures", action="store_true", help="also compare the kept studies")
+    parser.add_argument("--figures", action="store_true", help="also measure `make figures`")
     add_record_option(parser)
     options = parser.parse_args()
 
@@ -45,7 +44,7 @@ def main() -> None:
         commands[f"imports of notebook {notebook.stem[:2]}"] = [*python, imports_of(notebook)]
     seconds = {name: median_seconds(command, options.repeats) for name, command in commands.items()}
     if options.figures:
-        seconds["figures of the kept studies"] = seconds_of_figures()
+        seconds["make figures"] = seconds_of_figures()
     for name, value in seconds.items():
         print(f"{name:<28}{value:8.2f} s")
     write_record(options.record, seconds)
@@ -72,15 +71,14 @@ def run(command: list[str]) -> None:
 
 
 def seconds_of_figures() -> float:
-    """Return the seconds that all kept studies take to be compared again."""
+    """Return the seconds that `make figures` takes, on a copy of what it reads and writes."""
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "reference"
-        shutil.copytree(ROOT / "outputs" / "reference", kept)
-        studies = sorted(str(file.parent) for file in kept.glob("*/study.yaml"))
-        command = [sys.executable, "-m", "hybridlib.cli", "compare", *studies, "--jobs", "2"]
-        # As `make figures` does it.
-        os.environ |= {"OMP_NUM_THREADS": "1", "HYBRIDLIB_FIGURES": "png"}
-        return seconds_of(lambda: run(command))
+        copy = Path(folder)
+        for name in ("tools", "docs", "benchmarks", "outputs/reference"):
+            shutil.copytree(ROOT / name, copy / name)
+        for page in ROOT.glob("*.md"):
+            shutil.copyfile(page, copy / page.name)
+        return seconds_of(lambda: run([sys.executable, str(copy / "tools" / "make_figures.py")]))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 
 It compares all kept studies, combines the four on real data, makes the tables of the first trials
 (``first_trials.py``) and of the benchmarks (``speed_pages.py``), copies figures to ``docs/figures``
-and fills the pages (``fill_pages.py``). No encoder is needed, and no data.
+and fills the pages (``fill_pages.py``). No encoder is needed, and no data. Of studies that no page
+shows a figure of, the tables alone are made.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import fill_pages
@@ -32,21 +35,47 @@ _OVERVIEW = "bias_plane"  # the figure that docs/figures names after the study a
 
 def main() -> int:
     """Make everything; return the exit status."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["HYBRIDLIB_FIGURES"] = "png"
-    # Those with most runs first, so that no kernel ends long after the others.
-    studies = sorted(KEPT.glob("*/study.yaml"), key=lambda file: -len([*file.parent.iterdir()]))
-    folders = [str(file.parent) for file in studies]
-    status = hybridlib(["compare", *folders, "--jobs", str(min(os.cpu_count() or 1, 8))])
+    os.environ |= {"OMP_NUM_THREADS": "1", "HYBRIDLIB_FIGURES": "png"}
+    # Those with most runs first, so that no comparison ends long after the others.
+    studies = sorted(KEPT.glob("*/"), key=lambda study: -len([*study.iterdir()]))
+    studies = [study for study in studies if (study / "study.yaml").exists()]
+    shown = [study for study in studies if _is_shown(study.name)]
+    others = [study for study in studies if study not in shown]
+
+    # The comparisons run beside what this process does.
+    comparing = [_compare(shown, "png"), _compare(others, "none")]
     together = [str(KEPT / name) for name in COMBINED]
-    status = status or hybridlib(["combine", *together, "--out", str(KEPT / "combined")])
-    if status:
-        return status
+    status = hybridlib(["combine", *together, "--out", str(KEPT / "combined")])
     first_trials.write(KEPT)
     speed_pages.write(ROOT / "benchmarks/results.json", KEPT / "speed", ROOT / "docs/figures")
-    copy_figures(folders)
+    for process in comparing:
+        status = process.wait() or status
+    if status:
+        return status
+
+    copy_figures([str(study) for study in shown])
     shutil.copyfile(KEPT / "combined" / "forest.png", ROOT / "docs/figures/combined-forest.png")
     return fill_pages.main()
+
+
+def _is_shown(study: str) -> bool:
+    """Return whether a page shows a figure of a study."""
+    files = (ROOT / "docs" / "figures").glob("*.png")
+    return any(file.stem == study or file.stem.startswith(f"{study}-") for file in files)
+
+
+def _compare(studies: Sequence[Path], figures: str) -> subprocess.Popen[bytes]:
+    """Start the comparison of some studies.
+
+    Args:
+        studies: their folders.
+        figures: which files of figures are written, a value of ``HYBRIDLIB_FIGURES``.
+    """
+    jobs = max(1, min(os.cpu_count() or 1, 8) // 2)
+    command = [sys.executable, "-m", "hybridlib.cli", "compare", *map(str, studies)]
+    # Figures are saved, and need not be drawn again in the notebooks.
+    environment = {**os.environ, "HYBRIDLIB_FIGURES": figures, "MPLBACKEND": "agg"}
+    return subprocess.Popen([*command, "--jobs", str(jobs)], env=environment)
 
 
 def copy_figures(folders: list[str]) -> None:

@@ -59,14 +59,22 @@ def translate_test(table: pd.DataFrame) -> pd.DataFrame:
             not clear which is the translation.
     """
     rows = table[["question_id", "query_lang", "target", "setting", "ap"]]
-    rows = rows.astype({"query_lang": str, "target": str, "setting": str})
-    twice = rows.duplicated(["question_id", "query_lang", "target"])
+    names = {*rows["query_lang"].unique(), *rows["target"].unique(), PIVOT}
+    languages = pd.CategoricalDtype(sorted(names))
+    rows = rows.astype({"query_lang": languages, "target": languages})
+
+    # A number for each search: of a question, in a language, in a target.
+    question, _ = pd.factorize(rows["question_id"])
+    rows["text"] = question * len(names) + rows["target"].cat.codes
+    rows["search"] = rows["text"] * len(names) + rows["query_lang"].cat.codes
+    twice = rows["search"].duplicated()
     if twice.any():
-        question = rows["question_id"][twice].iloc[0]
+        question_id = rows["question_id"][twice].iloc[0]
         raise InputError(
-            f"translate-test: needs one query for a question_id in a language; {question!r} "
+            f"translate-test: needs one query for a question_id in a language; {question_id!r} "
             "stands there twice"
         )
+
     cross = rows[rows["setting"] == "cross-lingual"]
     pool = rows[rows["setting"] == "multilingual"]
     parts = [_compared(rows, cross, PASSAGE), _compared(rows, cross, PIVOT)]
@@ -89,12 +97,12 @@ def _compared(rows: pd.DataFrame, asked: pd.DataFrame, into: str) -> dict[str, s
         into: the language of the translations.
     """
     # A question's translation searches the same target.
-    language = asked["target"] if into == PASSAGE else into
-    wanted = asked.assign(translation=language)
-    results = rows[["question_id", "query_lang", "target", "ap"]]
-    results = results.rename(columns={"query_lang": "translation", "ap": "translated"})
-    both = wanted.merge(results, on=["question_id", "translation", "target"])
-    if both["query_lang"].eq(both["translation"]).all():
+    languages = rows["query_lang"].cat.categories
+    code = asked["target"].cat.codes if into == PASSAGE else languages.get_loc(into)
+    wanted = asked["text"] * len(languages) + code
+    found = pd.Index(rows["search"]).get_indexer(wanted)
+    both = asked[found >= 0].assign(translated=rows["ap"].to_numpy()[found[found >= 0]])
+    if both["search"].eq(wanted[found >= 0]).all():
         return {}
 
     both["cell"] = cell_names(both["query_lang"], both["target"])

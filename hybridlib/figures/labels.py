@@ -9,11 +9,10 @@ import numpy as np
 from adjustText import adjust_text
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from hybridlib.figures.style import settle, strategy_style, text_on_white
+from hybridlib.figures.style import strategy_style, text_on_white
 
 # In pixels.
 MARKER = 9  # kept free around the middle of a marker
@@ -29,35 +28,32 @@ ALIGNMENTS = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom
 
 
 def label_points(
-    fig: Figure,
     ax: Axes,
     names: Sequence[str],
-    notes: Sequence[str],
     points: np.ndarray,
     markers: np.ndarray,
     lines: np.ndarray,
+    taken: Sequence[Bbox] = (),
 ) -> None:
     """Write the names of strategies beside their points, off the marks and off each other.
 
-    Call it last, as it fixes the layout of the figure. Equal figures get equal places.
+    Call it last, on a settled figure. Equal figures get equal places.
 
     Args:
-        fig: the figure.
-        ax: its axes.
+        ax: the axes.
         names: one for each point.
-        notes: what is written behind each name; may be empty.
         points: ``[points, 2]``, in data coordinates.
         markers: middles of all markers, ``[markers, 2]``.
         lines: ends of all bars and arrows, ``[lines, 2, 2]``.
+        taken: what else no name may stand on, in pixels.
     """
-    settle(fig)
-    marks = _marks(ax, markers, lines)
+    marks = [*_marks(ax, markers, lines), *taken]
     starts = _starts(ax.transData.transform(points))
 
     # A name that starts between two marks may stay there, pushed by both; another start then helps.
     # Where none does, the last one is kept.
     for number, sides in enumerate(starts, 1):
-        texts, ties = _place(ax, names, notes, points, sides, marks)
+        texts, ties = _place(ax, names, points, sides, marks)
         if number == len(starts) or not _any_overlap(texts, marks):
             break
         for artist in [*texts, *ties]:
@@ -84,13 +80,12 @@ def _starts(points: np.ndarray) -> list[np.ndarray]:
 def _place(
     ax: Axes,
     names: Sequence[str],
-    notes: Sequence[str],
     points: np.ndarray,
     sides: np.ndarray,
     marks: list[Bbox],
 ) -> tuple[list[Text], list[Artist]]:
     """Write the names at the given sides and move them off the marks; return texts and ties."""
-    texts = [_write(ax, *row) for row in zip(names, notes, points, sides)]
+    texts = [_write(ax, *row) for row in zip(names, points, sides)]
     _, ties = adjust_text(
         texts,
         objects=[mark.transformed(ax.transData.inverted()) for mark in marks],
@@ -113,14 +108,14 @@ def _place(
     return texts, ties
 
 
-def _write(ax: Axes, name: str, note: str, point: np.ndarray, side: np.ndarray) -> Text:
+def _write(ax: Axes, name: str, point: np.ndarray, side: np.ndarray) -> Text:
     """Write a strategy's name at a side of its point, in its colour."""
     colour, _ = strategy_style(name)
     step = START * side / np.linalg.norm(side)
     x, y = ax.transData.inverted().transform(ax.transData.transform(point) + step)
     horizontal, _ = ALIGNMENTS[side[0]]
     _, vertical = ALIGNMENTS[side[1]]
-    return ax.text(x, y, name + note, ha=horizontal, va=vertical, color=text_on_white(colour))
+    return ax.text(x, y, name, ha=horizontal, va=vertical, color=text_on_white(colour))
 
 
 def _any_overlap(texts: Sequence[Text], marks: Sequence[Bbox]) -> bool:

@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import Transform
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox, Transform
 
 from hybridlib.config.names import NO_TRAINING
 from hybridlib.figures.axes import (
@@ -18,6 +20,7 @@ from hybridlib.figures.axes import (
     draw_point,
     headline,
     legend_above,
+    log_ticks,
     one_axes,
 )
 from hybridlib.figures.labels import label_points
@@ -31,17 +34,21 @@ from hybridlib.figures.style import (
     settle,
     strategy_style,
     styled,
+    text_on_white,
 )
 
 PLAIN = "none"  # the correction that changes nothing
+
+# The room of an inset with its labels, at the upper left, in axes coordinates.
+_INSET = Bbox([[0.0, 0.64], [0.55, 1.0]])
 
 
 @styled
 def bias_plane(results: pd.DataFrame, log: bool | None = None, corrections: bool = False) -> Figure:
     """Draw multilingual mAP against rank distance, a point per strategy.
 
-    Good is to the right and low. The axes hold what was trained. An untrained encoder that lies
-    outside has its values at an arrow that leaves towards it.
+    Good is to the right and low. The axes hold what was trained. Where an untrained encoder lies
+    outside, an inset shows all points, and the axes as a grey frame.
 
     Args:
         results: columns strategy, seed, map, rank_distance; optional map_low, map_high,
@@ -81,11 +88,19 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None, corrections: bool
         _draw_strategy(ax, row)
     ax.autoscale_view()
     ax.autoscale(enable=False)
-    settle(fig)
-    notes, points, ways = _draw_ways_out(ax, plain, ~near)
-    lines_drawn = np.concatenate([_lines(plain[near], corrected), ways])
+    inside = plain[near]
+    points = inside[["map", "distance"]].to_numpy()
+    drawn_lines = _lines(inside, corrected)
     markers = np.concatenate([points, corrected[["map", "distance"]].to_numpy()])
-    label_points(fig, ax, plain["strategy"].tolist(), notes, points, markers, lines_drawn)
+    taken = []
+    if not near.all():
+        middles = [markers, drawn_lines.reshape(-1, 2)]
+        place = _place_of_inset(ax, np.concatenate(middles))
+        _draw_inset(ax, plain, ~near, place)
+        settle(fig)
+        taken = [place.transformed(ax.transAxes)]
+    settle(fig)
+    label_points(ax, inside["strategy"].tolist(), points, markers, drawn_lines, taken)
     return fig
 
 
@@ -102,51 +117,71 @@ def _draw_strategy(ax: Axes, row: Any) -> None:
     draw_point(ax, row.map, row.distance, row.strategy, x_bar, y_bar)
 
 
-def _draw_ways_out(
-    ax: Axes, plain: pd.DataFrame, outside: np.ndarray
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Draw an arrow towards each point outside the axes.
-
-    Returns:
-        A note for the name of each point in ``plain`` (the values of those outside, else empty);
-        where the marks of all stand, ``[points, 2]``; and the arrows, ``[arrows, 2, 2]``.
-    """
-    notes = [""] * len(plain)
-    points = plain[["map", "distance"]].to_numpy()
-    ways = [np.empty((0, 2, 2))]
-    for number, row in enumerate(plain.itertuples()):
-        if not outside[number]:
-            continue
-        notes[number] = f"\n(mAP {row.map:.2f}, {row.distance:,.0f} ranks)"
-        way = _draw_way_out(ax, row.strategy, points[number])
-        points[number] = way[0]
-        ways.append(way[None])
-    return notes, points, np.concatenate(ways)
-
-
 def _is_near(ax: Axes, points: np.ndarray) -> np.ndarray:
     """Return which points, ``[points, 2]``, lie within the axes or less than a third outside."""
     places = _to_axes(ax).transform(points)
     return np.abs(places - 0.5).max(axis=1) < 0.83
 
 
-def _draw_way_out(ax: Axes, name: str, point: np.ndarray) -> np.ndarray:
-    """Draw an arrow that leaves the axes towards a point outside.
+def _place_of_inset(ax: Axes, marks: np.ndarray) -> Bbox:
+    """Make room above the marks at one side of the axes; return it, in axes coordinates.
 
-    Returns:
-        Its ends in data coordinates, ``[2, 2]``: where it starts, and where it leaves.
+    Args:
+        ax: its upper limit rises where it must.
+        marks: what the room may not hold, ``[marks, 2]``, in data coordinates.
     """
-    # From the middle of the axes the way is straight; only its last part is drawn.
-    to_axes = _to_axes(ax)
-    middle = np.array([0.5, 0.5])
-    way = to_axes.transform(point) - middle
-    edge = middle + 0.5 * way / np.abs(way).max()
-    start = edge - 0.12 * way / np.linalg.norm(way)
-    ends = to_axes.inverted().transform([start, edge])
-    colour, _ = strategy_style(name)
-    style = {"arrowstyle": "->", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", ends[1], ends[0], arrowprops=style)
-    return ends
+    # The side whose highest mark is lower; what is free above it may not be enough.
+    marks = _to_axes(ax).transform(marks)
+    highest = [marks[marks[:, 0] < _INSET.width, 1].max(initial=0)]
+    highest.append(marks[marks[:, 0] > 1 - _INSET.width, 1].max(initial=0))
+    side = int(np.argmin(highest))
+    scale = max(1.0, highest[side] / _INSET.y0)
+    to_data = _to_axes(ax).inverted()
+    ax.set_ylim(top=to_data.transform((0.5, scale))[1])
+    return _INSET.translated(side * (1 - _INSET.width), 0)
+
+
+def _draw_inset(ax: Axes, plain: pd.DataFrame, outside: np.ndarray, place: Bbox) -> None:
+    """Draw all points in small, with the names of those outside the axes.
+
+    Args:
+        ax: the axes; the inset has a frame at their limits.
+        plain: the points.
+        outside: which of them are outside.
+        place: of the inset with its labels, in axes coordinates.
+    """
+    # Its labels stand to the left and below.
+    corner = (place.x0 + 0.16, place.y0 + 0.09)
+    inset = ax.inset_axes((*corner, place.width - 0.19, place.height - 0.12))
+    for row in plain.itertuples():
+        colour, marker = strategy_style(row.strategy)
+        size = marker_size(marker, 6)
+        inset.plot(row.map, row.distance, color=colour, marker=marker, markersize=size)
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    frame = Rectangle((left, low), right - left, high - low, fill=False, edgecolor=GREY)
+    inset.add_patch(frame)
+
+    # Room for the names, which stand towards the middle.
+    inset.margins(0.15)
+    is_wide = plain["distance"].max() > 4 * plain["distance"].min() > 0
+    inset.set_yscale("log" if is_wide else "linear")
+    if is_wide:
+        log_ticks(inset.yaxis, (1,))
+    inset.autoscale_view()
+    inset.xaxis.set_major_locator(MaxNLocator(3))
+    middle = np.mean(inset.get_xlim())
+    for row in plain[outside].itertuples():
+        colour, _ = strategy_style(row.strategy)
+        is_left = row.map < middle
+        inset.annotate(
+            row.strategy,
+            (row.map, row.distance),
+            (7 if is_left else -7, 0),
+            textcoords="offset points",
+            color=text_on_white(colour),
+            ha="left" if is_left else "right",
+            va="center",
+        )
 
 
 def _to_axes(ax: Axes) -> Transform:

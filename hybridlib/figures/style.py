@@ -17,6 +17,7 @@ from typing import Literal, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
@@ -27,6 +28,8 @@ WIDTH = 6.4  # inches
 FONT = 12  # points
 GREY = "#595959"
 FRAME = "#D55E00"  # of framed cells
+
+_KINDS = "HYBRIDLIB_FIGURES"  # the environment variable that says which files are written
 
 # Colour and marker of each known strategy, in the order in which figures show them.
 STRATEGY_STYLES = {
@@ -202,10 +205,15 @@ def marker_size(marker: str, size: float) -> float:
 
 
 def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
-    """Make a figure function draw in the style of this module and leave the notebook's alone."""
+    """Make a figure function draw in the style of this module and leave the notebook's alone.
+
+    With ``HYBRIDLIB_FIGURES=none`` it draws nothing.
+    """
 
     @wraps(draw)
     def in_style(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
+        if os.environ.get(_KINDS) == "none":
+            return Figure()
         with plt.style.context(["default", _STYLE]):
             fig = draw(*args, **kwargs)
             settle(fig)
@@ -216,11 +224,10 @@ def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
 
 def settle(fig: Figure) -> None:
     """Lay a figure out and fix its layout: every further drawing would move the axes by a hair."""
-    # Ticks are made when they are first drawn, and take their style then.
-    fig.draw_without_rendering()
-    # The second pass settles the layout.
     engine = fig.get_layout_engine()
     if engine is not None:
+        # The first pass also makes the ticks, in the style of now. The second settles the layout.
+        engine.execute(fig)
         engine.execute(fig)
     fig.set_layout_engine("none")
 
@@ -228,19 +235,31 @@ def settle(fig: Figure) -> None:
 def save(fig: Figure, folder: str | Path, name: str) -> None:
     """Write a figure as PNG (150 dpi) and SVG; the same figure gives the same bytes.
 
-    The environment variable ``HYBRIDLIB_FIGURES=png`` leaves the SVG out, which takes time.
+    Both take time. The environment variable ``HYBRIDLIB_FIGURES=png`` leaves the SVG out, and
+    ``none`` both.
 
     Args:
         fig: the figure.
         folder: made if it does not exist.
         name: of the two files, without an ending.
     """
+    kinds = os.environ.get(_KINDS)
+    if kinds == "none":
+        return
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with plt.style.context(["default", _STYLE, {"svg.hashsalt": "hybridlib"}]):
-        fig.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-        if os.environ.get("HYBRIDLIB_FIGURES") != "png":
+        _save_png(fig, folder / f"{name}.png")
+        if kinds != "png":
             fig.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+
+
+def _save_png(fig: Figure, file: Path) -> None:
+    """Write a figure as PNG; ``savefig`` would draw it twice."""
+    dpi = fig.dpi
+    fig.dpi = 150
+    FigureCanvasAgg(fig).print_png(file, metadata={"Software": None})
+    fig.dpi = dpi
 
 
 def text_on(background: ColorType) -> str:

@@ -138,23 +138,36 @@ def test_bias_plane_names_each_point():
     assert len(bars) == 6
 
 
-def test_an_untrained_encoder_far_away_is_an_arrow_with_its_values():
-    ax = figures.bias_plane(far_untrained()).axes[0]
-    assert ax.get_xlim()[0] > 0.4
-    assert ax.get_ylim()[1] < 600
-    assert [text.get_text() for text in ax.texts if text.get_text()] == [
-        "untrained\n(mAP 0.10, 1,573 ranks)",
-        "x-y",
-        "hybrid",
-    ]
+@pytest.mark.parametrize("mono", [None, (0.44, 600.0), (0.62, 600.0)])
+def test_an_untrained_encoder_far_away_is_in_an_inset(mono):
+    """It stands above all marks, at the side where they are lower."""
+    table = far_untrained()
+    if mono is not None:
+        table = pd.concat([table, with_bars(plane_of({"x-x-mono": mono}), 0.01, 20)])
+    ax = figures.bias_plane(table).axes[0]
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert left > 0.4
+    assert high < 900
+    assert "untrained" not in [text.get_text() for text in ax.texts]
 
-    # It leaves at an edge, on the way to its point.
-    (arrow,) = [text for text in ax.texts if hasattr(text, "xyann")]
-    to_axes = ax.transData - ax.transAxes
-    start, end, point = to_axes.transform([arrow.xyann, arrow.xy, (0.1, 1573)])
-    assert np.abs(end - 0.5).max() == pytest.approx(0.5)
-    way = point - start
-    np.testing.assert_allclose((end - start) / np.linalg.norm(end - start), way / np.hypot(*way))
+    # The inset holds every point, and frames the axes.
+    (inset,) = ax.child_axes
+    points = [tuple(line.get_xydata()[0]) for line in inset.get_lines()]
+    assert points == list(zip(table["map"], table["rank_distance"]))
+    assert [text.get_text() for text in inset.texts] == ["untrained"]
+    (frame,) = inset.patches
+    assert frame.get_bbox().extents == pytest.approx([left, low, right, high])
+
+    # Nothing lies below it or its labels.
+    box = inset.get_tightbbox()
+    assert Bbox.intersection(box, ax.bbox).bounds == pytest.approx(box.bounds)
+    assert not [line for line in ax.get_lines() if box.overlaps(line.get_window_extent())]
+    bars = [Path(bar.get_segments()[0]).transformed(ax.transData) for bar in ax.collections]
+    assert not [bar for bar in bars if bar.intersects_bbox(box, filled=False)]
+    names = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert box.count_overlaps(names) == 0
+    is_right = box.x0 > ax.bbox.x0 + ax.bbox.width / 2.5
+    assert is_right == (mono is not None and mono[0] < 0.5)
 
 
 def test_an_untrained_encoder_that_is_near_or_alone_is_a_point():
