@@ -20,7 +20,7 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
-from hybridlib.model.batches import micro_batches, unique_rows
+from hybridlib.model.batches import CALL, micro_batches, unique_rows
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.directions import check_directions
@@ -173,9 +173,13 @@ class DualEncoder(nn.Module):
     def micro_batches(
         self, token_ids: Sequence[Sequence[int]], token_budget: int
     ) -> list[np.ndarray]:
-        """Return row numbers in micro-batches, longest first; see :func:`micro_batches`."""
+        """Return row numbers in micro-batches, longest first; see :func:`micro_batches`.
+
+        A GPU waits for calls rather than for tokens, so there each takes as long as a full batch.
+        """
         lengths = [len(ids) for ids in token_ids]
-        return micro_batches(lengths, token_budget, self.equal_lengths)
+        call = CALL if self.device.type == "cpu" else token_budget
+        return micro_batches(lengths, token_budget, self.equal_lengths, call)
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""

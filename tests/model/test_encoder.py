@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -195,20 +195,23 @@ def test_micro_batches_hold_every_row_once_within_the_budget(budget, rng):
     assert longest == sorted(longest, reverse=True)
 
 
-@pytest.mark.parametrize("budget", [1, 16, 64, 300, 10_000])
-def test_micro_batches_end_where_one_row_more_would_break_a_rule(budget, rng):
-    """It would break the budget, or make a twentieth of 512 tokens or more padding."""
-    lengths = rng.integers(1, 60, 200).tolist()
-    batches = micro_batches(lengths, budget)
-    for rows, following in pairwise(batches):
-        size = len(rows)
-        used = sum(lengths[row] for row in rows)
-        longest = lengths[rows[0]]
-        too_large = (size + 1) * longest > budget
-        too_padded = used + lengths[following[0]] < 0.95 * (size + 1) * longest
-        assert too_large or (used >= 512 and too_padded)
-        assert used - lengths[rows[-1]] < 512 or used >= 0.95 * size * longest
-        assert min(lengths[row] for row in rows) >= max(lengths[row] for row in following)
+@pytest.mark.parametrize("equal_lengths", [False, True])
+@pytest.mark.parametrize("call", [0, 5, 40, 1000])
+@pytest.mark.parametrize("budget", [1, 30, 90, 10_000])
+def test_no_other_split_takes_less_time(budget, call, equal_lengths, rng):
+    """Every split of ten rows in order of length, by plain loops."""
+    lengths = rng.integers(1, 30, 10).tolist()
+    ordered = sorted(lengths, reverse=True)
+    times = []
+    for ends in product([False, True], repeat=9):
+        cuts = [0, *(place for place, is_end in enumerate(ends, 1) if is_end), 10]
+        parts = [ordered[start:end] for start, end in pairwise(cuts)]
+        fits = all(len(part) == 1 or len(part) * part[0] <= budget for part in parts)
+        if fits and not (equal_lengths and any(part[0] > part[-1] for part in parts)):
+            times.append(sum(len(part) * part[0] + call for part in parts))
+    batches = micro_batches(lengths, budget, equal_lengths, call)
+    assert sum(len(rows) * lengths[rows[0]] + call for rows in batches) == min(times)
+    assert [lengths[row] for rows in batches for row in rows] == ordered
 
 
 def test_many_texts_have_little_padding(rng):
