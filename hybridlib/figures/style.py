@@ -17,7 +17,6 @@ from typing import Literal, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
@@ -249,17 +248,9 @@ def save(fig: Figure, folder: str | Path, name: str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with plt.style.context(["default", _STYLE, {"svg.hashsalt": "hybridlib"}]):
-        _save_png(fig, folder / f"{name}.png")
+        fig.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
         if kinds != "png":
             fig.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-
-
-def _save_png(fig: Figure, file: Path) -> None:
-    """Write a figure as PNG; ``savefig`` would draw it twice."""
-    dpi = fig.dpi
-    fig.dpi = 150
-    FigureCanvasAgg(fig).print_png(file, metadata={"Software": None})
-    fig.dpi = dpi
 
 
 def text_on(background: ColorType) -> str:

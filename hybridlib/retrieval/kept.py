@@ -21,7 +21,7 @@ _COLUMN_MASK = (1 << _SCORE_SHIFT) - 1
 _MOST_ROWS = 1 << 11
 _MOST_COLUMNS = _COLUMN_MASK - 1
 
-_MOST_KEPT = 1 / 10  # share of a block; with more, other ways are quicker and need less memory
+_MOST_KEPT = 3 / 20  # share of a block; with more, other ways are quicker and need less memory
 
 
 def kept_keys(scores: Tensor, lowest: Tensor) -> np.ndarray | None:

@@ -98,6 +98,15 @@ def test_the_svg_may_be_left_out(tmp_path, drawn, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
 
 
+def test_nothing_is_drawn_where_no_figure_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRIDLIB_FIGURES", "none")
+    fig = FIGURES["bias_plane"]()
+    assert isinstance(fig, Figure)
+    assert fig.axes == []
+    figures.save(fig, tmp_path / "figures", "figure")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_save_does_not_depend_on_the_process(tmp_path, drawn):
     names = ("language_projection", "bias_plane_corrected")
     code = "import sys; from figure_toys import FIGURES, figures\n"

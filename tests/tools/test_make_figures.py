@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import make_figures
 
 
@@ -20,6 +22,32 @@ def test_figures_that_the_pages_show_are_replaced_and_no_other(tmp_path, monkeyp
     make_figures.copy_figures([str(tmp_path / "kept" / "study")])
     found = {file.name: file.read_text() for file in shown.iterdir()}
     assert found == {"study.png": "new", "study-forest.png": "new", "study-top_lists.png": "old"}
+
+
+def test_figures_are_drawn_of_studies_that_a_page_shows(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_figures, "ROOT", tmp_path)
+    shown = tmp_path / "docs" / "figures"
+    shown.mkdir(parents=True)
+    for name in ("study.png", "another-forest.png"):
+        (shown / name).touch()
+    assert [make_figures._is_shown(name) for name in ("study", "another", "stud", "forest")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_comparison_makes_the_figures_that_it_is_asked_for(tmp_path, monkeypatch):
+    """Here none, of a study that is kept."""
+    folder = tmp_path / "quickstart_e5"
+    kept = make_figures.KEPT / "quickstart_e5"
+    shutil.copytree(kept, folder, ignore=shutil.ignore_patterns("comparison"))
+    assert make_figures._compare([folder], "none").wait() == 0
+    made = folder / "comparison"
+    for table in ("intervals.md", "verdict.md"):
+        assert (made / table).read_text() == (kept / "comparison" / table).read_text()
+    assert list((made / "figures").iterdir()) == []
 
 
 def test_the_studies_that_are_combined_are_kept():
