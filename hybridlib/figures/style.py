@@ -45,6 +45,8 @@ STRATEGY_STYLES = {
     "hybrid-averaged-half": ("#A65628", "H"),
     "x-y-averaged": ("#882255", "h"),
     "code-switched": ("#000000", "*"),
+    "soup": ("#8007ED", "d"),
+    "soup-mean": ("#885C43", "d"),
     "bm25": ("#4E1868", "8"),
 }
 

@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hybridlib.config.names import BM25, BUILT_IN, NO_BATCHES
 from hybridlib.config.params import Params
@@ -90,11 +89,11 @@ def plan(params: Params, file: Path, device: str, overrides: list[list[str]]) ->
     texts = [_count_texts(part) for part in parts]
     sizes: dict[str, Size | None] = {}
     plans = []
-    for run in Study.open(params).runs():
-        evaluations = [Study(part.but(**_cell(run.params))) for part in parts]
+    grids = [Study.open(part).runs() for part in parts]
+    for run, *further in zip(*grids, strict=True):
         command = _command(file, overrides, run)
         size = _size(run.params, sizes)
-        plans.append(_plan_run(run, evaluations, texts, size, speed, command))
+        plans.append(_plan_run(run, [run, *further], texts, size, speed, command))
     return plans
 
 
@@ -183,12 +182,6 @@ def _checkpoint_bytes(params: Params, size: Size) -> int:
         return best
     # A checkpoint has the trained weights, and two numbers that AdamW keeps for each of them.
     return params.keep_checkpoints * 3 * trained + best
-
-
-def _cell(params: Params) -> dict[str, Any]:
-    """Return the parameters that say which run of the grid this is."""
-    names = ("encoder", "strategy", "seed", *params.grid)
-    return {name: getattr(params, name) for name in names}
 
 
 def _command(file: Path, overrides: list[list[str]], run: Study) -> str:

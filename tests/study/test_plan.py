@@ -250,3 +250,21 @@ def test_runs_carried_out_one_by_one_are_done_in_the_plan(notebooks, tmp_path, c
     assert main(["compare", str(file)]) == 0
     assert "2 of 2 runs" in capsys.readouterr().out
     assert {outcome.state for outcome in run_study(params)} == {"kept"}
+
+
+def test_systems_are_done_in_the_plan_and_a_soup_takes_no_step(notebooks, tmp_path, capsys):
+    systems = [
+        {"name": "mine", "strategy": "x-y", "temperature": 0.02},
+        {"name": "soup", "strategy": "soup", "soup_of": ["mine"]},
+    ]
+    also = [{"eval_corpus": "facts", "eval_languages": ["en"]}]
+    params = miniature(tmp_path / "out", systems=systems, grid={}, also_evaluate=also)
+    file = tmp_path / "systems.yaml"
+    params.save(file)
+    planned = plan.plan(params, file, "cpu", [])
+    assert [part.steps for part in planned] == [params.steps, 0]
+    run_study(params)
+    trained = [name for name, step in notebooks.executed if step == "training"]
+    assert trained == ["built-in-mine-s0", "built-in-soup-s0"]
+    assert main(["run", str(file), "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("2 runs, 2 of them done; 0 optimizer steps to go")

@@ -16,7 +16,7 @@ from hybridlib.errors import InputError
 from hybridlib.model.built_in import make_encoder
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.study.folder import Study
-from hybridlib.study.soup import write_soup
+from hybridlib.study.soup import starting_encoder, write_soup
 
 MakeRun = Callable[..., Path]
 
@@ -106,6 +106,18 @@ def test_what_is_no_finished_run_is_refused(make_run, tmp_path):
     with pytest.raises(InputError, match="another: has no finished training"):
         write_soup([renamed], 0.5, out)
     assert not out.exists()
+
+
+def test_a_soup_of_a_study_says_which_run_is_missing(tmp_path):
+    systems = [
+        {"name": "x-y", "strategy": "x-y"},
+        {"name": "soup", "strategy": "soup", "soup_of": ["x-y"]},
+    ]
+    params = Params(output_dir=tmp_path, study="mine", seeds=[0], systems=systems)
+    run = Study.open(params).run_called("built-in-soup-s0")
+    message = "built-in-soup-s0: needs built-in-x-y-s0 trained; .*`--only built-in-x-y-s0`"
+    with pytest.raises(InputError, match=message):
+        starting_encoder(run)
 
 
 def test_runs_of_other_encoders_are_refused(make_run, tiny_encoder, tmp_path):
