@@ -2,8 +2,8 @@
 
 It compares all kept studies, combines the four on real data, makes the tables of the first trials
 (``first_trials.py``) and of the benchmarks (``speed_pages.py``), copies figures to ``docs/figures``
-and fills the pages (``fill_pages.py``). No encoder is needed, and no data. Of studies that no page
-shows a figure of, the tables alone are made.
+and fills the pages (``fill_pages.py``). No encoder is needed, and no data. Of a study's
+figures, those alone are drawn that a page shows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import fill_pages
@@ -39,11 +39,12 @@ def main() -> int:
     # Those with most runs first, so that no comparison ends long after the others.
     studies = sorted(KEPT.glob("*/"), key=lambda study: -len([*study.iterdir()]))
     studies = [study for study in studies if (study / "study.yaml").exists()]
-    shown = [study for study in studies if _is_shown(study.name)]
+    shown = {study: names for study in studies if (names := _shown_of(study.name))}
     others = [study for study in studies if study not in shown]
 
     # The comparisons run beside what this process does.
-    comparing = [_compare(shown, "png"), _compare(others, "none")]
+    names = {name for of_study in shown.values() for name in of_study}
+    comparing = [_compare([*shown], names), _compare(others, {"none"})]
     together = [str(KEPT / name) for name in COMBINED]
     status = hybridlib(["combine", *together, "--out", str(KEPT / "combined")])
     first_trials.write(KEPT)
@@ -53,32 +54,33 @@ def main() -> int:
     if status:
         return status
 
-    copy_figures([str(study) for study in shown])
+    copy_figures(map(str, shown))
     shutil.copyfile(KEPT / "combined" / "forest.png", ROOT / "docs/figures/combined-forest.png")
     return fill_pages.main()
 
 
-def _is_shown(study: str) -> bool:
-    """Return whether a page shows a figure of a study."""
-    files = (ROOT / "docs" / "figures").glob("*.png")
-    return any(file.stem == study or file.stem.startswith(f"{study}-") for file in files)
+def _shown_of(study: str) -> set[str]:
+    """Return the names of a study's figures that pages show."""
+    stems = [file.stem for file in (ROOT / "docs" / "figures").glob("*.png")]
+    names = {stem.removeprefix(f"{study}-") for stem in stems if stem.startswith(f"{study}-")}
+    return names | ({_OVERVIEW} if study in stems else set())
 
 
-def _compare(studies: Sequence[Path], figures: str) -> subprocess.Popen[bytes]:
+def _compare(studies: Sequence[Path], figures: Iterable[str]) -> subprocess.Popen[bytes]:
     """Start the comparison of some studies.
 
     Args:
         studies: their folders.
-        figures: which files of figures are written, a value of ``HYBRIDLIB_FIGURES``.
+        figures: the names of the figures that are drawn.
     """
     jobs = max(1, min(os.cpu_count() or 1, 8) // 2)
     command = [sys.executable, "-m", "hybridlib.cli", "compare", *map(str, studies)]
     # Figures are saved, and need not be drawn again in the notebooks.
-    environment = {**os.environ, "HYBRIDLIB_FIGURES": figures, "MPLBACKEND": "agg"}
+    environment = {**os.environ, "HYBRIDLIB_FIGURES": ",".join(figures), "MPLBACKEND": "agg"}
     return subprocess.Popen([*command, "--jobs", str(jobs)], env=environment)
 
 
-def copy_figures(folders: list[str]) -> None:
+def copy_figures(folders: Iterable[str]) -> None:
     """Replace the figures of ``docs/figures`` that a comparison has made."""
     for folder in map(Path, folders):
         for made in (folder / "comparison" / "figures").glob("*.png"):

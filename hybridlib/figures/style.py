@@ -28,7 +28,8 @@ FONT = 12  # points
 GREY = "#595959"
 FRAME = "#D55E00"  # of framed cells
 
-_KINDS = "HYBRIDLIB_FIGURES"  # the environment variable that says which files are written
+_WANTED = "HYBRIDLIB_FIGURES"  # the environment variable that says what is drawn
+_PNG = "png"  # its value for all figures
 
 # Colour and marker of each known strategy, in the order in which figures show them.
 STRATEGY_STYLES = {
@@ -208,12 +209,13 @@ def marker_size(marker: str, size: float) -> float:
 def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
     """Make a figure function draw in the style of this module and leave the notebook's alone.
 
-    With ``HYBRIDLIB_FIGURES=none`` it draws nothing.
+    It draws nothing where ``HYBRIDLIB_FIGURES`` names other functions alone (:func:`save`).
     """
 
     @wraps(draw)
     def in_style(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
-        if os.environ.get(_KINDS) == "none":
+        wanted = os.environ.get(_WANTED, _PNG)
+        if wanted != _PNG and draw.__name__ not in wanted.split(","):
             return Figure()
         with plt.style.context(["default", _STYLE]):
             fig = draw(*args, **kwargs)
@@ -236,22 +238,22 @@ def settle(fig: Figure) -> None:
 def save(fig: Figure, folder: str | Path, name: str) -> None:
     """Write a figure as PNG (150 dpi) and SVG; the same figure gives the same bytes.
 
-    Both take time. The environment variable ``HYBRIDLIB_FIGURES=png`` leaves the SVG out, and
-    ``none`` both.
+    Drawing takes time. The environment variable ``HYBRIDLIB_FIGURES`` leaves some of it out: with
+    ``png`` the SVG, with names of figure functions, such as ``bias_plane,forest`` or ``none``, also
+    every other figure. What was not drawn is not written.
 
     Args:
         fig: the figure.
         folder: made if it does not exist.
         name: of the two files, without an ending.
     """
-    kinds = os.environ.get(_KINDS)
-    if kinds == "none":
+    if not fig.axes:
         return
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with plt.style.context(["default", _STYLE, {"svg.hashsalt": "hybridlib"}]):
         fig.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-        if kinds != "png":
+        if _WANTED not in os.environ:
             fig.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
 
 

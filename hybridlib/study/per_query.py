@@ -166,10 +166,10 @@ def _results(file: Path, changed: int, setting: str | None) -> _Results:
     if "correction" not in table:
         return _measures(table, PLAIN, _in_two_languages(table))
     plain = file.with_name("per_query.parquet")
-    several = _counted(_results(plain, plain.stat().st_mtime_ns, None))
+    several = _queries(table).isin(_counted(_results(plain, plain.stat().st_mtime_ns, None)))
     found: _Results = {}
-    for correction, part in table.groupby("correction", observed=True):
-        found |= _measures(part, str(correction), several)
+    for correction, rows in table.groupby("correction", observed=True).indices.items():
+        found |= _measures(table.iloc[rows], str(correction), several[rows])
     return found
 
 
@@ -193,10 +193,10 @@ def corrected_by_question(run: Study) -> pd.DataFrame:
 def _kept_by_question(file: Path) -> _Results:
     """Read what :func:`corrected_by_question` returned."""
     found: _Results = {}
-    groups = pd.read_parquet(file).groupby(["measure", "correction"], observed=True)
-    for (measure, correction), part in groups:
-        values = part.assign(cell=significance.ALL_CELLS)
-        found[str(measure), str(correction)] = ClusteredMean.of(values)
+    table = pd.read_parquet(file)
+    table["cell"] = pd.Categorical([significance.ALL_CELLS]).repeat(len(table))
+    for (measure, correction), part in table.groupby(["measure", "correction"], observed=True):
+        found[str(measure), str(correction)] = ClusteredMean.of(part)
     return found
 
 
@@ -210,22 +210,21 @@ def _read(file: Path, setting: str | None) -> pd.DataFrame:
     return table.astype({"query_lang": "category", "target": "category", "setting": "category"})
 
 
-def _measures(table: pd.DataFrame, correction: str, several: pd.Index) -> _Results:
+def _measures(table: pd.DataFrame, correction: str, several: np.ndarray) -> _Results:
     """Return every measure of one run under one correction.
 
     Args:
         table: what each query got.
         correction: under which.
-        several: the queries with relevant candidates in two languages, to which rank distance is
-            limited.
+        several: which rows are of queries with relevant candidates in two languages, to which rank
+            distance is limited, ``[rows]``.
     """
     found: _Results = {}
     for setting, rows in table.groupby("setting", observed=True):
         found[str(setting), correction] = ClusteredMean.of(
             rows.assign(cell=cell_names(rows["query_lang"], rows["target"]), value=rows["ap"])
         )
-    pooled = table[table["setting"] == "multilingual"]
-    pooled = pooled[_queries(pooled).isin(several)]
+    pooled = table[(table["setting"] == "multilingual") & several]
     if len(pooled):
         found[RANK_DISTANCE, correction] = ClusteredMean.of(
             pooled.assign(cell=pooled["query_lang"].astype(str), value=pooled["rank_distance"])
@@ -244,17 +243,18 @@ def _cells(file: Path, changed: int) -> dict[str, pd.DataFrame]:
     return cells
 
 
-def _in_two_languages(table: pd.DataFrame) -> pd.Index:
-    """Return the queries with relevant candidates in two languages, by question and language.
+def _in_two_languages(table: pd.DataFrame) -> np.ndarray:
+    """Return which rows are of queries with relevant candidates in two languages, ``[rows]``.
 
     A query has a row for each language in which it has one, also in results of earlier versions.
 
     Args:
         table: the results of the encoder as it is, in all settings.
     """
-    rows = table[table["setting"] != "multilingual"]
-    languages = rows.groupby(_QUERY, observed=True).size().reset_index(name="languages")
-    return _queries(languages[languages["languages"] > 1])
+    question, questions = pd.factorize(table["question_id"])
+    query = question + len(questions) * table["query_lang"].cat.codes.to_numpy(int)
+    in_language = query[(table["setting"] != "multilingual").to_numpy()]
+    return np.bincount(in_language, minlength=1 + query.max(initial=0))[query] > 1
 
 
 def _counted(results: _Results) -> pd.Index:

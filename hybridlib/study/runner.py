@@ -99,6 +99,7 @@ def _execute(study: Study, step: str, out: Path) -> str:
             parameters=_parameters_of(study.params),
             kernel_name="python3",
             progress_bar=False,
+            request_save_on_cell_execute=False,  # the end is soon enough
             cwd=notebook.parent,
             extra_arguments=["--log-level=ERROR"],
             shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors

@@ -49,7 +49,7 @@ def test_one_parameter_is_listed_and_a_wrong_one_is_not(capsys):
 def test_every_strategy_is_listed(capsys):
     assert main(["strategies"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["untrained", "bm25", *STRATEGIES]
+    assert [line.split()[0] for line in lines] == ["untrained", "bm25", "soup", *STRATEGIES]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -98,13 +98,15 @@ def test_the_svg_may_be_left_out(tmp_path, drawn, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
 
 
-def test_nothing_is_drawn_where_no_figure_is_wanted(tmp_path, monkeypatch):
-    monkeypatch.setenv("HYBRIDLIB_FIGURES", "none")
-    fig = FIGURES["bias_plane"]()
-    assert isinstance(fig, Figure)
-    assert fig.axes == []
-    figures.save(fig, tmp_path / "figures", "figure")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("wanted", ["none", "forest,gains"])
+def test_figures_that_are_not_wanted_are_not_drawn(wanted, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYBRIDLIB_FIGURES", wanted)
+    for name in ("bias_plane", "forest"):
+        fig = FIGURES[name]()
+        assert isinstance(fig, Figure)
+        figures.save(fig, tmp_path / "figures", name)
+    saved = [file.name for file in tmp_path.rglob("*.*")]
+    assert saved == ([] if wanted == "none" else ["forest.png"])
 
 
 def test_save_does_not_depend_on_the_process(tmp_path, drawn):

@@ -24,30 +24,27 @@ def test_figures_that_the_pages_show_are_replaced_and_no_other(tmp_path, monkeyp
     assert found == {"study.png": "new", "study-forest.png": "new", "study-top_lists.png": "old"}
 
 
-def test_figures_are_drawn_of_studies_that_a_page_shows(tmp_path, monkeypatch):
+def test_the_figures_that_pages_show_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(make_figures, "ROOT", tmp_path)
     shown = tmp_path / "docs" / "figures"
     shown.mkdir(parents=True)
-    for name in ("study.png", "another-forest.png"):
+    for name in ("study.png", "study-forest.png", "another-gains.png"):
         (shown / name).touch()
-    assert [make_figures._is_shown(name) for name in ("study", "another", "stud", "forest")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    assert make_figures._shown_of("study") == {"bias_plane", "forest"}
+    assert make_figures._shown_of("another") == {"gains"}
+    assert make_figures._shown_of("stud") == make_figures._shown_of("forest") == set()
 
 
 def test_a_comparison_makes_the_figures_that_it_is_asked_for(tmp_path, monkeypatch):
-    """Here none, of a study that is kept."""
+    """Here one, of a study that is kept."""
     folder = tmp_path / "quickstart_e5"
     kept = make_figures.KEPT / "quickstart_e5"
     shutil.copytree(kept, folder, ignore=shutil.ignore_patterns("comparison"))
-    assert make_figures._compare([folder], "none").wait() == 0
+    assert make_figures._compare([folder], {"seen_unseen", "gains"}).wait() == 0
     made = folder / "comparison"
     for table in ("intervals.md", "verdict.md"):
         assert (made / table).read_text() == (kept / "comparison" / table).read_text()
-    assert list((made / "figures").iterdir()) == []
+    assert [file.name for file in (made / "figures").iterdir()] == ["gains.png"]
 
 
 def test_the_studies_that_are_combined_are_kept():
