@@ -35,7 +35,7 @@ def search(
     query_vectors: np.ndarray,
     store: VectorStore | np.ndarray,
     k: int,
-    block: int = 4096,
+    block: int = 16_384,
     progress: bool = False,
     device: str | torch.device = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
