@@ -238,35 +238,6 @@ def test_a_strategy_of_ones_own_works_in_the_runner_and_in_every_figure(finished
     assert done(outcomes) == {("smoke", "comparison")}
 
 
-def test_a_soup_is_made_of_its_study_s_runs_and_compared_with_them(finished_study, tmp_path):
-    trained = {"name": "hybrid-alpha-0.25", "strategy": "hybrid", "alpha": 0.25}
-    soup = {"name": "soup", "strategy": "soup", "soup_of": [trained["name"]], "soup_share": 0.5}
-    systems = [{"name": "untrained", "strategy": "untrained"}, soup, trained]
-    study = copied(finished_study, tmp_path, systems=systems, grid={}, alpha=0.5)
-    outcomes = run_study(study.params)
-    made = {("built-in-soup-s0", step) for step in RUN_STEPS}
-    assert done(outcomes) == {*made, ("smoke", "comparison")}
-    assert states(study) == {"kept"}
-
-    start, end, mixed = (
-        load_file(study.folder / folder / "model.safetensors")
-        for folder in (
-            "built-in-hybrid-alpha-0.25-s0/initial",
-            "built-in-hybrid-alpha-0.25-s0/model",
-            "built-in-soup-s0/model",
-        )
-    )
-    for name, weight in mixed.items():
-        assert torch.allclose(weight, (start[name] + end[name]) / 2, atol=1e-6), name
-
-    # It takes as long as its parts, and is made again when one of them is trained again.
-    costs = by_cost(finished_runs(study)).groupby("strategy")["minutes of training"].max()
-    assert costs["soup"] == costs["hybrid-alpha-0.25"] > 0
-    marker = study.run_called("built-in-hybrid-alpha-0.25-s0").marker("training")
-    write_json(marker, {**read_json(marker), "fingerprint": "another"})
-    assert not is_done(study.run_called("built-in-soup-s0"), "training")
-
-
 # -------------------------------------------------------------------------------------------- slow
 
 
@@ -315,3 +286,33 @@ def test_a_further_evaluation_takes_the_trained_models(finished_study, tmp_path)
     assert (further / "vectors" / "vectors.npy").exists()
     assert not (further / "candidates.npy").exists()
     assert (tmp_path / "smoke-facts" / "comparison" / "verdict.md").exists()
+
+
+@pytest.mark.slow
+def test_a_soup_is_made_of_its_study_s_runs_and_compared_with_them(finished_study, tmp_path):
+    trained = {"name": "hybrid-alpha-0.25", "strategy": "hybrid", "alpha": 0.25}
+    soup = {"name": "soup", "strategy": "soup", "soup_of": [trained["name"]], "soup_share": 0.5}
+    systems = [{"name": "untrained", "strategy": "untrained"}, soup, trained]
+    study = copied(finished_study, tmp_path, systems=systems, grid={}, alpha=0.5)
+    outcomes = run_study(study.params)
+    made = {("built-in-soup-s0", step) for step in RUN_STEPS}
+    assert done(outcomes) == {*made, ("smoke", "comparison")}
+    assert states(study) == {"kept"}
+
+    start, end, mixed = (
+        load_file(study.folder / folder / "model.safetensors")
+        for folder in (
+            "built-in-hybrid-alpha-0.25-s0/initial",
+            "built-in-hybrid-alpha-0.25-s0/model",
+            "built-in-soup-s0/model",
+        )
+    )
+    for name, weight in mixed.items():
+        assert torch.allclose(weight, (start[name] + end[name]) / 2, atol=1e-6), name
+
+    # It takes as long as its parts, and is made again when one of them is trained again.
+    costs = by_cost(finished_runs(study)).groupby("strategy")["minutes of training"].max()
+    assert costs["soup"] == costs["hybrid-alpha-0.25"] > 0
+    marker = study.run_called("built-in-hybrid-alpha-0.25-s0").marker("training")
+    write_json(marker, {**read_json(marker), "fingerprint": "another"})
+    assert not is_done(study.run_called("built-in-soup-s0"), "training")

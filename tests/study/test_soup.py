@@ -108,6 +108,31 @@ def test_what_is_no_finished_run_is_refused(make_run, tmp_path):
     assert not out.exists()
 
 
+def test_a_soup_of_a_study_begins_with_the_mean_of_its_parts(make_run, tiny_encoder, tmp_path):
+    systems = [
+        {"name": "one", "strategy": "x-y"},
+        {"name": "other", "strategy": "hybrid"},
+        {"name": "soup", "strategy": "soup", "soup_of": ["one", "other"], "soup_share": 0.5},
+    ]
+    common = {"systems": systems, "seeds": [3], "encoders": [str(tiny_encoder)]}
+    parts = [
+        make_run(3, strategy=each["strategy"], system=each["name"], **common)
+        for each in systems[:2]
+    ]
+    run = Study.open(Params(output_dir=tmp_path, study="mine", max_length=64, **common)).run_called(
+        f"{tiny_encoder.name}-soup-s3"
+    )
+    assert run.parts == parts
+
+    start = weights(fresh(tiny_encoder))
+    trained = [weights(fresh(part / "model")) for part in parts]
+    expected = {
+        name: start[name] + 0.5 * sum(each[name] - start[name] for each in trained) / 2
+        for name in start
+    }
+    assert close(weights(starting_encoder(run)), expected)
+
+
 def test_a_soup_of_a_study_says_which_run_is_missing(tmp_path):
     systems = [
         {"name": "x-y", "strategy": "x-y"},
