@@ -2,8 +2,8 @@
 
 It compares all kept studies, combines the four on real data, makes the tables of the first trials
 (``first_trials.py``) and of the benchmarks (``speed_pages.py``), copies figures to ``docs/figures``
-and fills the pages (``fill_pages.py``). No encoder is needed, and no data. Of a study's
-figures, those alone are drawn that a page shows.
+and fills the pages (``fill_pages.py``). No encoder is needed, and no data. Only figures
+that a page shows are drawn.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def main() -> int:
     """Make everything; return the exit status."""
     os.environ |= {"OMP_NUM_THREADS": "1", "HYBRIDLIB_FIGURES": "png"}
     # Those with most runs first, so that no comparison ends long after the others.
-    studies = sorted(KEPT.glob("*/"), key=lambda study: -len([*study.iterdir()]))
-    studies = [study for study in studies if (study / "study.yaml").exists()]
+    kept = [file.parent for file in KEPT.glob("*/study.yaml")]
+    studies = sorted(kept, key=lambda study: -len([*study.iterdir()]))
     shown = {study: names for study in studies if (names := _shown_of(study.name))}
     others = [study for study in studies if study not in shown]
 
@@ -54,7 +54,7 @@ def main() -> int:
     if status:
         return status
 
-    copy_figures(map(str, shown))
+    copy_figures(shown)
     shutil.copyfile(KEPT / "combined" / "forest.png", ROOT / "docs/figures/combined-forest.png")
     return fill_pages.main()
 
@@ -80,7 +80,7 @@ def _compare(studies: Sequence[Path], figures: Iterable[str]) -> subprocess.Pope
     return subprocess.Popen([*command, "--jobs", str(jobs)], env=environment)
 
 
-def copy_figures(folders: Iterable[str]) -> None:
+def copy_figures(folders: Iterable[str | Path]) -> None:
     """Replace the figures of ``docs/figures`` that a comparison has made."""
     for folder in map(Path, folders):
         for made in (folder / "comparison" / "figures").glob("*.png"):

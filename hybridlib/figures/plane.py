@@ -92,14 +92,15 @@ def bias_plane(results: pd.DataFrame, log: bool | None = None, corrections: bool
     points = inside[["map", "distance"]].to_numpy()
     drawn_lines = _lines(inside, corrected)
     markers = np.concatenate([points, corrected[["map", "distance"]].to_numpy()])
-    taken = []
+
+    # The inset, then the names, off the inset and all marks.
+    places = []
     if not near.all():
-        middles = [markers, drawn_lines.reshape(-1, 2)]
-        place = _place_of_inset(ax, np.concatenate(middles))
+        place = _place_of_inset(ax, np.concatenate([markers, drawn_lines.reshape(-1, 2)]))
         _draw_inset(ax, plain, ~near, place)
-        settle(fig)
-        taken = [place.transformed(ax.transAxes)]
+        places.append(place)
     settle(fig)
+    taken = [place.transformed(ax.transAxes) for place in places]
     label_points(ax, inside["strategy"].tolist(), points, markers, drawn_lines, taken)
     return fig
 

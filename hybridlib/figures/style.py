@@ -214,7 +214,7 @@ def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
 
     @wraps(draw)
     def in_style(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
-        wanted = os.environ.get(_WANTED, _PNG)
+        wanted = os.environ.get(_WANTED) or _PNG
         if wanted != _PNG and draw.__name__ not in wanted.split(","):
             return Figure()
         with plt.style.context(["default", _STYLE]):
@@ -253,7 +253,7 @@ def save(fig: Figure, folder: str | Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with plt.style.context(["default", _STYLE, {"svg.hashsalt": "hybridlib"}]):
         fig.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-        if _WANTED not in os.environ:
+        if not os.environ.get(_WANTED):
             fig.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
 
 

@@ -18,7 +18,7 @@ from hybridlib.config.names import BUILT_IN
 from hybridlib.config.params import names_of_step
 from hybridlib.files import content_hash, project_root, read_json, resolve
 from hybridlib.modules import code_hash
-from hybridlib.study.folder import NOTEBOOKS, Study, run_name, training_parameters
+from hybridlib.study.folder import NOTEBOOKS, Study, marker_in, run_name, training_parameters
 
 # The modules that a step enters by; what they import counts too.
 _DATA = ("hybridlib.data.prepare",)
@@ -114,7 +114,7 @@ def _values(study: Study, names: list[str]) -> dict[str, Any]:
 
 def _trained(run: Path) -> str | None:
     """Return the fingerprint of the finished training in a run's folder; None where none is."""
-    marker = run / f"{NOTEBOOKS['training']}.done.json"
+    marker = marker_in(run, "training")
     return read_json(marker).get("fingerprint") if marker.exists() else None
 
 

@@ -177,7 +177,7 @@ class Study:
 
     def marker(self, step: str) -> Path:
         """Return the file that a step writes last."""
-        return self.folder_of(step) / f"{NOTEBOOKS[step]}.done.json"
+        return marker_in(self.folder_of(step), step)
 
     def unmark(self, step: str) -> None:
         """Take back that a step is finished, and with it every step that reads its results.
@@ -302,6 +302,11 @@ class Study:
     def validation_corpus(self) -> RetrievalCorpus:
         """Read the corpus that the study validates on."""
         return RetrievalCorpus.load(self.data / "validation")
+
+
+def marker_in(folder: Path, step: str) -> Path:
+    """Return the file that a step writes last, in the step's folder."""
+    return folder / f"{NOTEBOOKS[step]}.done.json"
 
 
 def label(params: Params) -> str:

@@ -17,7 +17,7 @@ from hybridlib.config.names import NO_BATCHES, SOUP
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, write_json
 from hybridlib.study.encoders import load_encoder, untrained_encoder
-from hybridlib.study.folder import NOTEBOOKS, Study
+from hybridlib.study.folder import Study, marker_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +67,7 @@ def starting_encoder(study: Study, make: bool = True) -> DualEncoder:
     if study.params.strategy != SOUP:
         return untrained_encoder(study, make)
     for part in study.parts:
-        if not (part / f"{NOTEBOOKS['training']}.done.json").exists():
+        if not marker_in(part, "training").exists():
             raise InputError(
                 f"{study.run.name}: needs {part.name} trained; run the whole study, or first "
                 f"`--only {part.name}`"
