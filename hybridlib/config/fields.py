@@ -171,6 +171,13 @@ class Fields(StudyFields):
         [],
         "`soup`: names of `systems` whose runs of the same seed are averaged (arXiv 2203.05482)",
     )
+    soup_seeds: int = training_field(
+        1,
+        "`soup`: how many seeds of each it takes; with n, that of seed s takes the seeds s*n to "
+        "s*n + n - 1, so that two soups have none in common",
+        unit="seeds",
+        ge=1,
+    )
     soup_share: float = training_field(
         1.0,
         "`soup`: of the mean movement of their weights that is taken; 1: the mean of the trained "

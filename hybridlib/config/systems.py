@@ -65,8 +65,8 @@ def _check_soups(systems: Sequence[dict[str, Any]], seeds: Sequence[int]) -> Non
         parts = soup.get("soup_of", [])
         source = f"systems, {soup['name']}"
         if soup["strategy"] != SOUP:
-            if "soup_of" in soup or "soup_share" in soup:
-                raise ValueError(f"{source}: soup_of and soup_share need the strategy {SOUP}")
+            if any(name.startswith("soup_") for name in soup):
+                raise ValueError(f"{source}: what begins with soup_ needs the strategy {SOUP}")
             continue
         if not parts or len(set(parts)) < len(parts):
             raise ValueError(f"{source}: soup_of names what is averaged, each once; give names")
@@ -76,11 +76,21 @@ def _check_soups(systems: Sequence[dict[str, Any]], seeds: Sequence[int]) -> Non
                     f"{source}: soup_of: no trained entry is called {name!r}"
                     f"{did_you_mean(name, trained)}"
                 )
-            lacking = set(soup.get("seeds", seeds)) - set(trained[name].get("seeds", seeds))
+            needed = {
+                each
+                for seed in soup.get("seeds", seeds)
+                for each in seeds_of_soup(seed, soup.get("soup_seeds", 1))
+            }
+            lacking = needed - set(trained[name].get("seeds", seeds))
             if lacking:
                 raise ValueError(
                     f"{source}: {name} has no run of seed {min(lacking)}; name the soup's seeds"
                 )
+
+
+def seeds_of_soup(seed: int, number: int) -> range:
+    """Return the seeds whose trainings the soup of a seed takes, so many of each of its parts."""
+    return range(seed * number, (seed + 1) * number)
 
 
 def settings_of(entry: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import yaml
 
 from hybridlib.config.names import SOUP, UNTRAINED
 from hybridlib.config.params import Params
+from hybridlib.config.systems import seeds_of_soup
 from hybridlib.data.published import licence_of
 from hybridlib.evaluation.metrics import headline
 from hybridlib.files import read_json, resolve
@@ -62,9 +63,10 @@ def _training(params: Params) -> str:
         return "## Training\n\nNone: this is the encoder as it was."
     if params.strategy == SOUP:
         parts = ", ".join(f"`{name}`" for name in params.soup_of)
+        seeds = ", ".join(map(str, seeds_of_soup(params.seed, params.soup_seeds)))
         return (
             "## Training\n\nA soup (arXiv 2203.05482): the untrained encoder, moved by "
-            f"{params.soup_share:g} times what these trainings of seed {params.seed} moved it on "
+            f"{params.soup_share:g} times what these trainings (seed {seeds}) moved it on "
             f"average: {parts}."
         )
     sets = []

@@ -15,6 +15,7 @@ from hybridlib.batching import plugins
 from hybridlib.batching.strategies import STRATEGIES, check_strategies
 from hybridlib.config.names import BM25, BUILT_IN, NO_BATCHES, RUN_VECTORS, SOUP, UNTRAINED
 from hybridlib.config.params import Params, names_of_step
+from hybridlib.config.systems import seeds_of_soup
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.files import check_writable, read_json, resolve
@@ -44,7 +45,7 @@ _ENCODER_OPTIONS = {
     *_BUILT_IN_ONLY,
 }
 # What a soup alone reads.
-_SOUP_OPTIONS = {"soup_of", "soup_share"}
+_SOUP_OPTIONS = {"soup_of", "soup_seeds", "soup_share"}
 # All that BM25 reads of training and evaluation.
 _BM25_OPTIONS = {"encoder", "strategy", "seed", "top_k", "score_block"}
 
@@ -130,9 +131,12 @@ class Study:
     @property
     def parts(self) -> list[Path]:
         """The folders of the runs that a soup is made of; none of any other run."""
-        trained = self.trained
-        names = trained.params.soup_of
-        return [trained.folder / run_name(trained.params.but(system=name)) for name in names]
+        params = self.trained.params
+        seeds = seeds_of_soup(params.seed, params.soup_seeds)
+        return [
+            self.trained.folder / run_name(params.but(system=name, seed=seed))
+            for name, seed in itertools.product(params.soup_of, seeds)
+        ]
 
     @property
     def vectors(self) -> Path | None:

@@ -84,6 +84,14 @@ def test_a_soup_has_the_seeds_that_its_parts_share(tmp_path):
     assert Study.open(params).run_called("built-in-half-s3").parts == []
 
 
+def test_a_soup_of_several_seeds_has_none_in_common_with_another(tmp_path):
+    soup = {**SOUP, "soup_of": ["x-y"], "soup_seeds": 2, "seeds": [0, 1]}
+    params = Params(systems=[SYSTEMS[1], soup], seeds=[0, 1, 2, 3], output_dir=tmp_path)
+    study = Study.open(params)
+    parts = [study.run_called(f"built-in-soup-s{seed}").parts for seed in (0, 1)]
+    assert [[part.name[-2:] for part in each] for each in parts] == [["s0", "s1"], ["s2", "s3"]]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -94,7 +102,12 @@ def test_a_soup_has_the_seeds_that_its_parts_share(tmp_path):
         ({"soup_of": ["soup"]}, "soup_of: no trained entry is called 'soup'"),
         ({"soup_share": 0}, "soup_share = 0: .*greater than 0"),
         ({"seeds": [0, 3]}, "half has no run of seed 0; name the soup's seeds"),
-        ({"strategy": "hybrid"}, "soup_of and soup_share need the strategy soup"),
+        (
+            {"seeds": [0], "soup_seeds": 2, "soup_of": ["x-y"]},
+            "x-y has no run of seed 1; name the soup's seeds",
+        ),
+        ({"soup_seeds": 0}, "soup_seeds = 0: .*greater than or equal to 1"),
+        ({"strategy": "hybrid"}, "what begins with soup_ needs the strategy soup"),
     ],
 )
 def test_a_soup_of_nothing_that_can_be_averaged_is_refused(changes, message):
