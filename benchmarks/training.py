@@ -4,9 +4,10 @@
 
 Ours is hybridlib's ``train``; theirs the bare loop over sentence-transformers' tokenization, model
 and loss, without its trainer. Batches are cross-lingual, without dropout, and every passage is
-there once, because sentence-transformers masks no false negatives. Both run on the CPU. A round
-trains both from the same start on the same batches; its first step warms up and is not timed. A
-step is timed by itself, so loading, validation and writing do not count. ``--parts`` chooses among
+there once, because sentence-transformers masks no false negatives. Both run on the CPU, or with
+``--device cuda`` on a GPU. A round trains both from the same start on the same batches; its first
+step warms up and is not timed. A step is timed by itself, so loading, validation and writing do not
+count. ``--parts`` chooses among
 
 - speed: ours and theirs in turn: pairs per second, their ratio round by round, and how far the
   losses of equal steps are apart; with ``--out``, all go to ``losses.csv`` and ``losses.png``;
@@ -55,7 +56,7 @@ PREFIXES = {"query": "query: ", "passage": "passage: "}
 def main() -> None:
     """Run the chosen parts."""
     options = parse_arguments()
-    os.environ["ACCELERATE_USE_CPU"] = "true"
+    os.environ["ACCELERATE_USE_CPU"] = str(options.device == "cpu").lower()
     if options.threads:
         torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +93,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds of cached and plain")
     parser.add_argument("--train-tokens", type=int, default=Params().train_tokens)
     parser.add_argument("--freeze-embeddings", action="store_true", help="of both")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of both")
     add_record_option(parser)
     parser.add_argument("--threads", type=int, default=0, help="0: what torch takes")
     parser.add_argument("--peak-of", choices=["ours", "theirs", "cached"], help=argparse.SUPPRESS)
@@ -311,8 +314,9 @@ class Comparison:
             seed: of the batches.
         """
         params = self._params(name, steps, seed)
-        trainer = train_theirs if name == "theirs" else train_ours
-        return trainer(params, self.pairs, self.start)
+        if name == "theirs":
+            return train_theirs(params, self.pairs, self.start, self.options.device)
+        return train_ours(params, self.pairs, self.start)
 
     def _params(self, name: str, steps: int, seed: int) -> Params:
         """Return the parameters of a training."""
@@ -326,6 +330,7 @@ class Comparison:
             learning_rate=2e-5,
             train_tokens=options.train_tokens,
             freeze_embeddings=options.freeze_embeddings,
+            precision=options.precision,
             cached_gradients=is_cached,
             validate_every=None,
         )
@@ -373,13 +378,14 @@ def train_ours(params: Params, pairs: pd.DataFrame, start: Path) -> Steps:
     return Steps(params.batch_size, steps["loss"].tolist(), seconds.tolist())
 
 
-def train_theirs(params: Params, pairs: pd.DataFrame, start: Path) -> Steps:
+def train_theirs(params: Params, pairs: pd.DataFrame, start: Path, device: str) -> Steps:
     """Train with sentence-transformers' model and loss, and the batches and optimizer of ours."""
     # Loaded for this function alone, so that it does not count in the memory of ours.
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.util import batch_to_device
 
-    model: Any = SentenceTransformer(str(start), device="cpu")
+    model: Any = SentenceTransformer(str(start), device=device)
     DualEncoder(model[0].auto_model, model.tokenizer).freeze(params.freeze_embeddings)
     loss_function = MultipleNegativesRankingLoss(model, scale=1 / params.temperature)
     fixed_temperature = ContrastiveLoss(params.temperature)
@@ -397,7 +403,9 @@ def train_theirs(params: Params, pairs: pd.DataFrame, start: Path) -> Steps:
         questions, passages = batch.texts(pairs)
         queries = model.preprocess([PREFIXES["query"] + text for text in questions])
         candidates = model.preprocess([PREFIXES["passage"] + text for text in passages])
-        loss = loss_function([queries, candidates], None)
+        features = [batch_to_device(each, model.device) for each in (queries, candidates)]
+        with torch.autocast(device, torch.bfloat16, enabled=params.precision == "bf16"):
+            loss = loss_function(features, None)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), params.max_grad_norm)
         optimizer.step()
