@@ -151,10 +151,10 @@ class Fields(StudyFields):
         "encode each batch twice, in micro-batches: a large batch in the memory of a small one "
         "(GradCache)",
     )
-    train_tokens: int = training_field(
-        2048,
+    train_tokens: int | None = training_field(
+        None,
         "budget of a micro-batch in training; changes speed and, with cached_gradients, memory, "
-        "not the loss",
+        "not the loss; null: 2,048, on a GPU 16,384",
         unit="tokens",
         ge=16,
     )
@@ -263,9 +263,10 @@ class Fields(StudyFields):
 
     # Evaluation and language bias
 
-    encode_tokens: int = evaluation_field(
-        8192,
-        "budget of a micro-batch while encoding; changes speed and memory, not the vectors",
+    encode_tokens: int | None = evaluation_field(
+        None,
+        "budget of a micro-batch while encoding; changes speed and memory, not the vectors; null: "
+        "8,192, on a GPU 65,536",
         unit="tokens",
         ge=16,
     )

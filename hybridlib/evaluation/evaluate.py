@@ -141,7 +141,7 @@ def evaluate(
     lir_directions: int = 1,
     filter_k: float = 0.1,
     filter_shrinkage: float = 0.1,
-    token_budget: int = 8192,
+    token_budget: int | None = None,
     score_block: int = 256,
     vectors_folder: Path | None = None,
     replace_vectors: bool = False,

@@ -93,7 +93,10 @@ def _side_of_pairs(
 
 
 def encode_fitting_set(
-    encoder: DualEncoder, table: pd.DataFrame, token_budget: int = 8192, progress: bool = True
+    encoder: DualEncoder,
+    table: pd.DataFrame,
+    token_budget: int | None = None,
+    progress: bool = True,
 ) -> FittingSet:
     """Encode what :func:`fitting_table` returned, or its passages alone.
 

@@ -9,6 +9,21 @@ import numpy as np
 CALL = 56
 
 
+# Tokens of a micro-batch, padding included, where nothing else is asked for.
+TRAINING_TOKENS = 2048
+ENCODING_TOKENS = 8192
+
+# A GPU takes so many times as many: with less it mostly waits for the CPU, which names it the
+# operations one by one.
+GPU_TIMES = 8
+
+
+def default_budget(training: bool, is_cpu: bool) -> int:
+    """Return the tokens that a micro-batch holds at most, padding included."""
+    tokens = TRAINING_TOKENS if training else ENCODING_TOKENS
+    return tokens if is_cpu else tokens * GPU_TIMES
+
+
 def micro_batches(
     lengths: list[int], token_budget: int, equal_lengths: bool = False, call: int = CALL
 ) -> list[np.ndarray]:

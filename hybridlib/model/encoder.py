@@ -20,7 +20,7 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
-from hybridlib.model.batches import CALL, micro_batches, unique_rows
+from hybridlib.model.batches import CALL, default_budget, micro_batches, unique_rows
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.directions import check_directions
@@ -144,7 +144,10 @@ class DualEncoder(nn.Module):
         }
 
     def forward(
-        self, token_ids: Sequence[Sequence[int]], token_budget: int = 8192, seed: int | None = None
+        self,
+        token_ids: Sequence[Sequence[int]],
+        token_budget: int | None = None,
+        seed: int | None = None,
     ) -> Tensor:
         """Return unit vectors ``[texts, dimension]``, float32, in the order given.
 
@@ -153,7 +156,8 @@ class DualEncoder(nn.Module):
 
         Args:
             token_ids: what :meth:`tokenize` returns.
-            token_budget: tokens of a micro-batch at most, padding included.
+            token_budget: tokens of a micro-batch at most, padding included; None: what suits the
+                device.
             seed: the dropout of micro-batch n is that of ``seed + n``, whatever was drawn before.
 
         Raises:
@@ -171,15 +175,16 @@ class DualEncoder(nn.Module):
         return ordered
 
     def micro_batches(
-        self, token_ids: Sequence[Sequence[int]], token_budget: int
+        self, token_ids: Sequence[Sequence[int]], token_budget: int | None = None
     ) -> list[np.ndarray]:
         """Return row numbers in micro-batches, longest first; see :func:`micro_batches`.
 
         A GPU waits for calls rather than for tokens, so there each takes as long as a full batch.
         """
+        is_cpu = self.device.type == "cpu"
+        budget = token_budget or default_budget(self.training, is_cpu)
         lengths = [len(ids) for ids in token_ids]
-        call = CALL if self.device.type == "cpu" else token_budget
-        return micro_batches(lengths, token_budget, self.equal_lengths, call)
+        return micro_batches(lengths, budget, self.equal_lengths, CALL if is_cpu else budget)
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""
@@ -214,7 +219,7 @@ class DualEncoder(nn.Module):
         self,
         texts: Iterable[str],
         side: Side,
-        token_budget: int = 8192,
+        token_budget: int | None = None,
         progress: bool = False,
         shared: bool = True,
     ) -> np.ndarray:
@@ -227,7 +232,8 @@ class DualEncoder(nn.Module):
         Args:
             texts: what to encode.
             side: whose prefix the texts get.
-            token_budget: tokens of a micro-batch at most, padding included.
+            token_budget: tokens of a micro-batch at most, padding included; None: what suits the
+                device.
             progress: show a progress bar.
             shared: several processes share the work, and each has all vectors in the end; all must
                 ask for the same texts. If false, each process encodes its own texts.

@@ -36,7 +36,7 @@ CHUNK = 65_536  # candidates scored at a time
 def encode_corpus(
     encoder: DualEncoder,
     corpus: RetrievalCorpus,
-    token_budget: int = 8192,
+    token_budget: int | None = None,
     progress: bool = True,
     folder: Path | None = None,
     replace: bool = False,

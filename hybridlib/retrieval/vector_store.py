@@ -57,7 +57,7 @@ class VectorStore:
         texts: Iterable[str],
         side: Side = "passage",
         block: int = 4096,
-        token_budget: int = 8192,
+        token_budget: int | None = None,
         progress: bool = True,
         replace: bool = False,
     ) -> VectorStore:
@@ -178,7 +178,7 @@ def read_run_vectors(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _encode_block(
-    encoder: DualEncoder, texts: list[str], side: Side, token_budget: int, start: int
+    encoder: DualEncoder, texts: list[str], side: Side, token_budget: int | None, start: int
 ) -> np.ndarray:
     """Encode the texts from number ``start`` on, as float16; refuse what has no direction in it."""
     # The processes share the blocks, not the texts of a block.

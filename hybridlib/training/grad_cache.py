@@ -112,7 +112,7 @@ class BatchEmbeddings:
         accelerator: Accelerator,
         model: nn.Module,
         sides: dict[str, list[list[int]]],
-        token_budget: int,
+        token_budget: int | None,
         seed: int,
         cached: bool,
         token_gradients: TokenGradients,

@@ -89,7 +89,7 @@ def mine(
     pairs: pd.DataFrame,
     options: MiningOptions,
     vectors_folder: Path | None = None,
-    token_budget: int = 8192,
+    token_budget: int | None = None,
 ) -> list[list[str]]:
     """Return hard negatives of each pair, the hardest first.
 
@@ -143,7 +143,7 @@ def score(
     encoder: DualEncoder,
     pairs: pd.DataFrame,
     vectors_folder: Path | None = None,
-    token_budget: int = 8192,
+    token_budget: int | None = None,
 ) -> list[list[float]]:
     """Return the cosines of each question with its passage and with each of its negatives.
 
@@ -299,7 +299,7 @@ def _limits(
 
 
 def _vectors(
-    encoder: DualEncoder, texts: list[str], folder: Path | None, token_budget: int
+    encoder: DualEncoder, texts: list[str], folder: Path | None, token_budget: int | None
 ) -> np.ndarray:
     """Return passages' vectors, ``[texts, d]``, in memory or on disk."""
     if folder is None:

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import deterministic
 
 from hybridlib.batching import plugins
 from hybridlib.batching.code_switching import Switching
@@ -56,13 +57,16 @@ def _computation(params: Params, device: torch.device) -> Iterator[None]:
     """Set how PyTorch computes in the loop: repeatably, and fast on a CPU.
 
     On a GPU, sums may be added up in any order. A run that is resumed there, or repeated, gives the
-    same weights only with deterministic algorithms; an operation that has none warns.
+    same weights only with deterministic algorithms; an operation that has none warns. PyTorch would
+    then also fill new memory, which changes no result and takes time.
     """
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     was_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    was_filling = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     attention: AbstractContextManager[None] = nullcontext()
     if device.type == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)
+        deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     elif device.type == "cpu" and params.precision == "bf16":
         # The backward pass of PyTorch's fused attention is slow in bf16 on a CPU.
         attention = sdpa_kernel(SDPBackend.MATH)
@@ -71,6 +75,7 @@ def _computation(params: Params, device: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(was_deterministic, warn_only=was_warn_only)
+        deterministic.fill_uninitialized_memory = was_filling  # type: ignore[attr-defined]
 
 
 def _make_accelerator(params: Params, folder: Path) -> Accelerator:

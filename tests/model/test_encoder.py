@@ -222,6 +222,23 @@ def test_many_texts_have_little_padding(rng):
     assert 0 < 1 - sum(lengths) / padded < 0.05
 
 
+@pytest.mark.parametrize(
+    ("device", "training", "budget"),
+    [("cpu", True, 2048), ("cpu", False, 8192), ("meta", True, 16_384), ("meta", False, 65_536)],
+)
+def test_a_device_other_than_the_cpu_takes_larger_micro_batches(
+    device, training, budget, tiny_encoder
+):
+    """The device `meta`, which computes nothing, stands for a GPU."""
+    encoder = DualEncoder.load(tiny_encoder).to(device).train(training)
+    token_ids = [[0] * 16] * 10_000
+    batches = encoder.micro_batches(token_ids)
+    assert max(len(rows) for rows in batches) == budget // 16
+    assert [rows.tolist() for rows in batches] == [
+        rows.tolist() for rows in encoder.micro_batches(token_ids, budget)
+    ]
+
+
 # --------------------------------------------------------------------------------- save and load
 
 

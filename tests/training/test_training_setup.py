@@ -240,6 +240,19 @@ def test_attention_in_bf16_on_a_cpu_is_plain(tiny_encoder, tmp_path):
         assert torch.backends.cuda.flash_sdp_enabled()
 
 
+def test_a_gpu_computes_repeatably_and_fills_no_memory():
+    """Both are settings that PyTorch has without a GPU, too."""
+
+    def settings() -> tuple[bool, bool]:
+        filling = torch.utils.deterministic.fill_uninitialized_memory
+        return torch.are_deterministic_algorithms_enabled(), filling
+
+    before = settings()
+    with setup._computation(tiny_params(), torch.device("cuda")):
+        assert settings() == (True, False)
+    assert settings() == before == (False, True)
+
+
 def test_tensorboard_gets_the_figures(data, tiny_encoder, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
