@@ -24,6 +24,9 @@ from hybridlib.study.manifest import write_manifest
 
 logger = logging.getLogger(__name__)
 
+# What Jupyter says of a kernel that ended before it could be asked anything.
+_NEVER_STARTED = "Kernel died before replying"
+
 # When each step that this process has begun was begun, by step and folder.
 _started: dict[tuple[str, Path], float] = {}
 
@@ -88,28 +91,40 @@ def run_step(study: Study, step: str) -> Outcome:
 
 def _execute(study: Study, step: str, out: Path) -> str:
     """Execute the notebook of a step; return why it failed, or nothing."""
-    import papermill  # an optional dependency
-
-    logging.getLogger("papermill").addFilter(_is_news)
-    notebook = notebook_of(step)
     try:
-        papermill.execute_notebook(
-            notebook,
-            out,
-            parameters=_parameters_of(study.params),
-            kernel_name="python3",
-            progress_bar=False,
-            request_save_on_cell_execute=False,  # the end is soon enough
-            cwd=notebook.parent,
-            extra_arguments=["--log-level=ERROR"],
-            shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors
-            **warm_kernel.options_for(notebook.parent),
-        )
+        try:
+            _run_notebook(study, step, out)
+        except RuntimeError as error:
+            # Where many kernels start at once, two may choose the same ports.
+            if _NEVER_STARTED not in str(error):
+                raise
+            logger.warning("%s: its kernel did not start; starting another", title(study, step))
+            _run_notebook(study, step, out)
     except Exception as error:  # whatever ends a notebook must not end the study
         return _first_line(error)
     if is_done(study, step):
         return ""
     return "the notebook ended before its last cell: its kernel died or was told to exit"
+
+
+def _run_notebook(study: Study, step: str, out: Path) -> None:
+    """Execute the notebook of a step with papermill."""
+    import papermill  # an optional dependency
+
+    logging.getLogger("papermill").addFilter(_is_news)
+    notebook = notebook_of(step)
+    papermill.execute_notebook(
+        notebook,
+        out,
+        parameters=_parameters_of(study.params),
+        kernel_name="python3",
+        progress_bar=False,
+        request_save_on_cell_execute=False,  # the end is soon enough
+        cwd=notebook.parent,
+        extra_arguments=["--log-level=ERROR"],
+        shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors
+        **warm_kernel.options_for(notebook.parent),
+    )
 
 
 def _is_by_words(study: Study, step: str) -> bool:

@@ -223,6 +223,24 @@ def test_a_notebook_that_ends_without_its_marker_has_failed(tmp_path, monkeypatc
     assert outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("message", "starts"),
+    [("Kernel died before replying to kernel_info", 2), ("Kernel died", 1)],
+)
+def test_a_kernel_that_did_not_start_is_started_once_more(message, starts, tmp_path, monkeypatch):
+    started = []
+
+    def refuse(*arguments: object, **options: object) -> None:
+        started.append(options)
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(papermill, "execute_notebook", refuse)
+    outcome = runner.run_step(Study(Params(output_dir=tmp_path / "out")), "data")
+    assert outcome.state == "failed"
+    assert message in outcome.reason
+    assert len(started) == starts
+
+
 def test_plain_papermill_refuses_an_unknown_parameter(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'alpha'"):
         papermill.execute_notebook(
