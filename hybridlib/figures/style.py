@@ -48,6 +48,7 @@ STRATEGY_STYLES = {
     "code-switched": ("#000000", "*"),
     "soup": ("#8007ED", "d"),
     "soup-mean": ("#885C43", "d"),
+    "soup-three-seeds": ("#C300A5", "h"),
     "bm25": ("#4E1868", "8"),
 }
 
