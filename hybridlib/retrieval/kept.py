@@ -40,8 +40,14 @@ def kept_keys(scores: Tensor, lowest: Tensor) -> np.ndarray | None:
     kept = np.flatnonzero(values >= lowest.numpy()[:, None])
     if len(kept) > _MOST_KEPT * values.size:
         return None
-    rows, columns = np.divmod(kept, values.shape[1])
-    return np.sort(_keys(rows, values[rows, columns], columns))
+    rows, columns = rows_and_columns(kept, values.shape[1])
+    return np.sort(_keys(rows, values.take(kept), columns))
+
+
+def rows_and_columns(places: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row and the column of places in a flattened array of so many columns."""
+    rows = places // width
+    return rows, places - rows * width  # several times faster than np.divmod
 
 
 def _keys(rows: np.ndarray, scores: np.ndarray, columns: np.ndarray) -> np.ndarray:

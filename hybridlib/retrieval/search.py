@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
 from hybridlib.retrieval.exact import check_finite, shared_threads, workers_for
-from hybridlib.retrieval.kept import descending_bits, from_descending_bits
+from hybridlib.retrieval.kept import descending_bits, from_descending_bits, rows_and_columns
 from hybridlib.retrieval.vector_store import VectorStore
 
 _QUERIES = 1024  # queries scored at a time: bounds the block of scores
@@ -106,7 +106,7 @@ class _Best:
         """
         queries, documents = scores.shape
         entering = np.flatnonzero(scores > self.least)
-        query, document = np.divmod(entering, documents)
+        query, document = rows_and_columns(entering, documents)
         counts = np.bincount(query, minlength=queries)
         width = int(counts.max())
         if self.used + width > self.keys.shape[1]:
@@ -118,7 +118,7 @@ class _Best:
             return
 
         # Put the keys of each query side by side, behind those of its best.
-        keys = (descending_bits(scores.ravel()[entering]) << _ROW_BITS) + (start + document)
+        keys = (descending_bits(scores.take(entering)) << _ROW_BITS) + (start + document)
         new = self.keys[:, self.used : self.used + width]
         new[np.arange(width) < counts[:, None]] = keys
         self.used += width
