@@ -10,6 +10,7 @@ import pandas as pd
 
 from hybridlib.config.names import NO_TRAINING
 from hybridlib.evaluation import significance
+from hybridlib.evaluation.significance import Estimate
 from hybridlib.study.folder import Study, label
 from hybridlib.study.free import best_rows, by_cost, decisive_setting, gain, written_system
 from hybridlib.study.paper import written_difference
@@ -52,25 +53,36 @@ def as_list(lines: Sequence[str]) -> str:
 
 
 def _training(runs: list[Study], table: pd.DataFrame, setting: str, where: str) -> str:
-    """Return whether training pays; nothing where the study cannot say."""
-    decisive = f"{setting} mAP"
+    """Return whether hybrid pays, and what the best gains; nothing where the study cannot say."""
     free, best = best_rows(table, setting)
     if free is None or best is None:
         return ""
-    gained = gain(runs, best, free, setting)
-    if gained is None:
+    is_hybrid = (table["strategy"] == "hybrid") & (table["correction"] == PLAIN)
+    named = [("hybrid", row) for _, row in table[is_hybrid].iterrows()]
+    named.append((f"the best trained system, {written_system(best)},", best))
+    gains = [(name, gain(runs, row, free, setting)) for name, row in named]
+    estimates = [(name, gained) for name, gained in gains if gained is not None]
+    if len(estimates) < len(gains):
         return ""
-    verdict = "Training is not shown to pay"
-    if gained.low > 0:
-        verdict = "Training is shown to pay"
-    elif gained.high < 0:
-        verdict = "Training is shown not to pay"
-    over = "" if gained.has_seeds else " over questions alone"
-    interval = f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
+
+    # The verdict is that of the first of them.
+    (name, first), *others = estimates
+    verdict = "is not shown to pay"
+    if first.low > 0:
+        verdict = "is shown to pay"
+    elif first.high < 0:
+        verdict = "is shown not to pay"
+    over = "" if first.has_seeds else " over questions alone"
+    rest = [f"; {other} {_interval(each)}" for other, each in others]
     return (
-        f"{verdict}: the best trained system, {written_system(best)}, minus the best untrained "
-        f"one, {written_system(free)}, is {interval} {decisive} in {where}{over}."
+        f"Training {verdict}: {name} minus the best untrained system, {written_system(free)}, is "
+        f"{_interval(first)} {setting} mAP in {where}{over}{''.join(rest)}."
     )
+
+
+def _interval(gained: Estimate) -> str:
+    """Return a difference with its interval."""
+    return f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
 
 
 def _against(claims: pd.DataFrame, other: str) -> str:

@@ -50,14 +50,32 @@ def test_the_sentence_on_hybrid_follows_the_verdicts(study, verdicts, sentence):
     assert lines[1] == f"Over 2 studies, {sentence}"
 
 
-def test_training_and_values_are_those_of_the_study(study):
+def test_what_training_gains_is_that_of_the_study(study):
     runs = finished_runs(study)
-    training, _, values = answer(NOTHING, study, runs)
+    training = answer(NOTHING, study, runs)[0]
     gained = re.search(r"gains (\S+ \[.*\])", cheapest(runs)[2])[1]
-    assert training.startswith("Training is shown to pay: the best trained system, hybrid")
-    assert training.endswith(
-        f"untrained with centering, is {gained} multilingual mAP in `made-up`."
+    difference = r"[-+]0\.\d{3} \[[-+]0\.\d{3}, [-+]0\.\d{3}\]"
+    assert re.fullmatch(
+        "Training is not shown to pay: hybrid minus the best untrained system, untrained with "
+        rf"centering, is {difference} multilingual mAP in `made-up`; the best trained system, "
+        rf"hybrid\S* with centering, {re.escape(gained)}\.",
+        training,
     )
+
+
+def test_without_hybrid_the_best_trained_system_says_whether_training_pays(study, tmp_path):
+    without = copied(study, tmp_path, strategies=["untrained", "x-x-mono", "x-y"])
+    training = answer(NOTHING, without, finished_runs(without))[0]
+    assert re.match(
+        r"Training is (not )?shown (not )?to pay: the best trained system, x\S*( with centering)?, "
+        "minus the best untrained system, untrained with centering, is ",
+        training,
+    )
+
+
+def test_values_are_those_of_the_study(study):
+    runs = finished_runs(study)
+    values = answer(NOTHING, study, runs)[2]
     systems = ["untrained", "untrained with centering", "x-x-mono", "x-y", "hybrid"]
     listed = ", ".join(f"{name} {VALUE}" for name in systems)
     start = f"Multilingual mAP in `made-up`: {listed}"
