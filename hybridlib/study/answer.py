@@ -11,6 +11,7 @@ import pandas as pd
 from hybridlib.config.names import NO_TRAINING
 from hybridlib.evaluation import significance
 from hybridlib.evaluation.significance import Estimate
+from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import Study, label
 from hybridlib.study.free import best_rows, by_cost, decisive_setting, gain, written_system
 from hybridlib.study.paper import written_difference
@@ -21,24 +22,48 @@ _OTHERS = ("x-x-mono", "x-y")
 _WIDTH = 100
 
 
-def answer(claims: pd.DataFrame, study: Study, runs: Sequence[Study]) -> list[str]:
-    """Return the sentences: what training is worth, hybrid against two others, and the values.
+def answer(claims: pd.DataFrame, studies: Sequence[Study]) -> list[str]:
+    """Return the sentences: whether hybrid pays, hybrid against two others, and the values.
 
-    Those on training and on values are of the first encoder of one study.
+    All are of the first encoder of a study. The values are those of the first study.
 
     Args:
         claims: those of all studies together, from :func:`hybridlib.study.combine.combine`.
-        study: the one study.
-        runs: its finished runs.
+        studies: all of them.
     """
-    of_encoder = [run for run in runs if run.params.encoder == runs[0].params.encoder]
-    table = by_cost(of_encoder)
-    setting = decisive_setting(of_encoder)
-    where = f"`{study.params.study}`"
-    lines = [_training(of_encoder, table, setting, where)]
+    tables = [_Table(study) for study in studies]
+    lines = [_training(tables)]
     lines += [_against(claims[claims["second"] == other], other) for other in _OTHERS]
-    lines.append(_values(of_encoder, table, setting, where))
+    lines.append(_values(tables[0]))
     return [line for line in lines if line]
+
+
+class _Table:
+    """The systems of a study's first encoder.
+
+    Args:
+        study: with finished runs.
+
+    Attributes:
+        runs: of the encoder.
+        rows: of :func:`by_cost`.
+        setting: that decides.
+        where: the study, as sentences name it.
+        free: the best row that needs no training, if any.
+        best: the best row that does, if any.
+    """
+
+    def __init__(self, study: Study) -> None:
+        runs = finished_runs(study)
+        self.runs = [run for run in runs if run.params.encoder == runs[0].params.encoder]
+        self.rows = by_cost(self.runs)
+        self.setting = decisive_setting(self.runs)
+        self.where = f"`{study.params.study}`"
+        self.free, self.best = best_rows(self.rows, self.setting)
+
+    def gain(self, row: Any) -> Estimate | None:
+        """Return what a system gains over the best that needs no training, if that is known."""
+        return None if self.free is None else gain(self.runs, row, self.free, self.setting)
 
 
 def as_list(lines: Sequence[str]) -> str:
@@ -52,31 +77,23 @@ def as_list(lines: Sequence[str]) -> str:
     return "\n".join(wrapped) + "\n"
 
 
-def _training(runs: list[Study], table: pd.DataFrame, setting: str, where: str) -> str:
-    """Return whether hybrid pays, and what the best gains; nothing where the study cannot say."""
-    free, best = best_rows(table, setting)
-    if free is None or best is None:
+def _training(tables: Sequence[_Table]) -> str:
+    """Return where hybrid pays; nothing where no study can say."""
+    setting = tables[0].setting
+    gained = {}
+    for table in tables:
+        is_hybrid = (table.rows["strategy"] == "hybrid") & (table.rows["correction"] == PLAIN)
+        for _, row in table.rows[is_hybrid].iterrows():
+            estimate = table.gain(row)
+            if estimate is not None and table.setting == setting:
+                gained[table.where] = estimate
+    if not gained:
         return ""
-    is_hybrid = (table["strategy"] == "hybrid") & (table["correction"] == PLAIN)
-    named = [("hybrid", row) for _, row in table[is_hybrid].iterrows()]
-    named.append((f"the best trained system, {written_system(best)},", best))
-    gains = [(name, gain(runs, row, free, setting)) for name, row in named]
-    estimates = [(name, gained) for name, gained in gains if gained is not None]
-    if len(estimates) < len(gains):
-        return ""
-
-    # The verdict is that of the first of them.
-    (name, first), *others = estimates
-    verdict = "is not shown to pay"
-    if first.low > 0:
-        verdict = "is shown to pay"
-    elif first.high < 0:
-        verdict = "is shown not to pay"
-    over = "" if first.has_seeds else " over questions alone"
-    rest = [f"; {other} {_interval(each)}" for other, each in others]
+    shown = sum(estimate.low > 0 for estimate in gained.values())
+    parts = [f"{_interval(estimate)} in {where}" for where, estimate in gained.items()]
     return (
-        f"Training {verdict}: {name} minus the best untrained system, {written_system(free)}, is "
-        f"{_interval(first)} {setting} mAP in {where}{over}{''.join(rest)}."
+        f"Hybrid training is shown to pay in {shown} of {len(gained)} studies. Over the best "
+        f"system without training, its gain in {setting} mAP is {_listed(parts)}."
     )
 
 
@@ -109,19 +126,25 @@ def _against(claims: pd.DataFrame, other: str) -> str:
     return sentence + "."
 
 
-def _values(runs: list[Study], table: pd.DataFrame, setting: str, where: str) -> str:
+def _values(table: _Table) -> str:
     """Return the values of the main systems of a study, and of the best of all."""
-    decisive = f"{setting} mAP"
-    plain = table["correction"] == PLAIN
-    untrained = table["strategy"].isin(NO_TRAINING)
-    main = table["strategy"].isin([*_OTHERS, "hybrid"])
-    chosen = table[untrained | (plain & main)]
-    values = [f"{written_system(row)} {_value(runs, row, setting)}" for _, row in chosen.iterrows()]
-    best = table.loc[table[decisive].idxmax()]
+    decisive = f"{table.setting} mAP"
+    rows = table.rows
+    plain = rows["correction"] == PLAIN
+    untrained = rows["strategy"].isin(NO_TRAINING)
+    main = rows["strategy"].isin([*_OTHERS, "hybrid"])
+
+    def value(row: Any) -> str:
+        return f"{written_system(row)} {_value(table.runs, row, table.setting)}"
+
+    values = [value(row) for _, row in rows[untrained | (plain & main)].iterrows()]
+    best = rows.loc[rows[decisive].idxmax()]
+    gained = None if best["strategy"] in NO_TRAINING else table.gain(best)
+    more = "" if gained is None else f", {_interval(gained)} over the best without training"
     # The table leaves out corrections that are fitted on what is searched.
     return (
-        f"{decisive[0].upper()}{decisive[1:]} in {where}: {', '.join(values)}; the best, without "
-        f"fitting on what is searched, is {written_system(best)}, {_value(runs, best, setting)}."
+        f"{decisive[0].upper()}{decisive[1:]} in {table.where}: {', '.join(values)}. The highest, "
+        f"without fitting on what is searched, is that of {value(best)}{more}."
     )
 
 

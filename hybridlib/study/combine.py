@@ -210,7 +210,7 @@ def write_combined(studies: Sequence[Study], folder: Path) -> str:
     write_text(folder / "combined.md", text)
     write_text(folder / "by_study.md", _by_study(found))
     together = table[table["group"] == ALL]
-    answered = as_list(answer(together, studies[0], finished_runs(studies[0])))
+    answered = as_list(answer(together, studies))
     write_text(folder / "answer.md", answered)
     title = f"Over {found['study'].nunique()} studies: is {_STRATEGY} better?"
     note = "bars: 95 % interval (random effects)"

@@ -10,7 +10,8 @@ from studies import copied
 
 from hybridlib.study.answer import answer, as_list
 from hybridlib.study.fingerprint import finished_runs
-from hybridlib.study.free import cheapest
+from hybridlib.study.folder import Study
+from hybridlib.study.free import by_cost, cheapest, gain
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual", "rank distance")
 VALUE = r"0\.\d{3} \[-?0\.\d{3}, 0\.\d{3}\]"
@@ -25,6 +26,8 @@ def claims(*verdicts: str, second: str = "x-y") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+HYBRID = ("hybrid", "none")
+FREE = ("untrained", "centering")
 NOTHING = claims(*["not shown"] * 4)
 
 
@@ -46,51 +49,48 @@ NOTHING = claims(*["not shown"] * 4)
     ],
 )
 def test_the_sentence_on_hybrid_follows_the_verdicts(study, verdicts, sentence):
-    lines = answer(claims(*verdicts), study, finished_runs(study))
-    assert lines[1] == f"Over 2 studies, {sentence}"
+    assert answer(claims(*verdicts), [study])[1] == f"Over 2 studies, {sentence}"
 
 
-def test_what_training_gains_is_that_of_the_study(study):
+def test_training_pays_where_the_gain_over_the_best_without_training_is_shown(study, tmp_path):
+    copy = copied(study, tmp_path)
+    copy.folder.rename(tmp_path / "other")
+    other = Study(copy.params.but(study="other"))
+    first, second = (gained_by_hybrid(each) for each in (study, other))
+    assert answer(NOTHING, [study, other])[0] == (
+        "Hybrid training is shown to pay in 0 of 2 studies. Over the best system without training, "
+        f"its gain in multilingual mAP is {first} in `made-up` and {second} in `other`."
+    )
+
+
+def gained_by_hybrid(study: Study) -> str:
+    """Hybrid as it is minus the untrained encoder with centering, by plain means and the test."""
     runs = finished_runs(study)
-    training = answer(NOTHING, study, runs)[0]
-    gained = re.search(r"gains (\S+ \[.*\])", cheapest(runs)[2])[1]
-    difference = r"[-+]0\.\d{3} \[[-+]0\.\d{3}, [-+]0\.\d{3}\]"
-    assert re.fullmatch(
-        "Training is not shown to pay: hybrid minus the best untrained system, untrained with "
-        rf"centering, is {difference} multilingual mAP in `made-up`; the best trained system, "
-        rf"hybrid\S* with centering, {re.escape(gained)}\.",
-        training,
-    )
-
-
-def test_without_hybrid_the_best_trained_system_says_whether_training_pays(study, tmp_path):
-    without = copied(study, tmp_path, strategies=["untrained", "x-x-mono", "x-y"])
-    training = answer(NOTHING, without, finished_runs(without))[0]
-    assert re.match(
-        r"Training is (not )?shown (not )?to pay: the best trained system, x\S*( with centering)?, "
-        "minus the best untrained system, untrained with centering, is ",
-        training,
-    )
+    table = by_cost(runs).set_index(["strategy", "correction"])
+    rows = [table.loc[[name]].reset_index().iloc[0] for name in (HYBRID, FREE)]
+    gained = gain(runs, *rows, "multilingual")
+    difference = rows[0]["multilingual mAP"] - rows[1]["multilingual mAP"]
+    assert gained.mean == pytest.approx(difference)
+    return f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
 
 
 def test_values_are_those_of_the_study(study):
-    runs = finished_runs(study)
-    values = answer(NOTHING, study, runs)[2]
+    gained = re.search(r"gains (\S+ \[.*\])", cheapest(finished_runs(study))[2])[1]
     systems = ["untrained", "untrained with centering", "x-x-mono", "x-y", "hybrid"]
     listed = ", ".join(f"{name} {VALUE}" for name in systems)
-    start = f"Multilingual mAP in `made-up`: {listed}"
     assert re.fullmatch(
-        rf"{start}; the best, without fitting on what is searched, is hybrid\S* with "
-        rf"centering, {VALUE}\.",
-        values,
+        rf"Multilingual mAP in `made-up`: {listed}. The highest, without fitting on what is "
+        rf"searched, is that of hybrid\S* with centering {VALUE}, {re.escape(gained)} over the "
+        r"best without training\.",
+        answer(NOTHING, [study])[2],
     )
 
 
 def test_a_study_that_cannot_say_what_training_is_worth_says_nothing_of_it(study, tmp_path):
     without = copied(study, tmp_path, strategies=["x-x-mono", "x-y", "hybrid"])
-    lines = answer(NOTHING, without, finished_runs(without))
+    lines = answer(NOTHING, [without])
     assert len(lines) == 2
-    assert not any("pay" in line for line in lines)
+    assert not any("pay" in line or "without training" in line for line in lines)
 
 
 def test_sentences_are_a_list_whose_lines_are_short():
