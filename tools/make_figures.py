@@ -1,9 +1,9 @@
 """Make every table, figure and number of the pages again, from ``outputs/reference``.
 
 It compares all kept studies, combines the four on real data, makes the tables of the first trials
-(``first_trials.py``) and of the benchmarks (``speed_pages.py``), copies figures to ``docs/figures``
-and fills the pages (``fill_pages.py``). No encoder is needed, and no data. Only figures
-that a page shows are drawn.
+(``first_trials.py``), of the benchmarks (``speed_pages.py``) and of runs on two machines
+(``two_machines.py``), copies figures to ``docs/figures`` and fills the pages (``fill_pages.py``).
+No encoder is needed, and no data. Only figures that a page shows are drawn.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import fill_pages
 import first_trials
 import speed_pages
+import two_machines
 
 from hybridlib.cli import main as hybridlib
 
@@ -48,6 +49,7 @@ def main() -> int:
     together = [str(KEPT / name) for name in COMBINED]
     status = hybridlib(["combine", *together, "--out", str(KEPT / "combined")])
     first_trials.write(KEPT)
+    two_machines.write(KEPT)
     speed_pages.write(ROOT / "benchmarks/results.json", KEPT / "speed", ROOT / "docs/figures")
     for process in comparing:
         status = process.wait() or status
