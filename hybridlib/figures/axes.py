@@ -30,7 +30,7 @@ from hybridlib.figures.style import (
 )
 
 MAP_LABEL = "mAP (higher is better)"
-DISTANCE_LABEL = "ranks between the first and the last\nlanguage's answer (fewer is better)"
+DISTANCE_LABEL = "ranks between the first and the last\nright answer (fewer is better)"
 LETTERS_PER_INCH = 8.8  # of a headline
 
 
