@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import torch
+
+from hybridlib.errors import InputError
 
 # What a micro-batch takes beside its tokens, in tokens: operations are called once more, and the
 # gradients of all weights added up. Measured with the 12 layers of multilingual-e5-small on a CPU.
@@ -22,6 +28,22 @@ def default_budget(training: bool, is_cpu: bool) -> int:
     """Return the tokens that a micro-batch holds at most, padding included."""
     tokens = TRAINING_TOKENS if training else ENCODING_TOKENS
     return tokens if is_cpu else tokens * GPU_TIMES
+
+
+@contextmanager
+def advised_on_memory(advice: str) -> Iterator[None]:
+    """Say what to do where the memory of a GPU does not suffice.
+
+    Args:
+        advice: what to do.
+
+    Raises:
+        InputError: it does not.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(f"the memory of the GPU does not suffice; {advice}") from error
 
 
 def micro_batches(

@@ -20,7 +20,13 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
-from hybridlib.model.batches import CALL, default_budget, micro_batches, unique_rows
+from hybridlib.model.batches import (
+    CALL,
+    advised_on_memory,
+    default_budget,
+    micro_batches,
+    unique_rows,
+)
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.directions import check_directions
@@ -239,8 +245,8 @@ class DualEncoder(nn.Module):
                 ask for the same texts. If false, each process encodes its own texts.
 
         Raises:
-            InputError: a text has no tokens, its vector is zero or not finite, or int8 is not to
-                be had on this device.
+            InputError: a text has no tokens, its vector is zero or not finite, int8 is not to be
+                had on this device, or a GPU's memory does not suffice.
         """
         was_training = self.training
         self.eval()
@@ -254,7 +260,8 @@ class DualEncoder(nn.Module):
             disable=not progress or rank > 0,
             mininterval=2,
         )
-        with bar, in_precision(self.backbone, self.encode_precision):
+        memory = advised_on_memory("lower encode_tokens (token_budget)")
+        with bar, memory, in_precision(self.backbone, self.encode_precision):
             batches = self.micro_batches(unique, token_budget)
             for index, rows in enumerate(batches):
                 # The processes take the micro-batches in turn.

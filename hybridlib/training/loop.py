@@ -27,6 +27,7 @@ from hybridlib.config.params import Params
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.evaluation.metrics import check_judged
+from hybridlib.model.batches import advised_on_memory
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.model.identity import describe
 from hybridlib.model.trainable import check_trainable
@@ -72,8 +73,8 @@ def train(
 
     Raises:
         InputError: no validation query has a relevant passage, the pairs cannot fill a batch, the
-            processes cannot share one evenly, a checkpoint is of another run, or a vector or the
-            loss became infinite or not a number.
+            processes cannot share one evenly, a checkpoint is of another run, a vector or the loss
+            became infinite or not a number, or a GPU's memory does not suffice.
 
     Example:
         >>> import tempfile
@@ -124,7 +125,10 @@ def train(
                 record |= validate(params, encoder, average, validation)
             log.write(record)
 
-        with closing(log), closing(token_gradients):
+        memory = advised_on_memory(
+            "lower batch_size or max_length, or set cached_gradients: true, and then train_tokens"
+        )
+        with closing(log), closing(token_gradients), memory:
             while not _is_over(params, state):
                 state.step += 1
                 started = time.perf_counter()

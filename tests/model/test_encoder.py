@@ -239,6 +239,16 @@ def test_a_device_other_than_the_cpu_takes_larger_micro_batches(
     ]
 
 
+def test_too_little_memory_of_a_gpu_says_what_to_lower(tiny_encoder, monkeypatch):
+    def refuse(*arguments: object, **named: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    encoder = DualEncoder.load(tiny_encoder)
+    monkeypatch.setattr(encoder, "embed", refuse)
+    with pytest.raises(InputError, match="memory of the GPU does not suffice; lower encode_tokens"):
+        encoder.encode(["one"], "query")
+
+
 # --------------------------------------------------------------------------------- save and load
 
 

@@ -334,6 +334,16 @@ def test_vectors_that_are_not_finite_end_the_run(data, tiny_encoder, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_too_little_memory_of_a_gpu_says_what_to_lower(data, tiny_encoder, tmp_path, monkeypatch):
+    def refuse(*arguments: object, **named: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    encoder = fresh(tiny_encoder)
+    monkeypatch.setattr(encoder, "forward", refuse)
+    with pytest.raises(InputError, match="memory of the GPU does not suffice; lower batch_size"):
+        train(tiny_params(), encoder, *data, tmp_path)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_loss_that_is_not_finite_ends_the_run(data, tiny_encoder, tmp_path, monkeypatch):
     infinite = torch.tensor(float("inf"))
