@@ -25,10 +25,9 @@ from sentence_transformers.sentence_transformer import modules
 
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.evaluation.evaluate import evaluate
-from hybridlib.model.batches import micro_batches
+from hybridlib.model.batches import ENCODING_TOKENS, micro_batches
 from hybridlib.model.encoder import DualEncoder
 
-TOKEN_BUDGET = 8192  # of our micro-batches: the default of DualEncoder.encode
 ROUNDED = ("bf16", "int8")
 
 
@@ -40,7 +39,7 @@ def main() -> None:
 
     def encode_ours(precision: str) -> np.ndarray:
         ours.encode_precision = precision
-        return ours.encode(texts, "passage", TOKEN_BUDGET)
+        return ours.encode(texts, "passage", ENCODING_TOKENS)
 
     def encode_theirs() -> np.ndarray:
         return theirs.encode(texts, batch_size=options.batch_size, show_progress_bar=False)
@@ -169,7 +168,7 @@ def losses(options: argparse.Namespace) -> dict[str, Any]:
 def padding_share(lengths: list[int]) -> float:
     """Return the share of padding among the tokens of our batches."""
     padded = 0
-    for rows in micro_batches(lengths, TOKEN_BUDGET):
+    for rows in micro_batches(lengths, ENCODING_TOKENS):
         padded += len(rows) * max(lengths[row] for row in rows)
     return 1 - sum(lengths) / padded
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from encoding import TOKEN_BUDGET, load_texts
+from encoding import load_texts
 from record import add_record_option, write_record
 from timing import seconds_of, two_questions
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from training import load_pairs, save_start
 
 from hybridlib.config.params import Params
+from hybridlib.model.batches import ENCODING_TOKENS
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.loop import train
 
@@ -93,7 +94,7 @@ def measure(
     weights = linear_weights(encoder)
     operations = 2 * sum(weight.numel() for weight in weights)  # of a forward pass, for each token
     lengths = [len(ids) for ids in encoder.tokenize(texts, "passage")]
-    batches = encoder.micro_batches([[0] * length for length in lengths], TOKEN_BUDGET)
+    batches = encoder.micro_batches([[0] * length for length in lengths], ENCODING_TOKENS)
     tokens = round(sum(lengths) / len(batches))
 
     rounds = []

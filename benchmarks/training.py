@@ -91,7 +91,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=24, help="timed steps of each, in all rounds")
     parser.add_argument("--round", type=int, default=4, help="timed steps of each in one round")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of cached and plain")
-    parser.add_argument("--train-tokens", type=int, default=Params().train_tokens)
+    parser.add_argument("--train-tokens", type=int)
     parser.add_argument("--freeze-embeddings", action="store_true", help="of both")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of both")

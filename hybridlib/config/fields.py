@@ -169,12 +169,12 @@ class Fields(StudyFields):
     )
     soup_of: list[str] = training_field(
         [],
-        "`soup`: names of `systems` whose runs of the same seed are averaged (arXiv 2203.05482)",
+        "`soup`: names of `systems` whose runs are averaged (arXiv 2203.05482)",
     )
     soup_seeds: int = training_field(
         1,
-        "`soup`: how many seeds of each it takes; with n, that of seed s takes the seeds s*n to "
-        "s*n + n - 1, so that two soups have none in common",
+        "`soup`: how many seeds of each are averaged; 1: the soup's own. With n, the soup of seed "
+        "s takes the seeds s*n to s*n + n - 1, so that two soups have none in common",
         unit="seeds",
         ge=1,
     )

@@ -70,17 +70,17 @@ def _check_soups(systems: Sequence[dict[str, Any]], seeds: Sequence[int]) -> Non
             continue
         if not parts or len(set(parts)) < len(parts):
             raise ValueError(f"{source}: soup_of names what is averaged, each once; give names")
+        needed = {
+            each
+            for seed in soup.get("seeds", seeds)
+            for each in seeds_of_soup(seed, soup.get("soup_seeds", 1))
+        }
         for name in parts:
             if name not in trained:
                 raise ValueError(
                     f"{source}: soup_of: no trained entry is called {name!r}"
                     f"{did_you_mean(name, trained)}"
                 )
-            needed = {
-                each
-                for seed in soup.get("seeds", seeds)
-                for each in seeds_of_soup(seed, soup.get("soup_seeds", 1))
-            }
             lacking = needed - set(trained[name].get("seeds", seeds))
             if lacking:
                 raise ValueError(

@@ -169,7 +169,7 @@ def evaluate(
         filter_k: how much ``filter`` damps what translations differ by, see
             :class:`hybridlib.retrieval.language_filter.LanguageFilter`.
         filter_shrinkage: likewise.
-        token_budget: tokens of a micro-batch at most, padding included.
+        token_budget: as in :meth:`DualEncoder.encode`.
         score_block: queries scored at a time.
         vectors_folder: keep the candidates' vectors in this folder, for a corpus larger than
             memory; see :class:`VectorStore`. A killed evaluation resumes from it.

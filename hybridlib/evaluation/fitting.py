@@ -103,7 +103,7 @@ def encode_fitting_set(
     Args:
         encoder: makes the vectors.
         table: the texts.
-        token_budget: tokens of a micro-batch at most, padding included.
+        token_budget: as in :meth:`DualEncoder.encode`.
         progress: show progress bars.
     """
     sides = {}

@@ -14,20 +14,27 @@ from hybridlib.errors import InputError
 # gradients of all weights added up. Measured with the 12 layers of multilingual-e5-small on a CPU.
 CALL = 56
 
-
-# Tokens of a micro-batch, padding included, where nothing else is asked for.
+# Tokens of a micro-batch, padding included, on a CPU, and how many times as many on a GPU: with
+# fewer, a GPU mostly waits for the CPU to start its operations.
 TRAINING_TOKENS = 2048
 ENCODING_TOKENS = 8192
-
-# A GPU takes so many times as many: with less it mostly waits for the CPU, which names it the
-# operations one by one.
 GPU_TIMES = 8
 
 
-def default_budget(training: bool, is_cpu: bool) -> int:
-    """Return the tokens that a micro-batch holds at most, padding included."""
-    tokens = TRAINING_TOKENS if training else ENCODING_TOKENS
-    return tokens if is_cpu else tokens * GPU_TIMES
+def limits_on(device: torch.device, training: bool, token_budget: int | None) -> tuple[int, int]:
+    """Return the token_budget and the call of :func:`micro_batches` that suit a device.
+
+    A GPU waits for calls rather than for tokens, so there each takes as long as a full batch.
+
+    Args:
+        device: that computes.
+        training: or encoding.
+        token_budget: what is asked for; None: what suits the device.
+    """
+    is_cpu = device.type == "cpu"
+    usual = (TRAINING_TOKENS if training else ENCODING_TOKENS) * (1 if is_cpu else GPU_TIMES)
+    budget = token_budget or usual
+    return budget, CALL if is_cpu else budget
 
 
 @contextmanager

@@ -20,13 +20,7 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
-from hybridlib.model.batches import (
-    CALL,
-    advised_on_memory,
-    default_budget,
-    micro_batches,
-    unique_rows,
-)
+from hybridlib.model.batches import advised_on_memory, limits_on, micro_batches, unique_rows
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
 from hybridlib.model.directions import check_directions
@@ -162,8 +156,7 @@ class DualEncoder(nn.Module):
 
         Args:
             token_ids: what :meth:`tokenize` returns.
-            token_budget: tokens of a micro-batch at most, padding included; None: what suits the
-                device.
+            token_budget: as in :meth:`encode`.
             seed: the dropout of micro-batch n is that of ``seed + n``, whatever was drawn before.
 
         Raises:
@@ -183,14 +176,10 @@ class DualEncoder(nn.Module):
     def micro_batches(
         self, token_ids: Sequence[Sequence[int]], token_budget: int | None = None
     ) -> list[np.ndarray]:
-        """Return row numbers in micro-batches, longest first; see :func:`micro_batches`.
-
-        A GPU waits for calls rather than for tokens, so there each takes as long as a full batch.
-        """
-        is_cpu = self.device.type == "cpu"
-        budget = token_budget or default_budget(self.training, is_cpu)
+        """Return row numbers in micro-batches, longest first; see :func:`micro_batches`."""
         lengths = [len(ids) for ids in token_ids]
-        return micro_batches(lengths, budget, self.equal_lengths, CALL if is_cpu else budget)
+        budget, call = limits_on(self.device, self.training, token_budget)
+        return micro_batches(lengths, budget, self.equal_lengths, call)
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""

@@ -46,7 +46,7 @@ def encode_corpus(
     Args:
         encoder: makes the vectors.
         corpus: whose texts they are of.
-        token_budget: tokens of a micro-batch at most, padding included.
+        token_budget: as in :meth:`DualEncoder.encode`.
         progress: show progress bars.
         folder: keep the vectors of the candidates in this folder, as float16 on disk
             (:class:`VectorStore`): memory does not hold them, and after a kill only the missing

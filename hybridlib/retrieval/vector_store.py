@@ -71,7 +71,7 @@ class VectorStore:
                 over twice; no generator. One block is held in memory.
             side: whose prefix the texts get.
             block: texts encoded, written and recorded at a time; what a kill can cost.
-            token_budget: tokens of a micro-batch, padding included.
+            token_budget: as in :meth:`DualEncoder.encode`.
             progress: show a progress bar.
             replace: take the place of vectors of something else, instead of refusing the folder.
 

@@ -1,4 +1,4 @@
-"""What studies found, in four sentences: does training pay, do hybrid batches, and how much?"""
+"""What studies found, in four sentences: where hybrid pays, hybrid against others, the values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from hybridlib.evaluation import significance
 from hybridlib.evaluation.significance import Estimate
 from hybridlib.study.fingerprint import finished_runs
 from hybridlib.study.folder import Study, label
-from hybridlib.study.free import best_rows, by_cost, decisive_setting, gain, written_system
+from hybridlib.study.free import (
+    best_rows,
+    by_cost,
+    decisive_setting,
+    gain,
+    written_gain,
+    written_system,
+)
 from hybridlib.study.paper import written_difference
 from hybridlib.study.per_query import RANK_DISTANCE, clustered_mean, has_results, seed_variance
 from hybridlib.study.results import PLAIN
@@ -50,7 +57,6 @@ class _Table:
         setting: that decides.
         where: the study, as sentences name it.
         free: the best row that needs no training, if any.
-        best: the best row that does, if any.
     """
 
     def __init__(self, study: Study) -> None:
@@ -59,7 +65,7 @@ class _Table:
         self.rows = by_cost(self.runs)
         self.setting = decisive_setting(self.runs)
         self.where = f"`{study.params.study}`"
-        self.free, self.best = best_rows(self.rows, self.setting)
+        self.free, _ = best_rows(self.rows, self.setting)
 
     def gain(self, row: Any) -> Estimate | None:
         """Return what a system gains over the best that needs no training, if that is known."""
@@ -90,16 +96,11 @@ def _training(tables: Sequence[_Table]) -> str:
     if not gained:
         return ""
     shown = sum(estimate.low > 0 for estimate in gained.values())
-    parts = [f"{_interval(estimate)} in {where}" for where, estimate in gained.items()]
+    parts = [f"{written_gain(estimate)} in {where}" for where, estimate in gained.items()]
     return (
         f"Hybrid training is shown to pay in {shown} of {len(gained)} studies. Over the best "
         f"system without training, its gain in {setting} mAP is {_listed(parts)}."
     )
-
-
-def _interval(gained: Estimate) -> str:
-    """Return a difference with its interval."""
-    return f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
 
 
 def _against(claims: pd.DataFrame, other: str) -> str:
@@ -140,11 +141,11 @@ def _values(table: _Table) -> str:
     values = [value(row) for _, row in rows[untrained | (plain & main)].iterrows()]
     best = rows.loc[rows[decisive].idxmax()]
     gained = None if best["strategy"] in NO_TRAINING else table.gain(best)
-    more = "" if gained is None else f", {_interval(gained)} over the best without training"
+    more = "" if gained is None else f", {written_gain(gained)} over the best without training"
     # The table leaves out corrections that are fitted on what is searched.
     return (
         f"{decisive[0].upper()}{decisive[1:]} in {table.where}: {', '.join(values)}. The highest, "
-        f"without fitting on what is searched, is that of {value(best)}{more}."
+        f"without fitting on what is searched, is {value(best)}{more}."
     )
 
 

@@ -186,9 +186,7 @@ def _judged(runs: list[Study], best: Any, free: Any, setting: str) -> str:
     gained = gain(runs, best, free, setting)
     if gained is None:
         return f"Training gains {best[f'{setting} mAP'] - free[f'{setting} mAP']:+.3f}."
-    written = f"Training gains {gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
-    if not gained.has_seeds:
-        written += " over questions alone"
+    written = f"Training gains {written_gain(gained)}"
     if gained.low > 0:
         return f"{written}: it is shown that it pays."
     if gained.high < 0:
@@ -216,6 +214,12 @@ def gain(runs: Sequence[Study], best: Any, free: Any, setting: str) -> Estimate 
         sides.append(clustered_mean(seeds, setting, row["correction"]))
     variance = seed_variance(runs, setting, best["correction"])
     return significance.compare(sides[0], sides[1], variance)
+
+
+def written_gain(gained: Estimate) -> str:
+    """Return what :func:`gain` returned as a text."""
+    over = "" if gained.has_seeds else " over questions alone"
+    return f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]{over}"
 
 
 def written_system(row: Any) -> str:

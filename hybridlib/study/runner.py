@@ -92,14 +92,7 @@ def run_step(study: Study, step: str) -> Outcome:
 def _execute(study: Study, step: str, out: Path) -> str:
     """Execute the notebook of a step; return why it failed, or nothing."""
     try:
-        try:
-            _run_notebook(study, step, out)
-        except RuntimeError as error:
-            # Where many kernels start at once, two may choose the same ports.
-            if _NEVER_STARTED not in str(error):
-                raise
-            logger.warning("%s: its kernel did not start; starting another", title(study, step))
-            _run_notebook(study, step, out)
+        _run_notebook(study, step, out)
     except Exception as error:  # whatever ends a notebook must not end the study
         return _first_line(error)
     if is_done(study, step):
@@ -113,18 +106,29 @@ def _run_notebook(study: Study, step: str, out: Path) -> None:
 
     logging.getLogger("papermill").addFilter(_is_news)
     notebook = notebook_of(step)
-    papermill.execute_notebook(
-        notebook,
-        out,
-        parameters=_parameters_of(study.params),
-        kernel_name="python3",
-        progress_bar=False,
-        request_save_on_cell_execute=False,  # the end is soon enough
-        cwd=notebook.parent,
-        extra_arguments=["--log-level=ERROR"],
-        shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors
-        **warm_kernel.options_for(notebook.parent),
-    )
+
+    def run() -> None:
+        papermill.execute_notebook(
+            notebook,
+            out,
+            parameters=_parameters_of(study.params),
+            kernel_name="python3",
+            progress_bar=False,
+            request_save_on_cell_execute=False,  # the end is soon enough
+            cwd=notebook.parent,
+            extra_arguments=["--log-level=ERROR"],
+            shutdown_kernel="immediate",  # after Ctrl-C, one that is asked to end prints errors
+            **warm_kernel.options_for(notebook.parent),
+        )
+
+    try:
+        run()
+    except RuntimeError as error:
+        # Where many kernels start at once, two may choose the same ports.
+        if _NEVER_STARTED not in str(error):
+            raise
+        logger.warning("%s: its kernel did not start; starting another", title(study, step))
+        run()
 
 
 def _is_by_words(study: Study, step: str) -> bool:

@@ -96,7 +96,7 @@ class BatchEmbeddings:
         accelerator: the run's.
         model: the (prepared) dual encoder.
         sides: token ids of each text of each side: ``queries``, ``passages`` and others, in order.
-        token_budget: tokens of a micro-batch, padding included.
+        token_budget: as in :meth:`DualEncoder.forward`.
         seed: of dropout.
         cached: use cached gradients.
         token_gradients: of the model.

@@ -105,7 +105,7 @@ def mine(
         pairs: training pairs; all their passages are candidates.
         options: which are taken.
         vectors_folder: keep the passages' vectors there, as float16 on disk, instead of in memory.
-        token_budget: tokens of a micro-batch while encoding.
+        token_budget: as in :meth:`DualEncoder.encode`.
 
     Raises:
         InputError: there are no candidates in other languages, or the folder holds other vectors.

@@ -80,7 +80,7 @@ def test_values_are_those_of_the_study(study):
     listed = ", ".join(f"{name} {VALUE}" for name in systems)
     assert re.fullmatch(
         rf"Multilingual mAP in `made-up`: {listed}. The highest, without fitting on what is "
-        rf"searched, is that of hybrid\S* with centering {VALUE}, {re.escape(gained)} over the "
+        rf"searched, is hybrid\S* with centering {VALUE}, {re.escape(gained)} over the "
         r"best without training\.",
         answer(NOTHING, [study])[2],
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from studies import copied
 
+from hybridlib.evaluation.significance import Estimate
 from hybridlib.files import read_json, write_json
 from hybridlib.study import free
 from hybridlib.study.export import export
@@ -39,6 +40,12 @@ def pool(runs: list[Study], name: str, correction: str = "") -> float:
             part = metrics["corrections"][correction] if correction else metrics
             values.append(part["settings"]["multilingual"]["map"])
     return float(np.mean(values))
+
+
+@pytest.mark.parametrize(("has_seeds", "end"), [(True, "]"), (False, "] over questions alone")])
+def test_a_gain_says_where_it_covers_no_other_seeds(has_seeds, end):
+    gained = Estimate(0.1, 0.01, degrees_of_freedom=1e9, has_seeds=has_seeds)
+    assert free.written_gain(gained) == f"+0.100 [+0.080, +0.120{end}"
 
 
 def test_every_strategy_stands_as_it_is_and_corrected_untrained_first(runs):
