@@ -3,10 +3,10 @@
     pip install sentence-transformers==6.2.*
     python benchmarks/encoding.py PATH/TO/encoder --corpus-path PATH/TO/xquad-r
 
-Both encode the same texts in turn (ours, theirs, ours, ...), with the threads that torch takes.
-Reported are texts per second, the ratio run by run, the padding of our batches, and how far the
-vectors are apart. With ``--int8``, ours in int8 and in bf16 take turns with them, and the mAP of
-XQuAD-R in a few languages shows what the rounding costs.
+Both encode the same texts in turn (ours, theirs, ours, ...), with the threads that torch takes, or
+with ``--device cuda`` on a GPU. Reported are texts per second, the ratio run by run, the padding of
+our batches, and how far the vectors are apart. With ``--int8``, ours in int8 and in bf16 take turns
+with them, and the mAP of XQuAD-R in a few languages shows what the rounding costs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from sentence_transformers.sentence_transformer import modules
 
 from hybridlib.data.lareqa import load_lareqa
 from hybridlib.evaluation.evaluate import evaluate
-from hybridlib.model.batches import ENCODING_TOKENS, micro_batches
 from hybridlib.model.encoder import DualEncoder
 
 ROUNDED = ("bf16", "int8")
@@ -39,23 +38,24 @@ def main() -> None:
 
     def encode_ours(precision: str) -> np.ndarray:
         ours.encode_precision = precision
-        return ours.encode(texts, "passage", ENCODING_TOKENS)
+        return ours.encode(texts, "passage")
 
     def encode_theirs() -> np.ndarray:
         return theirs.encode(texts, batch_size=options.batch_size, show_progress_bar=False)
 
-    encoders = {"ours": partial(encode_ours, "fp32"), "theirs": encode_theirs}
+    encoders = {"ours": partial(encode_ours, options.precision), "theirs": encode_theirs}
     if options.int8:
         encoders |= {name: partial(encode_ours, name) for name in ROUNDED}
     seconds, vectors = measure(encoders, options.repeats)
 
-    lengths = [len(ids) for ids in ours.tokenize(texts, "passage")]
+    token_ids = ours.tokenize(texts, "passage")
+    lengths = [len(ids) for ids in token_ids]
     print(
         f"{len(texts):,} texts, {np.mean(lengths):.0f} tokens on average, "
         f"at most {options.max_length}, median of {options.repeats}"
     )
     figures = speeds(len(texts), seconds)
-    figures["padding"] = padding_share(lengths)
+    figures["padding"] = padding_share(lengths, ours.micro_batches(token_ids))
     difference = np.abs(vectors["ours"] - vectors["theirs"]).max()
     print(
         f"padding in our batches: {figures['padding']:.1%} of tokens; "
@@ -81,6 +81,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--batch-size", type=int, default=32, help="of sentence-transformers (its default)"
     )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of both")
     parser.add_argument("--int8", action="store_true", help="also encode in int8 and bf16")
     parser.add_argument(
         "--languages", nargs="+", default=["de", "en", "zh"], help="of the mAP, with --int8"
@@ -106,8 +108,12 @@ def load_encoders(options: argparse.Namespace) -> tuple[DualEncoder, SentenceTra
     )
     transformer = modules.Transformer(options.encoder, max_seq_length=options.max_length)
     pooling = modules.Pooling(ours.dimension, "mean")
-    theirs = SentenceTransformer(modules=[transformer, pooling, modules.Normalize()], device="cpu")
-    return ours, theirs
+    theirs = SentenceTransformer(
+        modules=[transformer, pooling, modules.Normalize()], device=options.device
+    )
+    if options.precision == "bf16":
+        theirs.bfloat16()
+    return ours.eval().to(options.device), theirs
 
 
 def measure(
@@ -165,10 +171,10 @@ def losses(options: argparse.Namespace) -> dict[str, Any]:
     return lost
 
 
-def padding_share(lengths: list[int]) -> float:
+def padding_share(lengths: list[int], batches: list[np.ndarray]) -> float:
     """Return the share of padding among the tokens of our batches."""
     padded = 0
-    for rows in micro_batches(lengths, ENCODING_TOKENS):
+    for rows in batches:
         padded += len(rows) * max(lengths[row] for row in rows)
     return 1 - sum(lengths) / padded
 

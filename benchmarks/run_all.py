@@ -1,9 +1,11 @@
 """Run every benchmark and write ``benchmarks/results.json``, which pages and figures are made from.
 
     make bench ENCODER=PATH/TO/ENCODER XQUAD=PATH/TO/xquad-r
+    python benchmarks/run_all.py PATH/TO/ENCODER PATH/TO/xquad-r --gpu
 
 The benchmarks run one after the other, each in processes of its own. Let the machine do nothing
-else meanwhile. ``--only`` runs some, and leaves what the file has of the others.
+else meanwhile. ``--only`` runs some, and leaves what the file has of the others. With ``--gpu``
+training and encoding are measured on a GPU, for ``benchmarks/results_gpu.json``.
 """
 
 from __future__ import annotations
@@ -21,19 +23,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 from record import write_record
 
 from hybridlib.study.manifest import environment
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
+GPU_RESULTS = HERE / "results_gpu.json"
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "numpy", "pandas")
 
 
 def main() -> int:
     """Run the benchmarks; return the exit status: 1 if one failed."""
     options = parse_arguments()
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    file = GPU_RESULTS if options.gpu else RESULTS
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     failed = []
     for name, command in commands(options).items():
         if options.only and name not in options.only:
@@ -49,8 +54,8 @@ def main() -> int:
             figures = json.loads(record.read_text(encoding="utf-8"))
         minutes = (time.perf_counter() - started) / 60
         results[name] = {"machine": machine(), "minutes": minutes, **figures}
-        write_record(RESULTS, results)
-    print(f"failed: {', '.join(failed)}" if failed else f"wrote {RESULTS}")
+        write_record(file, results)
+    print(f"failed: {', '.join(failed)}" if failed else f"wrote {file}")
     return 1 if failed else 0
 
 
@@ -62,7 +67,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("encoder", type=Path, help="a transformers folder")
     parser.add_argument("xquad", type=Path, help="XQuAD-R's folder of <lang>.json")
     parser.add_argument("--only", nargs="+", help="these benchmarks")
+    parser.add_argument("--gpu", action="store_true", help="training and encoding on a GPU instead")
     options = parser.parse_args()
+    if options.gpu and not torch.cuda.is_available():
+        parser.error("--gpu: PyTorch finds no GPU here")
     for path in (options.encoder, options.xquad):
         if not path.is_dir():
             parser.error(f"{path}: no such folder")
@@ -78,10 +86,20 @@ def commands(options: argparse.Namespace) -> Mapping[str, list[str]]:
     encoder = str(options.encoder.resolve())
     corpus = ["--corpus-path", str(options.xquad.resolve())]
     training = ["training.py", encoder, "--corpus", "xquad-r", *corpus, "--parts", "speed"]
+    encoding = ["encoding.py", encoder, *corpus]
+    if options.gpu:
+        found = {}
+        for precision in ("fp32", "bf16"):
+            on_gpu = ["--device", "cuda", "--precision", precision]
+            steps = ["--steps", "60", "--round", "15"]
+            texts = ["--texts", "6000", "--repeats", "5"]
+            found[f"training_{precision}"] = [*training, *steps, *on_gpu]
+            found[f"encoding_{precision}"] = [*encoding, *texts, *on_gpu]
+        return found
     return {
         "roofline": ["roofline.py", encoder, *corpus],
         "training": [*training, "--steps", "12"],
-        "encoding": ["encoding.py", encoder, *corpus, "--int8"],
+        "encoding": [*encoding, "--int8"],
         "evaluation": ["evaluation.py", "--encoder", encoder, *corpus, "--share", "0.01"],
         "search": ["large_corpus.py"],
         "growth": ["growth.py"],
@@ -99,6 +117,7 @@ def machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "commit": environment()["commit"],
         "processor": processor(),
@@ -106,6 +125,7 @@ def machine() -> dict[str, Any]:
         "memory_gb": memory,
         "system": platform.system(),
         "python": platform.python_version(),
+        **gpu,
         **versions,
     }
 

@@ -50,7 +50,7 @@ def main() -> int:
     status = hybridlib(["combine", *together, "--out", str(KEPT / "combined")])
     first_trials.write(KEPT)
     two_machines.write(KEPT)
-    speed_pages.write(ROOT / "benchmarks/results.json", KEPT / "speed", ROOT / "docs/figures")
+    speed_pages.write(ROOT / "benchmarks", KEPT / "speed", ROOT / "docs/figures")
     for process in comparing:
         status = process.wait() or status
     if status:

@@ -1,6 +1,7 @@
-"""Make the tables and figures of speed from ``benchmarks/results.json``, which `make bench` writes.
+"""Make the tables and figures of speed from what the benchmarks wrote.
 
-The tables go to ``outputs/reference/speed``, the figures to ``docs/figures``.
+They are made from ``results.json`` and ``results_gpu.json``. The tables go to
+``outputs/reference/speed``, the figures to ``docs/figures``.
 """
 
 from __future__ import annotations
@@ -48,18 +49,21 @@ GROWTHS = {
 }
 
 
-def write(results_file: Path, tables: Path, figures: Path) -> None:
+def write(benchmarks: Path, tables: Path, figures: Path) -> None:
     """Write all tables and figures.
 
     Args:
-        results_file: what `make bench` wrote.
+        benchmarks: the folder with results.json and results_gpu.json.
         tables: the folder of the tables.
         figures: the folder of the figures.
     """
-    results = json.loads(results_file.read_text(encoding="utf-8"))
+    results = json.loads((benchmarks / "results.json").read_text(encoding="utf-8"))
+    on_gpu = json.loads((benchmarks / "results_gpu.json").read_text(encoding="utf-8"))
     tables.mkdir(parents=True, exist_ok=True)
     write_text(tables / "machine.md", machine(results))
     write_text(tables / "ratios.md", ratios(results))
+    write_text(tables / "gpu.md", gpu(on_gpu))
+    write_text(tables / "gpu_machine.md", gpu_machine(on_gpu))
     write_text(tables / "precision.md", precision(results))
     write_text(tables / "profile.md", profile(results))
     write_text(tables / "waiting.md", waiting(results))
@@ -86,6 +90,31 @@ def ratios(results: Results) -> str:
         if figure in results[part]:
             rows.append({"what": name, "ratio": f"{results[part][figure]:.2f}"})
     return _table(rows)
+
+
+def gpu(results: Results) -> str:
+    """Return the table of speeds on a GPU, over those of sentence-transformers."""
+    rows = []
+    for name in ("fp32", "bf16"):
+        training = results[f"training_{name}"]
+        encoding = results[f"encoding_{name}"]
+        rows.append(
+            {
+                "format": name,
+                "training": f"{training['training_over_sentence_transformers']:.2f}",
+                "pairs per second": f"{training['pairs_per_second']:,.0f}",
+                "encoding": f"{encoding['encoding_over_sentence_transformers']:.2f}",
+                "texts per second": f"{encoding['texts_per_second']:,.0f}",
+            }
+        )
+    return _table(rows)
+
+
+def gpu_machine(results: Results) -> str:
+    """Return a sentence on the GPU that the figures are of."""
+    part = results["training_bf16"]["machine"]
+    versions = [f"{name} {part[name]}" for name in ("torch", "sentence-transformers")]
+    return f"Measured on one {part['gpu']}:\n{', '.join(versions)}.\n"
 
 
 def precision(results: Results) -> str:

@@ -20,6 +20,7 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
+from hybridlib.model.attention import attention_on
 from hybridlib.model.batches import advised_on_memory, limits_on, micro_batches, unique_rows
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
@@ -127,9 +128,8 @@ class DualEncoder(nn.Module):
         """Return a rectangular batch: input_ids and attention_mask, ``[texts, longest]`` each."""
         rows = [torch.tensor(ids) for ids in token_ids]
         lengths = torch.tensor([len(row) for row in rows])
-        input_ids = nn.utils.rnn.pad_sequence(
-            rows, batch_first=True, padding_value=self.tokenizer.pad_token_id
-        )
+        padding = self.tokenizer.pad_token_id
+        input_ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=padding)
         # Sentinel tokens of a tokenizer may lie beyond the embeddings.
         table: Any = self.backbone.get_input_embeddings()
         if input_ids.numel() and input_ids.max() >= len(table.weight):
@@ -183,7 +183,8 @@ class DualEncoder(nn.Module):
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""
-        output = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
+        with attention_on(self.device):
+            output = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
         pooled = self.pool(output.last_hidden_state.float(), attention_mask)
         return nn.functional.normalize(pooled, dim=-1)
 
