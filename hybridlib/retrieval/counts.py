@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 import torch
@@ -15,17 +10,9 @@ from tqdm.auto import tqdm
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.distributed import all_sum
+from hybridlib.retrieval.above import count_above
 from hybridlib.retrieval.exact import TopK, columns_of, scores_of, shared_threads, top_of
-from hybridlib.retrieval.kept import count_above_kept, kept_keys, top_of_kept
 from hybridlib.retrieval.ranking import Ranking
-
-
-class _Range(NamedTuple):
-    """Columns ``[first, end)`` of a score block, which hold candidates of one language."""
-
-    first: int
-    end: int
-    language: int
 
 
 class Counts:
@@ -99,7 +86,6 @@ class Counts:
                 called before.
             start: row of the first candidate.
         """
-        ranges = _ranges_within(self.edges, start, start + scores.shape[1])
         columns = self.relevant[rows] - start
         if self.scores is None:
             relevant_scores = scores.gather(1, columns)
@@ -109,20 +95,24 @@ class Counts:
 
         # What is below every relevant candidate of a query has no part in its counts.
         lowest = relevant_scores.amin(1).masked_fill(~self.judged[rows], torch.inf)
-        keys = kept_keys(scores, lowest)
-        if keys is not None:
-            language = self.language[rows]
-            above = count_above_kept(
-                keys, relevant_scores, columns, language, _languages_of(ranges)
-            )
-            best, best_scores = top_of_kept(keys, scores, self.top.k)
-        else:
-            above = _count_above(scores, relevant_scores, columns, self.language[rows], ranges)
-            best, best_scores = top_of(scores, self.top.k)
-        in_pool, in_language = above
-        self.above_in_pool[rows] += in_pool
-        self.above_in_language[rows] += in_language
+        firsts, languages = self._ranges(start, start + scores.shape[1])
+        above = count_above(
+            scores.numpy(), relevant_scores.numpy(), columns.numpy(), lowest.numpy(), firsts
+        )
+        self.above_in_pool[rows] += torch.from_numpy(above.sum(2))
+        same_language = self.language[rows].numpy()[:, :, None] == languages
+        self.above_in_language[rows] += torch.from_numpy((above * same_language).sum(2))
+        best, best_scores = top_of(scores, self.top.k)
         self.top.merge(rows, start + best, best_scores)
+
+    def _ranges(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first column, counted from ``start``, and the language of each range.
+
+        A range holds the candidates of one language among those from ``start`` to ``end``.
+        """
+        edges = np.array(self.edges)
+        languages = np.flatnonzero((edges[:-1] < end) & (edges[1:] > start))
+        return np.maximum(edges[languages] - start, 0), languages
 
     def sum_processes(self) -> None:
         """Put together what the processes counted for their blocks."""
@@ -156,76 +146,6 @@ class Counts:
         return Ranking(relevant, self.top.rows.numpy().astype(np.int32), self.top.scores.numpy())
 
 
-def _count_above(
-    scores: Tensor,
-    relevant_scores: Tensor,
-    columns: Tensor,
-    language: Tensor,
-    ranges: list[_Range],
-) -> tuple[Tensor, Tensor]:
-    """Return how many candidates stand above each relevant one: of all, and of its language.
-
-    Args:
-        scores: as of :func:`_count_by_range`.
-        relevant_scores: likewise.
-        columns: likewise.
-        language: of the relevant candidates.
-        ranges: as of :func:`_count_by_range`.
-    """
-    in_pool = torch.zeros_like(columns)
-    in_language = torch.zeros_like(columns)
-    counts = _count_by_range(scores, relevant_scores, columns, ranges)
-    for language_range, count in zip(ranges, counts):
-        in_pool += count
-        in_language += torch.where(language == language_range.language, count, 0)
-    return in_pool, in_language
-
-
-def _count_by_range(
-    scores: Tensor, relevant_scores: Tensor, columns: Tensor, ranges: list[_Range]
-) -> Iterator[Tensor]:
-    """Yield for each range how many of its candidates stand above each relevant one.
-
-    A range is sorted once, then every relevant score is looked up in it. What scores equally stands
-    above if its range is wholly before the relevant column, and below if it is wholly behind. In
-    the range of the relevant column itself, the columns before it decide.
-
-    Args:
-        scores: ``[rows, candidates]``.
-        relevant_scores: of the relevant candidates, ``[rows, relevant]``.
-        columns: of the relevant candidates: below 0 if they stand before these candidates, beyond
-            the last if behind them.
-        ranges: of the languages.
-
-    Yields:
-        ``[rows, relevant]`` for each range.
-    """
-    for (first, end, _), ascending in zip(ranges, _sorted_ranges(scores, ranges)):
-        size = end - first
-        greater = size - torch.searchsorted(ascending, relevant_scores, side="right")
-        at_least = size - torch.searchsorted(ascending, relevant_scores, side="left")
-        above = torch.where(columns >= end, at_least, greater)
-        # Other candidates of the range tie with a relevant one that is among them.
-        inside = (columns >= first) & (columns < end)
-        tied = inside & (at_least - greater > 1)
-        for row, j in tied.nonzero().tolist():
-            before = scores[row, first : columns[row, j]]
-            above[row, j] += (before == relevant_scores[row, j]).sum()
-        yield above
-
-
-def _sorted_ranges(scores: Tensor, ranges: list[_Range]) -> Iterator[Tensor]:
-    """Yield the columns of each range with every row sorted upwards."""
-    values = scores.numpy()
-
-    def sort(part: _Range) -> np.ndarray:
-        return np.sort(values[:, part.first : part.end], axis=1)
-
-    # numpy sorts rows several times faster than torch, and lets other threads run meanwhile.
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        yield from map(torch.from_numpy, threads.map(sort, ranges))
-
-
 def _overwrite(scores: Tensor, columns: Tensor, relevant_scores: Tensor) -> None:
     """Set the scores of relevant columns, if they are in the block, to those known before.
 
@@ -240,21 +160,6 @@ def _language_edges(corpus: RetrievalCorpus) -> list[int]:
     """Return where each language's candidates begin, and the end; they are sorted by language."""
     counts = corpus.candidates["lang"].value_counts().sort_index()
     return [0, *np.cumsum(counts.to_numpy()).tolist()]
-
-
-def _ranges_within(edges: list[int], start: int, end: int) -> list[_Range]:
-    """Return the languages' columns in a block of candidates ``[start, end)``."""
-    ranges = []
-    for language, (first, last) in enumerate(pairwise(edges)):
-        if first < end and last > start:
-            ranges.append(_Range(max(first, start) - start, min(last, end) - start, language))
-    return ranges
-
-
-def _languages_of(ranges: list[_Range]) -> Tensor:
-    """Return the language of each column of a block."""
-    sizes = torch.tensor([last - first for first, last, _ in ranges])
-    return torch.tensor([part.language for part in ranges]).repeat_interleave(sizes)
 
 
 def _padded_relevant(corpus: RetrievalCorpus) -> Tensor:

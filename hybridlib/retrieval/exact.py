@@ -14,6 +14,7 @@ from hybridlib.errors import InputError
 
 _COLUMN_MULTIPLE = 64  # what the widths of score blocks are padded to, for equal rounding
 _ROW_MULTIPLE = 32  # and their heights
+_GROUP = 64  # columns looked at together where the highest are searched
 _SHORTEST = 1e-6  # an encoder's vectors have length 1; shorter than this is nothing but rounding
 
 
@@ -55,7 +56,7 @@ def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
     The best come first, equal scores by column.
     """
-    values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    values, columns = _highest(scores, min(k + 1, scores.shape[1]))
     if values.shape[1] > k:
         # Where the k-th best ties with the next one, topk may have kept any of the equals.
         tied = values[:, k - 1] == values[:, k]
@@ -69,6 +70,24 @@ def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     columns, by_column = columns.sort(dim=1)
     values, by_score = values.gather(1, by_column).sort(dim=1, descending=True, stable=True)
     return columns.gather(1, by_score), values
+
+
+def _highest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k highest scores of each row and their columns, as ``scores.topk(k, dim=1)`` does.
+
+    Of many columns, first the k groups with the highest maxima are found. No other column scores
+    more than the lowest of these maxima.
+    """
+    groups = scores.shape[1] // _GROUP
+    if groups < 4 * k:
+        return scores.topk(k, dim=1)
+    maxima = scores[:, : groups * _GROUP].unflatten(1, (groups, _GROUP)).amax(2)
+    best = maxima.topk(k, dim=1).indices
+    within = best[:, :, None] * _GROUP + torch.arange(_GROUP, device=scores.device)
+    behind = torch.arange(groups * _GROUP, scores.shape[1], device=scores.device)
+    columns = torch.cat([within.flatten(1), behind.expand(len(scores), -1)], dim=1)
+    values, chosen = scores.gather(1, columns).topk(k, dim=1)
+    return values, columns.gather(1, chosen)
 
 
 def columns_of(

@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
+from hybridlib.retrieval.above import rows_and_columns
 from hybridlib.retrieval.exact import check_finite, shared_threads, workers_for
-from hybridlib.retrieval.kept import descending_bits, from_descending_bits, rows_and_columns
+from hybridlib.retrieval.ordering import descending_bits, from_descending_bits
 from hybridlib.retrieval.vector_store import VectorStore
 
 _QUERIES = 1024  # queries scored at a time: bounds the block of scores

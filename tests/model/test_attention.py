@@ -15,6 +15,6 @@ def test_a_gpu_does_without_attention_that_plans_for_every_shape():
 
 
 def test_a_cpu_computes_as_it_was_told():
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        with attention_on(torch.device("cpu")):
-            assert not torch.backends.cuda.flash_sdp_enabled()
+    math = torch.nn.attention.SDPBackend.MATH
+    with torch.nn.attention.sdpa_kernel(math), attention_on(torch.device("cpu")):
+        assert not torch.backends.cuda.flash_sdp_enabled()

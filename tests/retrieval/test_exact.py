@@ -10,19 +10,20 @@ from hybridlib.errors import InputError
 from hybridlib.retrieval.exact import TopK, check_finite, columns_of, scores_of, top_of
 
 
-def tied_scores(levels: int) -> torch.Tensor:
-    """Return scores ``[60, 20]`` of only so many different values."""
+def tied_scores(levels: int, columns: int = 20) -> torch.Tensor:
+    """Return scores ``[60, columns]`` of only so many different values."""
     generator = torch.Generator().manual_seed(levels)
-    return torch.randint(0, levels, (60, 20), generator=generator).float()
+    return torch.randint(0, levels, (60, columns), generator=generator).float()
 
 
 @pytest.mark.parametrize("k", [1, 7, 19, 20, 50])
 @pytest.mark.parametrize("levels", [1, 3, 1000])
-def test_top_of_is_a_stable_sort(k, levels):
-    scores = tied_scores(levels)
-    columns, values = top_of(scores, k)
+@pytest.mark.parametrize("columns", [20, 3000], ids=["few columns", "columns in groups"])
+def test_top_of_is_a_stable_sort(k, levels, columns):
+    scores = tied_scores(levels, columns)
+    best, values = top_of(scores, k)
     expected = torch.sort(scores, dim=1, descending=True, stable=True)
-    assert torch.equal(columns, expected.indices[:, :k])
+    assert torch.equal(best, expected.indices[:, :k])
     assert torch.equal(values, expected.values[:, :k])
 
 

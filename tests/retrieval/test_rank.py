@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from toys import LANGUAGES, corpus_of, random_corpus, random_scores, rank_scores, sorted_ranks
 
 from hybridlib.data.corpus import RetrievalCorpus
 from hybridlib.errors import InputError
 from hybridlib.retrieval import exact
-from hybridlib.retrieval.kept import kept_keys
 from hybridlib.retrieval.rank import encode_corpus, rank
 from hybridlib.retrieval.ranking import Ranking
 
@@ -42,10 +40,10 @@ def assert_same(ranking: Ranking, expected: Ranking, atol: float = 0.0) -> None:
     assert np.allclose(ranking.top_scores, expected.top_scores, rtol=0, atol=atol)
 
 
-@pytest.fixture(params=[0, 1], ids=["sorted", "kept"])
+@pytest.fixture(params=[2, 64])
 def counting(request, monkeypatch) -> None:
-    """Count in each of the two ways: in sorted blocks, and among the scores that matter."""
-    monkeypatch.setattr("hybridlib.retrieval.kept._MOST_KEPT", request.param)
+    """Count few rows at a time, and many."""
+    monkeypatch.setattr("hybridlib.retrieval.above._ROWS", request.param)
 
 
 # ------------------------------------------------------------------------------ ranks of scores
@@ -102,14 +100,6 @@ def test_equal_texts_keep_the_order_of_the_index(rng):
     relevant = rank(queries, candidates, corpus).relevant
     for ranks in relevant.groupby("query")["rank_pool"].agg(list):
         assert ranks == list(range(ranks[0], ranks[0] + 8))
-
-
-def test_a_block_is_sorted_where_keys_do_not_fit_or_too_much_is_kept():
-    scores = torch.tensor([[0.1, 0.3, 0.2], [0.5, 0.1, 0.4]])
-    assert kept_keys(scores, torch.tensor([0.3, torch.inf])) is None
-    assert len(kept_keys(scores.repeat(1, 4), torch.tensor([torch.inf, 0.55]))) == 0
-    assert kept_keys(torch.zeros(4096, 1), torch.ones(4096)) is None
-    assert kept_keys(torch.zeros(1, 1 << 20), torch.ones(1)) is None
 
 
 def test_the_order_of_the_rows_given_changes_nothing(rng):
