@@ -96,39 +96,42 @@ class _Best:
         self.k = k
         self.room = max(k, _ROOM)  # for keys behind the k best, so that few merges are needed
         self.keys = np.full((queries, k + self.room), _NONE)
-        self.used = k  # columns that may hold keys
+        self.used = np.full(queries, k)  # of each row: columns that may hold keys
         self.least = np.full((queries, 1), -np.inf, dtype=np.float32)  # scores to be exceeded
+        self.enters = np.empty((queries, _WIDTH), dtype=bool)
 
     def add(self, scores: np.ndarray, start: int) -> None:
-        """Add scores ``[queries, documents]`` of the documents from ``start`` on.
+        """Add scores ``[queries, documents]`` of the documents from ``start`` on, 1,024 at most.
 
         A document behind those so far must score higher than the k-th best of them to enter. Few
         do. Where many do, half of the documents are added first, so that fewer of the others enter.
         """
         queries, documents = scores.shape
-        entering = np.flatnonzero(scores > self.least)
+        enters = np.greater(scores, self.least, out=self.enters[:, :documents])
+        entering = np.flatnonzero(enters)
         query, document = rows_and_columns(entering, documents)
         counts = np.bincount(query, minlength=queries)
-        width = int(counts.max())
-        if self.used + width > self.keys.shape[1]:
+        if (self.used + counts).max() > self.keys.shape[1]:
             self.merge()
-        if width > self.room:
+        if counts.max() > self.room:
             half = documents // 2
             self.add(np.ascontiguousarray(scores[:, :half]), start)
             self.add(np.ascontiguousarray(scores[:, half:]), start + half)
             return
 
-        # Put the keys of each query side by side, behind those of its best.
+        # Put the keys of each query side by side, behind those it has.
         keys = (descending_bits(scores.take(entering)) << _ROW_BITS) + (start + document)
-        new = self.keys[:, self.used : self.used + width]
-        new[np.arange(width) < counts[:, None]] = keys
-        self.used += width
+        before = counts.cumsum() - counts
+        first = np.arange(queries) * self.keys.shape[1] + self.used
+        places = np.arange(len(keys)) + np.repeat(first - before, counts)
+        self.keys.reshape(-1)[places] = keys
+        self.used += counts
 
     def merge(self) -> None:
         """Keep the k best keys, in any order."""
-        self.keys[:, : self.used].partition(self.k - 1, axis=1)
+        self.keys[:, : self.used.max()].partition(self.k - 1, axis=1)
         self.keys[:, self.k :] = _NONE
-        self.used = self.k
+        self.used[:] = self.k
         kth = self.keys[:, self.k - 1 : self.k]
         found = kth != _NONE
         self.least[found] = from_descending_bits(kth[found] >> _ROW_BITS)
