@@ -95,7 +95,7 @@ class RetrievalCorpus:
             )
 
     def _check_qrels(self) -> None:
-        """Check that judgments name rows, once each, and have grades from 1."""
+        """Check that judgments name rows, once each, by query, and have grades from 1."""
         source = f"{self.name}: qrels"
         for column in ("query", "candidate", "grade"):
             if column not in self.qrels:
@@ -112,6 +112,12 @@ class RetrievalCorpus:
                 raise InputError(
                     f"{source}: row {row} names {column} {numbers.iloc[row]} of {count}"
                 )
+        back = np.diff(self.qrels["query"].to_numpy()) < 0
+        if back.any():
+            raise InputError(
+                f"{source}: row {int(back.argmax()) + 1} is not in the order of the queries; "
+                "RetrievalCorpus.build sorts them"
+            )
         repeated = self.qrels.duplicated(["query", "candidate"]).to_numpy()
         if repeated.any():
             row = int(repeated.argmax())

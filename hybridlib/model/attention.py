@@ -1,20 +1,23 @@
-"""Which of PyTorch's fused attentions a device computes with."""
+"""Which attention kernels PyTorch may use."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
-def attention_on(device: torch.device) -> AbstractContextManager[None]:
-    """Let attention suit batches of ever new shapes.
+@contextmanager
+def without_cudnn_attention() -> Iterator[None]:
+    """Turn off cuDNN's attention on a GPU; afterwards it is as it was.
 
-    On a GPU that supports it, bf16 attention would be cuDNN's. That makes a plan for every new
-    shape, which takes several times as long as a step of a training.
+    PyTorch takes it for bf16, where a GPU has it. It plans anew for every shape of a batch, and a
+    plan takes several times as long as a step of a training.
     """
-    if device.type != "cuda":
-        return nullcontext()
-    without_plans = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-    return sdpa_kernel(without_plans)
+    was_enabled = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(was_enabled)

@@ -20,7 +20,7 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
-from hybridlib.model.attention import attention_on
+from hybridlib.model.attention import without_cudnn_attention
 from hybridlib.model.batches import advised_on_memory, limits_on, micro_batches, unique_rows
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
@@ -183,7 +183,7 @@ class DualEncoder(nn.Module):
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""
-        with attention_on(self.device):
+        with without_cudnn_attention():
             output = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
         pooled = self.pool(output.last_hidden_state.float(), attention_mask)
         return nn.functional.normalize(pooled, dim=-1)

@@ -21,9 +21,10 @@ def count_above(
     Args:
         scores: ``[rows, candidates]``.
         relevant_scores: of the relevant candidates, ``[rows, relevant]``.
-        columns: theirs: below 0 if they stand before these candidates, beyond the last if behind.
-        lowest: of each row, ``[rows]``: what scores less is left out.
-        firsts: first column of each range, ``[ranges]``, ascending from 0 on.
+        columns: theirs. One below 0 stands before this block, one beyond the last behind it.
+        lowest: ``[rows]``: at most the lowest relevant score of the row, or infinite: nothing of
+            the row is counted.
+        firsts: first column of each range, ``[ranges]``, ascending; the first is 0.
 
     Returns:
         ``[rows, relevant, ranges]`` int64.

@@ -83,7 +83,7 @@ class Counts:
         Args:
             rows: of the queries.
             scores: ``[rows, candidates]``; of all candidates, unless :meth:`score_relevant` was
-                called before.
+                called before. Then those of relevant candidates are overwritten.
             start: row of the first candidate.
         """
         columns = self.relevant[rows] - start

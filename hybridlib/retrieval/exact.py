@@ -73,19 +73,22 @@ def top_of(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _highest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k highest scores of each row and their columns, as ``scores.topk(k, dim=1)`` does.
+    """Return the k highest scores of each row, best first, and their columns.
 
-    Of many columns, first the k groups with the highest maxima are found. No other column scores
-    more than the lowest of these maxima.
+    Which of equal scores are taken is open.
     """
     groups = scores.shape[1] // _GROUP
     if groups < 4 * k:
         return scores.topk(k, dim=1)
+
+    # The k groups of highest maximum hold k scores that no other group exceeds. So the best are
+    # there, or behind the last group.
     maxima = scores[:, : groups * _GROUP].unflatten(1, (groups, _GROUP)).amax(2)
     best = maxima.topk(k, dim=1).indices
     within = best[:, :, None] * _GROUP + torch.arange(_GROUP, device=scores.device)
     behind = torch.arange(groups * _GROUP, scores.shape[1], device=scores.device)
     columns = torch.cat([within.flatten(1), behind.expand(len(scores), -1)], dim=1)
+
     values, chosen = scores.gather(1, columns).topk(k, dim=1)
     return values, columns.gather(1, chosen)
 
@@ -122,11 +125,27 @@ def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
     Args:
         queries: ``[rows, d]``.
         candidates: what :func:`columns_of` returns.
+
+    Raises:
+        InputError: a score is not finite.
     """
     padding = -len(queries) % _ROW_MULTIPLE
     padded = nn.functional.pad(queries, (0, 0, 0, padding)).to(candidates.device)
     with whole_float32():
-        return (padded @ candidates)[: len(queries)].cpu()
+        scores = (padded @ candidates)[: len(queries)].cpu()
+    check_scores(scores)
+    return scores
+
+
+def check_scores(scores: Tensor) -> None:
+    """Refuse scores that are not finite, those of finite but very long vectors.
+
+    Raises:
+        InputError: there is one.
+    """
+    # The sum is quick to look at; it can overflow although every score is finite.
+    if not scores.sum().isfinite() and not scores.isfinite().all():
+        raise InputError("scores are not finite: the vectors are too long; divide by their length")
 
 
 @contextmanager

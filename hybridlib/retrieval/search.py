@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
 from hybridlib.retrieval.above import rows_and_columns
-from hybridlib.retrieval.exact import check_finite, shared_threads, workers_for
+from hybridlib.retrieval.exact import check_finite, check_scores, shared_threads, workers_for
 from hybridlib.retrieval.ordering import descending_bits, from_descending_bits
 from hybridlib.retrieval.vector_store import VectorStore
 
@@ -43,8 +43,8 @@ def search(
     """Return the ``k`` documents of highest dot product for each query, equal scores by lower row.
 
     Documents pass through memory once, ``block`` at a time. Beside the queries that takes about
-    ``4 * block * d + 32 * queries * k`` bytes and some MB, however many documents there are. All
-    products have the same shape, so that equal vectors score equally wherever they stand.
+    ``4 * block * d + queries * (32 * k + 2000)`` bytes and some MB, however many documents there
+    are. All products have the same shape, so that equal vectors score equally wherever they stand.
 
     Args:
         query_vectors: ``[queries, d]`` float32.
@@ -76,16 +76,15 @@ def search(
     top = _search_range(queries, documents, k, block, range(first, end), show)
     if processes > 1:
         top = _merge_processes(top, processes)
-    if (top == _NONE).any():
-        raise InputError("scores are not finite: the vectors are too long; divide by their length")
     return top & _ROW_MASK, from_descending_bits(top >> _ROW_BITS)
 
 
 class _Best:
     """The best documents so far of some queries, as keys.
 
-    A key is a score, from the highest on, and behind it the document's row. So the order of the
-    keys is that of the result.
+    A key is a whole number. Its high bits are the score, turned round so that high scores come
+    first. Its low bits are the document's row. So keys in order are the result in order. Documents
+    are added in the order of their rows.
 
     Args:
         queries: how many.
@@ -106,6 +105,7 @@ class _Best:
         A document behind those so far must score higher than the k-th best of them to enter. Few
         do. Where many do, half of the documents are added first, so that fewer of the others enter.
         """
+        # Find what enters, and make room for it.
         queries, documents = scores.shape
         enters = np.greater(scores, self.least, out=self.enters[:, :documents])
         entering = np.flatnonzero(enters)
@@ -185,12 +185,12 @@ def _search_range(
             end = min(width, size - first)
             for number in range(worker, len(shares), workers):
                 product = products[worker, : len(shares[number])]
-                scores = torch.mm(shares[number], part.T, out=product).cpu().numpy()
-                # A document that is not finite has no finite score, with any query.
-                if not np.isfinite(scores[0, :end]).all():
+                scores = torch.mm(shares[number], part.T, out=product).cpu()
+                if not scores.sum().isfinite():
                     check_finite(part[:end], "document", range(start + first, start + first + end))
-                scores[:, end:] = -np.inf
-                best[number].add(scores[: len(best[number].keys)], start + first)
+                    check_scores(scores)
+                scores[:, end:] = -torch.inf
+                best[number].add(scores[: len(best[number].keys)].numpy(), start + first)
 
     starts = range(rows.start, rows.stop, block)
     bar = tqdm(starts, "searching", unit="block", disable=not progress, mininterval=2)

@@ -112,6 +112,7 @@ def test_the_hash_tells_contents_apart(tmp_path):
     [
         ("query", [0, 0, 1], "qrels: row 1 stands twice; a pair is judged once"),
         ("query", [0, 1, 2], "qrels: row 2 names query 2 of 2"),
+        ("query", [0, 1, 0], "qrels: row 2 is not in the order of the queries"),
         ("candidate", [0, -1, 1], "qrels: row 1 names candidate -1 of 2"),
         ("candidate", [0.0, 1.0, 1.0], "candidate holds no row numbers"),
         ("grade", [1, 0, 1], "a grade below 1"),

@@ -1,20 +1,34 @@
-"""Which of PyTorch's fused attentions a device computes with."""
+"""Which attention kernels PyTorch may use."""
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from hybridlib.model.attention import attention_on
+from hybridlib.model.attention import without_cudnn_attention
 
-
-def test_a_gpu_does_without_attention_that_plans_for_every_shape():
-    cuda = torch.backends.cuda
-    before = cuda.cudnn_sdp_enabled()
-    with attention_on(torch.device("cuda")):
-        assert not cuda.cudnn_sdp_enabled()
-        assert cuda.mem_efficient_sdp_enabled() and cuda.math_sdp_enabled()
-    assert cuda.cudnn_sdp_enabled() == before
+CUDA = torch.backends.cuda
 
 
-def test_a_cpu_computes_as_it_was_told():
-    math = torch.nn.attention.SDPBackend.MATH
-    with torch.nn.attention.sdpa_kernel(math), attention_on(torch.device("cpu")):
-        assert not torch.backends.cuda.flash_sdp_enabled()
+def test_only_the_attention_that_plans_for_every_shape_is_turned_off():
+    before = CUDA.cudnn_sdp_enabled()
+    with without_cudnn_attention():
+        assert not CUDA.cudnn_sdp_enabled()
+        assert CUDA.flash_sdp_enabled() and CUDA.mem_efficient_sdp_enabled()
+        with sdpa_kernel(SDPBackend.MATH), without_cudnn_attention():
+            assert not CUDA.flash_sdp_enabled()
+    assert CUDA.cudnn_sdp_enabled() == before
+
+
+def test_an_encoder_computes_without_it(tiny_encoder, monkeypatch):
+    from hybridlib.model.encoder import DualEncoder
+
+    encoder = DualEncoder.load(tiny_encoder)
+    forward = encoder.backbone.forward
+    enabled = []
+
+    def record(**batch):
+        enabled.append(CUDA.cudnn_sdp_enabled())
+        return forward(**batch)
+
+    monkeypatch.setattr(encoder.backbone, "forward", record)
+    encoder.encode(["a"], "query")
+    assert enabled == [False]

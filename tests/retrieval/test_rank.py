@@ -287,6 +287,16 @@ def test_vectors_that_are_not_finite_are_refused(chunk, rng):
         rank(queries, candidates, corpus, chunk=chunk)
 
 
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1)], ids=["inf", "nan"])
+def test_scores_that_overflow_are_refused(signs, rng):
+    corpus = random_corpus(rng)
+    queries, candidates = random_vectors(rng, corpus, 2)
+    queries[3] = 1e30
+    candidates[5] = np.float32(1e30) * np.float32(signs)
+    with pytest.raises(InputError, match="scores are not finite: the vectors are too long"):
+        rank(queries, candidates, corpus)
+
+
 def test_encode_corpus_uses_the_query_and_the_passage_side(encoder):
     corpus = corpus_of([("en:q", "en")], [("de:a", "de"), ("en:a", "en")], [("en:q", "de:a", 1)])
     queries, candidates = encode_corpus(encoder, corpus, progress=False)

@@ -157,10 +157,19 @@ def test_what_cannot_be_searched_is_refused(queries, documents, options, message
         search(queries, documents, **{"k": 1, **options})
 
 
-def test_scores_that_overflow_are_refused():
+@pytest.mark.parametrize("signs", [(1, 1), (-1, -1), (1, -1)], ids=["inf", "-inf", "nan"])
+def test_scores_that_overflow_are_refused(signs):
     long = np.full((1, 2), 1e30, np.float32)
+    documents = np.concatenate([np.eye(2, dtype=np.float32), long * np.float32(signs)])
     with pytest.raises(InputError, match="scores are not finite: the vectors are too long"):
-        search(long, -long, 1)
+        search(long, documents, 1)
+
+
+def test_scores_whose_sum_overflows_are_searched():
+    queries = np.ones((1, 1), np.float32)
+    documents = np.full((9, 1), 3e38, np.float32)
+    documents[4] = np.float32(3.1e38)
+    assert search(queries, documents, 1)[0].tolist() == [[4]]
 
 
 # ---------------------------------------------------------------------------------- two processes
