@@ -41,6 +41,17 @@ RATIOS = {
     "search, best 1,000: time, over faiss": ("search", "search_over_faiss_k1000"),
 }
 
+# The parts of the results whose machine the page names, in words.
+PARTS = {
+    "training": "training",
+    "encoding": "encoding",
+    "roofline": "their limit",
+    "evaluation": "evaluation",
+    "search": "search",
+    "growth": "growth",
+    "startup": "what one waits for",
+}
+
 # The growths: what grows, and what a panel calls it.
 GROWTHS = {
     "passages": "search: passages",
@@ -76,11 +87,16 @@ def write(benchmarks: Path, tables: Path, figures: Path) -> None:
 
 
 def machine(results: Results) -> str:
-    """Return a sentence on the machine that the figures are of."""
+    """Return the libraries, and which machine the figures of each part are of."""
     part = results["training"]["machine"]
     versions = [f"{name} {part[name]}" for name in ("torch", "sentence-transformers", "faiss-cpu")]
-    cores = f"{part['cores']} cores ({part['processor']}, {part['memory_gb']:.0f} GB)"
-    return f"Measured on {cores}:\n{', '.join(versions)}.\n"
+    measured: dict[str, list[str]] = {}
+    for name, words in PARTS.items():
+        of_part = results[name]["machine"]
+        processor = f"{of_part['processor']}, {of_part['memory_gb']:.0f} GB"
+        measured.setdefault(f"{of_part['cores']} cores ({processor})", []).append(words)
+    lines = [f"- On {cores}: {', '.join(parts)}." for cores, parts in measured.items()]
+    return f"Measured with {', '.join(versions)}:\n\n" + "\n".join(lines) + "\n"
 
 
 def ratios(results: Results) -> str:

@@ -45,3 +45,13 @@ def test_the_table_of_a_gpu_is_that_of_its_results():
     row = speed_pages.gpu(results).splitlines()[-1]
     assert "12.50" in row and "98,765" in row
     assert "one NVIDIA X1:" in speed_pages.gpu_machine(results)
+
+
+def test_each_part_stands_with_the_machine_it_was_measured_on():
+    results = json.loads(KEPT.read_text())
+    for part in speed_pages.PARTS:
+        results[part]["machine"] |= {"processor": "A", "cores": 2, "memory_gb": 24.0}
+    results["search"]["machine"] |= {"processor": "B", "cores": 4}
+    lines = speed_pages.machine(results).splitlines()
+    assert lines[-2].startswith("- On 2 cores (A, 24 GB): training, encoding, their limit")
+    assert lines[-1] == "- On 4 cores (B, 24 GB): search."
