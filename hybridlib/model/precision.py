@@ -1,8 +1,9 @@
 """The number formats of encoding: bf16 by autocast, and linear layers in int8 on a CPU.
 
 In int8, weights are rounded once, with a scale for each output. What goes in is rounded anew each
-time, with a scale for each token, so that a text's vector hardly depends on the batch. PyTorch's
-own ``quantize_dynamic`` is deprecated, and has one scale for a whole batch.
+time, with a scale for each token, so that a text's vector hardly depends on the batch. It is stored
+without sign, because only few processors multiply two signed numbers of 8 bits. PyTorch's own
+``quantize_dynamic`` is deprecated, and has one scale for a whole batch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from hybridlib.errors import InputError
+
+_ZERO = 128  # what stands for 0 in 8 bits without sign
 
 
 def in_precision(model: nn.Module, precision: str) -> AbstractContextManager[Any]:
@@ -57,7 +60,8 @@ class _Int8Linear:
     def __init__(self, layer: nn.Linear) -> None:
         weight = layer.weight.detach()
         scale = _scale(weight)
-        self.weight = torch.ops.onednn.qlinear_prepack(_rounded(weight, scale), None)
+        rounded = (weight / scale).round_().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(rounded, None)
         self.weight_scale = scale.flatten()
         self.zero_points = torch.zeros(len(weight), dtype=torch.int64)
         self.bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach()
@@ -66,9 +70,10 @@ class _Int8Linear:
         """Return the layer's outputs, float32."""
         rows = inputs.flatten(0, -2)
         scale = _scale(rows)
+        rounded = (rows / scale).round_().add_(_ZERO).to(torch.uint8)
         products = torch.ops.onednn.qlinear_pointwise(
-            _rounded(rows, scale),
-            *(1.0, 0),  # scale and zero point of the inputs
+            rounded,
+            *(1.0, _ZERO),  # scale and zero point of the inputs
             *(self.weight, self.weight_scale, self.zero_points),
             None,  # no bias yet
             *(1.0, 0, torch.float32),  # scale, zero point and kind of the outputs
@@ -81,8 +86,3 @@ class _Int8Linear:
 def _scale(rows: Tensor) -> Tensor:
     """Return the scale of each row, ``[rows, 1]``: its largest value becomes 127."""
     return rows.abs().amax(-1, keepdim=True).clamp(min=1e-12) / 127
-
-
-def _rounded(rows: Tensor, scale: Tensor) -> Tensor:
-    """Return rows in int8."""
-    return (rows / scale).round_().to(torch.int8)

@@ -16,6 +16,7 @@ from hybridlib.model.batches import micro_batches
 from hybridlib.model.defaults import PAPER_PREFIXES
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.model.identity import describe
+from hybridlib.model.precision import in_precision
 from hybridlib.model.trainable import check_trainable
 
 # ---------------------------------------------------------------------------------------- vectors
@@ -75,6 +76,29 @@ def test_encoding_in_int8_gives_nearly_the_same_vectors(tiny_encoder, texts):
     assert describe(encoder) != before
     encoder.encode_precision = "fp32"
     assert np.array_equal(encoder.encode(texts, "query"), exact)
+
+
+def test_a_layer_in_int8_is_exact_in_whole_numbers():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(96, 40)
+    rows = torch.randn(5, 7, 96) * torch.rand(5, 7, 1)
+    row_scale = rows.abs().amax(-1, keepdim=True) / 127
+    weight_scale = layer.weight.abs().amax(-1, keepdim=True) / 127
+    numbers = (rows / row_scale).round().double()
+    weights = (layer.weight / weight_scale).round().double()
+    expected = numbers @ weights.T * weight_scale.T * row_scale + layer.bias
+    with torch.no_grad(), in_precision(layer, "int8"):
+        assert torch.allclose(layer(rows).double(), expected, atol=1e-5)
+
+
+def test_int8_is_not_computed_by_the_slow_reference(capfd):
+    """On many processors oneDNN has no other for signed inputs; it is thousands of times slower."""
+    layer = torch.nn.Linear(96, 40)
+    mkldnn = torch.backends.mkldnn
+    with torch.no_grad(), in_precision(layer, "int8"), mkldnn.verbose(mkldnn.VERBOSE_ON):
+        layer(torch.randn(32, 96))
+    products = [line for line in capfd.readouterr().out.splitlines() if "exec,cpu,matmul" in line]
+    assert products and not any("matmul,ref" in line for line in products)
 
 
 def test_int8_is_for_cpus(tiny_encoder):
