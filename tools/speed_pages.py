@@ -45,7 +45,7 @@ RATIOS = {
 PARTS = {
     "training": "training",
     "encoding": "encoding",
-    "roofline": "their limit",
+    "roofline": "the limits of training and encoding",
     "evaluation": "evaluation",
     "search": "search",
     "growth": "growth",

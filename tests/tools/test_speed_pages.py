@@ -53,5 +53,5 @@ def test_each_part_stands_with_the_machine_it_was_measured_on():
         results[part]["machine"] |= {"processor": "A", "cores": 2, "memory_gb": 24.0}
     results["search"]["machine"] |= {"processor": "B", "cores": 4}
     lines = speed_pages.machine(results).splitlines()
-    assert lines[-2].startswith("- On 2 cores (A, 24 GB): training, encoding, their limit")
+    assert lines[-2].startswith("- On 2 cores (A, 24 GB): training, encoding, the limits")
     assert lines[-1] == "- On 4 cores (B, 24 GB): search."
