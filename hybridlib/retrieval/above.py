@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hybridlib.retrieval.exact import rows_and_columns
+
 _ROWS = 64  # counted at a time: more would not stay in the cache where many candidates matter
 
 
@@ -70,9 +72,3 @@ def _count(
         ranges = np.searchsorted(firsts, column[before], side="right") - 1
         np.add.at(counts, (row[before], number, ranges), 1)
     return counts
-
-
-def rows_and_columns(places: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row and the column of places in a flattened array of so many columns."""
-    rows = places // width
-    return rows, places - rows * width  # several times faster than np.divmod

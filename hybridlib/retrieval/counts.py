@@ -39,7 +39,7 @@ class Counts:
         self.workers = workers
         self.relevant = _padded_relevant(corpus)  # [queries, most relevant]
         self.edges = _language_edges(corpus)
-        inner_edges = torch.tensor(self.edges[1:-1])
+        inner_edges = torch.from_numpy(self.edges[1:-1])
         sizes = np.bincount(corpus.qrels["query"], minlength=len(corpus.queries))
         self.judged = torch.from_numpy(sizes > 0)
         self.language = torch.bucketize(self.relevant, inner_edges, right=True)
@@ -110,9 +110,8 @@ class Counts:
 
         A range holds the candidates of one language among those from ``start`` to ``end``.
         """
-        edges = np.array(self.edges)
-        languages = np.flatnonzero((edges[:-1] < end) & (edges[1:] > start))
-        return np.maximum(edges[languages] - start, 0), languages
+        languages = np.flatnonzero((self.edges[:-1] < end) & (self.edges[1:] > start))
+        return np.maximum(self.edges[languages] - start, 0), languages
 
     def sum_processes(self) -> None:
         """Put together what the processes counted for their blocks."""
@@ -156,10 +155,10 @@ def _overwrite(scores: Tensor, columns: Tensor, relevant_scores: Tensor) -> None
     scores[row, columns[row, j]] = relevant_scores[row, j]
 
 
-def _language_edges(corpus: RetrievalCorpus) -> list[int]:
+def _language_edges(corpus: RetrievalCorpus) -> np.ndarray:
     """Return where each language's candidates begin, and the end; they are sorted by language."""
     counts = corpus.candidates["lang"].value_counts().sort_index()
-    return [0, *np.cumsum(counts.to_numpy()).tolist()]
+    return np.concatenate([[0], np.cumsum(counts.to_numpy())])
 
 
 def _padded_relevant(corpus: RetrievalCorpus) -> Tensor:

@@ -93,6 +93,12 @@ def _highest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, columns.gather(1, chosen)
 
 
+def rows_and_columns(places: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row and the column of places in a flattened array of so many columns."""
+    rows = places // width
+    return rows, places - rows * width  # several times faster than np.divmod
+
+
 def columns_of(
     vectors: np.ndarray, rows: np.ndarray, width: int, device: str | torch.device = "cpu"
 ) -> Tensor:

@@ -17,8 +17,13 @@ from tqdm.auto import tqdm
 
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
-from hybridlib.retrieval.above import rows_and_columns
-from hybridlib.retrieval.exact import check_finite, check_scores, shared_threads, workers_for
+from hybridlib.retrieval.exact import (
+    check_finite,
+    check_scores,
+    rows_and_columns,
+    shared_threads,
+    workers_for,
+)
 from hybridlib.retrieval.ordering import descending_bits, from_descending_bits
 from hybridlib.retrieval.vector_store import VectorStore
 

@@ -4,6 +4,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hybridlib.model.attention import without_cudnn_attention
+from hybridlib.model.encoder import DualEncoder
 
 CUDA = torch.backends.cuda
 
@@ -19,8 +20,6 @@ def test_only_the_attention_that_plans_for_every_shape_is_turned_off():
 
 
 def test_an_encoder_computes_without_it(tiny_encoder, monkeypatch):
-    from hybridlib.model.encoder import DualEncoder
-
     encoder = DualEncoder.load(tiny_encoder)
     forward = encoder.backbone.forward
     enabled = []
