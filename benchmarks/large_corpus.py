@@ -7,9 +7,10 @@ The vectors are random unit vectors: the passages on disk, read through the page
 them after the first pass; the queries float32. faiss holds the same passages as float32 in memory.
 Both run in one process, in turn, on as many threads. Their results are compared before any time is
 reported. First the passages are float16, and the corpus grows. Then all passages are searched for
-the best 10, 100 and 1,000, float32 and float16, beside the bare matrix products of the same size;
-once each "cold", right after the system was told to drop the file's pages (POSIX_FADV_DONTNEED).
-The default takes about five minutes, 3 GB of disk and 4 GB of memory (nearly all of it faiss's).
+the best 10, 100 and 1,000, float32 and float16, beside the bare matrix products of the same size,
+in the number format of rough scores; once each "cold", right after the system was told to drop the
+file's pages (POSIX_FADV_DONTNEED).
+The default takes about five minutes, 3 GB of disk and 5 GB of memory (nearly all of it faiss's).
 With --figures, time against corpus size is drawn there as large_corpus.png and .svg.
 
     nice -n 19 .venv/bin/python benchmarks/large_corpus.py --passages 10_000_000 --dimension 64 \
@@ -46,6 +47,7 @@ from vectors import CHUNK, make_passages, unit_vectors
 
 from hybridlib.figures import style
 from hybridlib.figures.axes import legend_above, one_axes
+from hybridlib.retrieval.rough import product_format
 from hybridlib.retrieval.search import search
 
 # Corpus sizes of the table, as shares of --passages.
@@ -211,7 +213,8 @@ def of_depth(
         ending: partial(search, queries, passages, k) for ending, passages in stored.items()
     }
     whole = stored[""]
-    works["product"] = partial(multiply, queries, whole)
+    form = product_format(torch.device("cpu"))
+    works["product"] = partial(multiply, as_tensor(queries).to(form), as_tensor(whole).to(form))
     if has_faiss():
         works["faiss"] = faiss_search(whole, queries, k, options.threads)
     seconds = {name: np.array(runs) for name, runs in in_turn(works, options.repeats)}
@@ -238,15 +241,18 @@ def in_turn(
         yield name, list(seconds)
 
 
-def multiply(queries: np.ndarray, passages: np.ndarray) -> None:
+def multiply(queries: torch.Tensor, passages: torch.Tensor) -> None:
     """Multiply all queries with 4,096 passages at a time, and do nothing with the scores."""
-    left = torch.from_numpy(queries)
-    scores = torch.empty(len(queries), 4096)
+    scores = torch.empty(len(queries), 4096, dtype=queries.dtype)
+    for part in passages.split(4096):
+        torch.mm(queries, part.T, out=scores[:, : len(part)])
+
+
+def as_tensor(vectors: np.ndarray) -> torch.Tensor:
+    """Return an array as a tensor on the same memory, which is only read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        right = torch.from_numpy(passages)
-    for part in right.split(4096):
-        torch.mm(left, part.T, out=scores[:, : len(part)])
+        return torch.from_numpy(vectors)
 
 
 def forget(passages: np.memmap) -> None:

@@ -156,13 +156,20 @@ def check_scores(scores: Tensor) -> None:
 
 @contextmanager
 def whole_float32() -> Iterator[None]:
-    """Multiply matrices in float32 throughout, without TF32 or bfloat16, whatever is set."""
+    """Multiply and add up in float32 throughout, without TF32 or bfloat16, whatever is set.
+
+    Products of bfloat16 matrices are added up in float32 too.
+    """
     before = torch.get_float32_matmul_precision()
+    cuda = torch.backends.cuda.matmul
+    cuda_before = cuda.allow_bf16_reduced_precision_reduction
     torch.set_float32_matmul_precision("highest")
+    cuda.allow_bf16_reduced_precision_reduction = False
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        cuda.allow_bf16_reduced_precision_reduction = cuda_before
 
 
 def workers_for(rows: int) -> int:
