@@ -14,6 +14,7 @@ from hybridlib.errors import InputError
 
 _COLUMN_MULTIPLE = 64  # what the widths of score blocks are padded to, for equal rounding
 _ROW_MULTIPLE = 32  # and their heights
+_COPIED = 4096  # vectors copied at a time
 _GROUP = 64  # columns looked at together where the highest are searched
 _SHORTEST = 1e-6  # an encoder's vectors have length 1; shorter than this is nothing but rounding
 
@@ -116,10 +117,15 @@ def columns_of(
     Raises:
         InputError: a vector is not finite.
     """
-    part = torch.from_numpy(np.asarray(vectors[rows], dtype=np.float32)).to(device)
-    check_finite(part, "candidate", rows)
     padded = -(-width // _COLUMN_MULTIPLE) * _COLUMN_MULTIPLE
-    return nn.functional.pad(part, (0, 0, 0, padded - len(part))).T
+    columns = torch.zeros(padded, vectors.shape[1], device=device)
+    # Some at a time, so that memory holds no second copy of all.
+    for first in range(0, len(rows), _COPIED):
+        some = rows[first : first + _COPIED]
+        part = torch.from_numpy(np.asarray(vectors[some], dtype=np.float32))
+        check_finite(part, "candidate", some)
+        columns[first : first + len(some)] = part
+    return columns.T
 
 
 def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
