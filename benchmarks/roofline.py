@@ -32,7 +32,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from training import load_pairs, save_start
 
 from hybridlib.config.params import Params
-from hybridlib.model.batches import ENCODING_TOKENS
+from hybridlib.model.batches import CPU_TOKENS
 from hybridlib.model.encoder import DualEncoder
 from hybridlib.training.loop import train
 
@@ -94,7 +94,7 @@ def measure(
     weights = linear_weights(encoder)
     operations = 2 * sum(weight.numel() for weight in weights)  # of a forward pass, for each token
     lengths = [len(ids) for ids in encoder.tokenize(texts, "passage")]
-    batches = encoder.micro_batches([[0] * length for length in lengths], ENCODING_TOKENS)
+    batches = encoder.micro_batches([[0] * length for length in lengths], CPU_TOKENS)
     tokens = round(sum(lengths) / len(batches))
 
     rounds = []

@@ -266,7 +266,7 @@ class Fields(StudyFields):
     encode_tokens: int | None = evaluation_field(
         None,
         "budget of a micro-batch while encoding; changes speed and memory, not the vectors; null: "
-        "8,192, on a GPU 65,536",
+        "2,048, on a GPU 65,536",
         unit="tokens",
         ge=16,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,11 @@ from hybridlib.errors import InputError
 # gradients of all weights added up. Measured with the 12 layers of multilingual-e5-small on a CPU.
 CALL = 56
 
-# Tokens of a micro-batch, padding included, on a CPU, and how many times as many on a GPU: with
-# fewer, a GPU mostly waits for the CPU to start its operations.
-TRAINING_TOKENS = 2048
-ENCODING_TOKENS = 8192
-GPU_TIMES = 8
+# Tokens of a micro-batch, padding included. More would leave a CPU's cache. With fewer, a GPU would
+# mostly wait for the CPU to start its operations.
+CPU_TOKENS = 2048
+GPU_TRAINING_TOKENS = 16_384
+GPU_ENCODING_TOKENS = 65_536
 
 
 def limits_on(device: torch.device, training: bool, token_budget: int | None) -> tuple[int, int]:
@@ -31,10 +32,10 @@ def limits_on(device: torch.device, training: bool, token_budget: int | None) ->
         training: or encoding.
         token_budget: what is asked for; None: what suits the device.
     """
-    is_cpu = device.type == "cpu"
-    usual = (TRAINING_TOKENS if training else ENCODING_TOKENS) * (1 if is_cpu else GPU_TIMES)
-    budget = token_budget or usual
-    return budget, CALL if is_cpu else budget
+    if device.type == "cpu":
+        return token_budget or CPU_TOKENS, CALL
+    budget = token_budget or (GPU_TRAINING_TOKENS if training else GPU_ENCODING_TOKENS)
+    return budget, budget
 
 
 @contextmanager
@@ -54,7 +55,11 @@ def advised_on_memory(advice: str) -> Iterator[None]:
 
 
 def micro_batches(
-    lengths: list[int], token_budget: int, equal_lengths: bool = False, call: int = CALL
+    lengths: list[int],
+    token_budget: int,
+    equal_lengths: bool = False,
+    call: int = CALL,
+    padded: bool = True,
 ) -> list[np.ndarray]:
     """Return row numbers in batches of similar length, longest first, that take the least time.
 
@@ -63,11 +68,18 @@ def micro_batches(
     Args:
         lengths: tokens of each row.
         token_budget: of a batch, padding included; a longer row has a batch of its own.
-        equal_lengths: no batch has padding.
+        equal_lengths: rows of a batch are equally long.
         call: see above; a higher value makes fewer batches with more padding.
+        padded: rows are padded to the longest of their batch.
     """
     order = np.argsort(np.negative(lengths), kind="stable")
     tokens = np.asarray(lengths, dtype=np.int64)[order]
+
+    before = np.concatenate([[0], tokens.cumsum()])  # of each row: tokens of all rows before it
+
+    def size(first: Any, end: int) -> Any:
+        """Return the tokens of a batch of the rows from ``first`` up to ``end``."""
+        return (end - first) * tokens[first] if padded else before[end] - before[first]
 
     # least[end] is the least time of the first `end` rows, their last batch begins at begin[end].
     least = np.zeros(len(order) + 1, dtype=np.int64)
@@ -75,12 +87,10 @@ def micro_batches(
     first = 0  # the first row that the last batch can begin at
     for end in range(1, len(order) + 1):
         while first < end - 1 and (
-            (end - first) * tokens[first] > token_budget
-            or (equal_lengths and tokens[first] > tokens[end - 1])
+            size(first, end) > token_budget or (equal_lengths and tokens[first] > tokens[end - 1])
         ):
             first += 1
-        sizes = end - np.arange(first, end)
-        times = least[first:end] + sizes * tokens[first:end] + call
+        times = least[first:end] + size(np.arange(first, end), end) + call
         best = times.argmin()
         least[end] = times[best]
         begin[end] = first + best

@@ -20,7 +20,6 @@ from hybridlib.config.names import POOLINGS
 from hybridlib.distributed import all_sum, rank_and_world
 from hybridlib.errors import InputError
 from hybridlib.model import st_format, st_write
-from hybridlib.model.attention import without_cudnn_attention
 from hybridlib.model.batches import advised_on_memory, limits_on, micro_batches, unique_rows
 from hybridlib.model.card import write_card
 from hybridlib.model.defaults import DEFAULT_LENGTH, PAPER_PREFIXES
@@ -33,6 +32,7 @@ from hybridlib.model.loading import (
     rules_kept,
     stated_pooling,
 )
+from hybridlib.model.packing import hidden_states, is_packed
 from hybridlib.model.precision import in_precision
 from hybridlib.model.prefixes import choose_prefixes
 from hybridlib.model.probe import check_encodes
@@ -179,13 +179,13 @@ class DualEncoder(nn.Module):
         """Return row numbers in micro-batches, longest first; see :func:`micro_batches`."""
         lengths = [len(ids) for ids in token_ids]
         budget, call = limits_on(self.device, self.training, token_budget)
-        return micro_batches(lengths, budget, self.equal_lengths, call)
+        padded = not is_packed(self.backbone)
+        return micro_batches(lengths, budget, self.equal_lengths, call, padded)
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""
-        with without_cudnn_attention():
-            output = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
-        pooled = self.pool(output.last_hidden_state.float(), attention_mask)
+        hidden = hidden_states(self.backbone, input_ids, attention_mask)
+        pooled = self.pool(hidden.float(), attention_mask)
         return nn.functional.normalize(pooled, dim=-1)
 
     def pool(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class RoughScores:
         return product.to("cpu", torch.float32).add_(self.of_documents[documents])
 
     def excess(self, queries: slice, longest: float) -> Tensor:
-        """Return by how much a score may be higher than what :meth:`between` returns, ``[queries]``.
+        """Return by how much scores may be higher than those of :meth:`between`, ``[queries]``.
 
         Args:
             queries: which.

@@ -20,6 +20,7 @@ def test_only_the_attention_that_plans_for_every_shape_is_turned_off():
 
 
 def test_an_encoder_computes_without_it(tiny_encoder, monkeypatch):
+    monkeypatch.setattr("hybridlib.model.packing.is_packed", lambda backbone: False)
     encoder = DualEncoder.load(tiny_encoder)
     forward = encoder.backbone.forward
     enabled = []
