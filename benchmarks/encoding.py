@@ -4,9 +4,9 @@
     python benchmarks/encoding.py PATH/TO/encoder --corpus-path PATH/TO/xquad-r
 
 Both encode the same texts in turn (ours, theirs, ours, ...), with the threads that torch takes, or
-with ``--device cuda`` on a GPU. Reported are texts per second, the ratio run by run, the padding of
-our batches, and how far the vectors are apart. With ``--int8``, ours in int8 and in bf16 take turns
-with them, and the mAP of XQuAD-R in a few languages shows what the rounding costs.
+with ``--device cuda`` on a GPU. Reported are texts per second, the ratio run by run, and how far
+the vectors are apart. With ``--int8``, ours in int8 and in bf16 take turns with them, and the mAP
+of XQuAD-R in a few languages shows what the rounding costs.
 """
 
 from __future__ import annotations
@@ -55,12 +55,8 @@ def main() -> None:
         f"at most {options.max_length}, median of {options.repeats}"
     )
     figures = speeds(len(texts), seconds)
-    figures["padding"] = padding_share(lengths, ours.micro_batches(token_ids))
     difference = np.abs(vectors["ours"] - vectors["theirs"]).max()
-    print(
-        f"padding in our batches: {figures['padding']:.1%} of tokens; "
-        f"largest difference of a vector's entry: {difference:.1e}"
-    )
+    print(f"largest difference of a vector's entry: {difference:.1e}")
     if options.int8:
         figures |= losses(options)
     write_record(options.record, figures)
@@ -169,14 +165,6 @@ def losses(options: argparse.Namespace) -> dict[str, Any]:
         words = ", ".join(f"{name} {value:.4f}" for name, value in differences.items())
         print(f"mAP lost in {precision} ({', '.join(options.languages)}): {words}")
     return lost
-
-
-def padding_share(lengths: list[int], batches: list[np.ndarray]) -> float:
-    """Return the share of padding among the tokens of our batches."""
-    padded = 0
-    for rows in batches:
-        padded += len(rows) * max(lengths[row] for row in rows)
-    return 1 - sum(lengths) / padded
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def of_encoder(folder: Path) -> dict[str, tuple[Work, Work]]:
 
     return {
         "training / forward and backward": (train_some, forward_and_backward),
-        "encoding / one padded batch": (lambda: encoder.encode(texts, "passage"), forward),
+        "encoding / one forward pass": (lambda: encoder.encode(texts, "passage"), forward),
     }
 
 
