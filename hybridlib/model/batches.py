@@ -15,8 +15,8 @@ from hybridlib.errors import InputError
 # gradients of all weights added up. Measured with the 12 layers of multilingual-e5-small on a CPU.
 CALL = 56
 
-# Tokens of a micro-batch, padding included. More would leave a CPU's cache. With fewer, a GPU would
-# mostly wait for the CPU to start its operations.
+# Tokens of a micro-batch, with padding where there is any. More would leave a CPU's cache. With
+# fewer, a GPU would mostly wait for the CPU to start its operations.
 CPU_TOKENS = 2048
 GPU_TRAINING_TOKENS = 16_384
 GPU_ENCODING_TOKENS = 65_536
@@ -63,11 +63,11 @@ def micro_batches(
 ) -> list[np.ndarray]:
     """Return row numbers in batches of similar length, longest first, that take the least time.
 
-    Their time is taken as all their tokens, padding included, and ``call`` more for each batch.
+    Their time is taken as all their tokens, with padding, and ``call`` more for each batch.
 
     Args:
         lengths: tokens of each row.
-        token_budget: of a batch, padding included; a longer row has a batch of its own.
+        token_budget: of a batch, with its padding; a longer row has a batch of its own.
         equal_lengths: rows of a batch are equally long.
         call: see above; a higher value makes fewer batches with more padding.
         padded: rows are padded to the longest of their batch.

@@ -32,7 +32,7 @@ from hybridlib.model.loading import (
     rules_kept,
     stated_pooling,
 )
-from hybridlib.model.packing import hidden_states, is_packed
+from hybridlib.model.packing import allow_packing, hidden_states, is_packed
 from hybridlib.model.precision import in_precision
 from hybridlib.model.prefixes import choose_prefixes
 from hybridlib.model.probe import check_encodes
@@ -86,6 +86,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         if pooling not in POOLINGS:
             raise InputError(f"pooling ({pooling!r}): it must be one of {', '.join(POOLINGS)}")
+        allow_packing(backbone)
         self.backbone: PreTrainedModel = backbone
         self.tokenizer = tokenizer
         self.dense = dense
@@ -151,8 +152,7 @@ class DualEncoder(nn.Module):
     ) -> Tensor:
         """Return unit vectors ``[texts, dimension]``, float32, in the order given.
 
-        Texts go through in length order, in micro-batches. That saves padding and changes the
-        vectors by no more than rounding.
+        Texts go through in length order, in micro-batches. That changes vectors by rounding alone.
 
         Args:
             token_ids: what :meth:`tokenize` returns.
@@ -184,8 +184,8 @@ class DualEncoder(nn.Module):
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the unit vectors of one padded batch."""
-        hidden = hidden_states(self.backbone, input_ids, attention_mask)
-        pooled = self.pool(hidden.float(), attention_mask)
+        parts = hidden_states(self.backbone, input_ids, attention_mask)
+        pooled = torch.cat([self.pool(hidden.float(), mask) for hidden, mask in parts])
         return nn.functional.normalize(pooled, dim=-1)
 
     def pool(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ _ROW_BITS = 32  # of a key, behind the 32 bits of the score
 _ROW_MASK = (1 << _ROW_BITS) - 1
 _NONE = np.iinfo(np.int64).max  # a key behind all others
 
-_ROOM = 64  # documents that may enter at a time, if k is not more
+_ROOM = 64  # columns for new keys, or k if that is more
 
 
 class Best:
@@ -51,7 +51,7 @@ class Best:
 
         Args:
             rough: scores as far as they are known, ``[queries, documents]`` float32.
-            excess: by how much scores may be higher, ``[queries, 1]`` float32.
+            excess: by how much scores may be higher at most, ``[queries, 1]`` float32.
             documents: ``[documents, d]`` float32, 1,024 at most.
             start: row of the first.
         """

@@ -12,7 +12,7 @@ from torch import Tensor
 from hybridlib.errors import InputError
 from hybridlib.retrieval.exact import check_finite
 
-_SHORTEST = 1e-18  # length that shorter vectors are taken to have: their squares may vanish
+_SHORTEST = 1e-13  # length that shorter vectors are taken to have: their products may vanish
 
 
 class RoughScores:
@@ -30,7 +30,7 @@ class RoughScores:
         queries: ``[queries, d]`` float32.
         sample: documents to take p0 from, ``[any, d]`` float32.
         block: documents at a time.
-        device: where products are computed.
+        device: where rounded vectors are multiplied.
 
     Raises:
         InputError: a vector is not finite, or longer than about 1e19.
@@ -47,7 +47,7 @@ class RoughScores:
         self.sample_mean = sample.mean(0)
         centred = queries - self.query_mean
         self.queries = centred.to(device, form)
-        self.of_queries = centred @ self.sample_mean
+        self.of_queries = (centred * self.sample_mean).sum(1)  # float32, whatever @ is set to
 
         # Errors, over the lengths of p - p0 and of p.
         self.rounding = rounding(form) * check_lengths(centred, "query", 0)
@@ -58,7 +58,7 @@ class RoughScores:
         self.of_documents = torch.empty(block)
 
     def load(self, vectors: Tensor, at: int, name: int) -> float:
-        """Take in documents ``[n, d]`` float32; return the length of the longest, without p0.
+        """Take in documents ``[n, d]`` float32; return the length of the longest p - p0.
 
         Args:
             vectors: of the documents.
@@ -82,9 +82,11 @@ class RoughScores:
     def excess(self, queries: slice, longest: float) -> Tensor:
         """Return by how much scores may be higher than those of :meth:`between`, ``[queries]``.
 
+        That is the third product, which may be negative, and the largest error.
+
         Args:
             queries: which.
-            longest: no document is longer, without p0.
+            longest: no p - p0 is longer.
         """
         whole = longest + self.sample_mean.norm()  # no document is longer
         error = self.rounding[queries] * longest + self.adding * whole

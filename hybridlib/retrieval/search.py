@@ -36,8 +36,10 @@ def search(
     """Return the ``k`` documents of highest dot product for each query, equal scores by lower row.
 
     Documents pass through memory once, ``block`` at a time. Beside the queries that takes about
-    ``8 * block * d + queries * (32 * k + 2000)`` bytes and some MB, however many documents there
-    are. Products in bfloat16 show which documents may be among the best, where that is faster; the
+    ``8 * (block + queries) * d + queries * (32 * k + 2000)`` bytes and some MB, however many
+    documents there are.
+
+    Where products in bfloat16 are faster, they show which documents may be among the best; the
     scores of those are computed in float32. Equal vectors score equally wherever they stand.
 
     Args:
@@ -46,7 +48,7 @@ def search(
         k: how many; all documents, if there are fewer.
         block: documents scored at a time.
         progress: show a progress bar.
-        device: where products are computed, such as the encoder's.
+        device: where rough scores are computed, such as the encoder's; the rest is on the CPU.
 
     Returns:
         Rows ``[queries, k]`` (int64) and scores ``[queries, k]`` (float32), best first; the same in
@@ -67,7 +69,8 @@ def search(
     end = min(blocks * (process + 1) // processes * block, len(documents))
     show = progress and process == 0
     block = min(block, len(documents))
-    work = _Search(queries, _as_tensor(documents), k, block, torch.device(device))
+    with torch.inference_mode(False):  # its threads write to its tensors, whatever the mode here
+        work = _Search(queries, _as_tensor(documents), k, block, torch.device(device))
     top = work.run(range(first, end), show)
     if processes > 1:
         top = _merge_processes(top, processes)
@@ -94,7 +97,7 @@ class _Search:
         self.documents = documents
         self.block = block
 
-        # Every thread takes every so many-th share of the queries.
+        # Of w threads, each takes every w-th share of the queries.
         together = min(len(queries), _QUERIES)
         self.workers = workers_for(together)
         size = -(-together // self.workers)

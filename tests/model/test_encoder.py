@@ -111,10 +111,10 @@ def test_int8_is_for_cpus(tiny_encoder):
 
 
 def test_vectors_do_not_depend_on_the_kind_of_attention(tiny_encoder, texts):
-    """PyTorch's fused attention leaves padding out, as the plain one does."""
+    """Without padding, and with padding that the plain attention leaves out."""
     encoder = DualEncoder.load(tiny_encoder)
     config = encoder.backbone.config
-    assert config._attn_implementation == "sdpa"
+    assert config._attn_implementation == "packed"
     fused = encoder.encode(texts, "query")
     encoder.backbone.set_attn_implementation("eager")
     assert config._attn_implementation == "eager"

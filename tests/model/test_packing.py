@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -53,66 +54,109 @@ def batch_of(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     return input_ids, mask
 
 
+def states_and_gradients(
+    backbone: PreTrainedModel, input_ids: torch.Tensor, mask: torch.Tensor
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return the states of real tokens, one behind the other, and the gradients of weights."""
+    backbone.zero_grad()
+    parts = packing.hidden_states(backbone, input_ids, mask)
+    states = torch.cat([hidden[real.bool()] for hidden, real in parts])
+    (states**2).sum().backward()
+    weights = [each for each in backbone.parameters() if each.grad is not None]
+    return states.detach(), [weight.grad.clone() for weight in weights]
+
+
+def assert_near(found: tuple, expected: tuple) -> None:
+    """Compare states and gradients."""
+    assert torch.allclose(found[0], expected[0], atol=1e-5)
+    assert len(found[1]) == len(expected[1]) > 30
+    for ours, theirs in zip(found[1], expected[1]):
+        assert torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize(("config", "model"), FAMILIES)
 @pytest.mark.parametrize(
     "lengths", [[9, 9, 7, 3, 3, 3, 1], [5], [3, 8, 3], [30] * 3], ids=lambda each: str(len(each))
 )
-def test_states_and_gradients_are_those_of_a_padded_batch(config, model, lengths, monkeypatch):
+def test_states_and_gradients_are_those_of_a_padded_batch(config, model, lengths):
     backbone = backbone_of(config, model)
-    input_ids, mask = batch_of(lengths)
-    found = []
-    for is_packed in (True, False):
-        monkeypatch.setattr(packing, "is_packed", lambda _, answer=is_packed: answer)
-        backbone.zero_grad()
-        states = packing.hidden_states(backbone, input_ids, mask) * mask[:, :, None]
-        (states**2).sum().backward()
-        weights = [each for each in backbone.parameters() if each.grad is not None]
-        found.append((states, [weight.grad.clone() for weight in weights]))
-    (packed, packed_gradients), (padded, padded_gradients) = found
-    assert torch.allclose(packed, padded, atol=1e-5)
-    assert len(packed_gradients) == len(padded_gradients) > 30
-    for ours, theirs in zip(packed_gradients, padded_gradients):
-        assert torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3)
+    batch = batch_of(lengths)
+    expected = states_and_gradients(backbone, *batch)
+    packing.allow_packing(backbone)
+    assert packing.is_packed(backbone)
+    assert_near(states_and_gradients(backbone, *batch), expected)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_layers_that_are_computed_twice_are_packed_twice(reentrant):
+    backbone = backbone_of(BertConfig, BertModel).train()
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    batch = batch_of([9, 9, 7, 3])
+    expected = states_and_gradients(backbone, *batch)
+    packing.allow_packing(backbone)
+    backbone.gradient_checkpointing_enable({"use_reentrant": reentrant})
+    assert_near(states_and_gradients(backbone, *batch), expected)
+
+
+def test_padded_batches_go_through_the_same_attention(monkeypatch):
+    """As on a GPU."""
+    backbone = backbone_of(BertConfig, BertModel)
+    batch = batch_of([9, 9, 7, 3])
+    expected = states_and_gradients(backbone, *batch)
+    packing.allow_packing(backbone)
+    monkeypatch.setattr(packing, "is_packed", lambda _: False)
+    found = states_and_gradients(backbone, *batch)
+    assert torch.equal(found[0], expected[0])
 
 
 def test_what_is_packed():
-    for config, model in FAMILIES:
-        assert packing.is_packed(backbone_of(config, model))
-        assert not packing.is_packed(backbone_of(config, model, "eager"))
-        assert not packing.is_packed(backbone_of(config, model, is_decoder=True))
-        assert not packing.is_packed(backbone_of(config, model).to("meta"))
-    assert not packing.is_packed(DistilBertModel(DistilBertConfig(n_layers=1, dim=12)))
+    def is_packed(backbone: PreTrainedModel) -> bool:
+        packing.allow_packing(backbone)
+        return packing.is_packed(backbone)
 
-    class BertModel2(BertModel):
+    for config, model in FAMILIES:
+        assert is_packed(backbone_of(config, model))
+        assert not is_packed(backbone_of(config, model, "eager"))
+        assert not is_packed(backbone_of(config, model, is_decoder=True))
+        assert not is_packed(backbone_of(config, model).to("meta"))
+    assert not is_packed(DistilBertModel(DistilBertConfig(n_layers=1, dim=12)))
+
+    class OtherModel(BertModel):
         """A model of somebody else, which may look at its tokens in other ways."""
 
-    BertModel2.__name__ = "BertModel"
-    assert not packing.is_packed(backbone_of(BertConfig, BertModel2))
+    OtherModel.__name__ = "BertModel"
+    assert not is_packed(backbone_of(BertConfig, OtherModel))
 
 
-def test_nothing_is_padded_and_the_attention_is_as_before(tiny_encoder, monkeypatch):
+def test_another_attention_can_be_chosen(tiny_encoder):
+    encoder = DualEncoder.load(tiny_encoder)
+    assert packing.is_packed(encoder.backbone)
+    packed = encoder.encode(["one two three", "two"], "query")
+    encoder.backbone.set_attn_implementation("eager")
+    assert not packing.is_packed(encoder.backbone)
+    assert np.allclose(encoder.encode(["one two three", "two"], "query"), packed, atol=1e-6)
+
+
+def test_nothing_is_padded(tiny_encoder, monkeypatch):
     encoder = DualEncoder.load(tiny_encoder)
     forward = encoder.backbone.forward
     shapes = []
 
     def record(**batch):
         shapes.append(tuple(batch["input_ids"].shape))
-        assert encoder.backbone.config._attn_implementation == "packed"
         return forward(**batch)
 
     monkeypatch.setattr(encoder.backbone, "forward", record)
     texts = ["one", "one two three", "two"]
     encoder.encode(texts, "query")
     assert shapes == [(1, sum(map(len, encoder.tokenize(texts, "query"))))]
-    assert encoder.backbone.config._attn_implementation == "sdpa"
 
 
-def test_an_error_leaves_the_attention_as_it_was(tiny_encoder):
-    encoder = DualEncoder.load(tiny_encoder)
-    batch = encoder.pad([[5, 6], [7]])
-    with pytest.raises(IndexError):
-        encoder.embed(batch["input_ids"] + 10**6, batch["attention_mask"])
-    assert encoder.backbone.config._attn_implementation == "sdpa"
+def test_a_saved_encoder_knows_nothing_of_it(tiny_encoder, tmp_path):
+    DualEncoder.load(tiny_encoder).save(tmp_path / "saved")
+    assert "packed" not in (tmp_path / "saved" / "config.json").read_text()
 
 
 def test_dropout_is_drawn_by_the_seed(tiny_encoder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -74,6 +75,34 @@ def test_search_finds_the_best_of_all_exact_scores(made, k, form, rng):
     order = np.argsort(-expected, axis=1, kind="stable")[:, :k]
     assert np.array_equal(rows, order)
     assert np.array_equal(scores, np.take_along_axis(expected, order, 1))
+
+
+@pytest.mark.parametrize("setting", ["medium precision", "autocast", "inference mode"])
+def test_results_are_exact_whatever_is_set(setting, form, rng):
+    documents = near(rng, 3000).astype(np.float32)
+    queries = np.abs(spread(rng, 40)).astype(np.float32)
+    expected = search(queries, documents, 10, block=700)
+    precision = torch.get_float32_matmul_precision()
+    modes = {
+        "autocast": torch.autocast("cpu", torch.bfloat16),
+        "inference mode": torch.inference_mode(),
+    }
+    try:
+        if setting == "medium precision":
+            torch.set_float32_matmul_precision("medium")
+        with modes.get(setting, nullcontext()):
+            found = search(queries, documents, 10, block=700)
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[1], expected[1])
+
+
+def test_vectors_short_on_both_sides(form, rng):
+    documents, queries = (tiny(rng, count).astype(np.float32) * 1e4 for count in (500, 20))
+    rows, _ = search(queries, documents, 5)
+    order = np.argsort(-exact_scores(queries, documents), axis=1, kind="stable")[:, :5]
+    assert np.array_equal(rows, order)
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 12, 384, 1000])
