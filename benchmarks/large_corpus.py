@@ -29,7 +29,6 @@ import mmap
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -47,6 +46,7 @@ from vectors import CHUNK, make_passages, unit_vectors
 
 from hybridlib.figures import style
 from hybridlib.figures.axes import legend_above, one_axes
+from hybridlib.retrieval.exact import as_tensor
 from hybridlib.retrieval.rough import product_format
 from hybridlib.retrieval.search import search
 
@@ -246,13 +246,6 @@ def multiply(queries: torch.Tensor, passages: torch.Tensor) -> None:
     scores = torch.empty(len(queries), 4096, dtype=queries.dtype)
     for part in passages.split(4096):
         torch.mm(queries, part.T, out=scores[:, : len(part)])
-
-
-def as_tensor(vectors: np.ndarray) -> torch.Tensor:
-    """Return an array as a tensor on the same memory, which is only read."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(vectors)
 
 
 def forget(passages: np.memmap) -> None:

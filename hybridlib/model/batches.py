@@ -74,7 +74,6 @@ def micro_batches(
     """
     order = np.argsort(np.negative(lengths), kind="stable")
     tokens = np.asarray(lengths, dtype=np.int64)[order]
-
     before = np.concatenate([[0], tokens.cumsum()])  # of each row: tokens of all rows before it
 
     def size(first: Any, end: int) -> Any:

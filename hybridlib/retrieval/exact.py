@@ -1,7 +1,8 @@
-"""Scores of vectors and their exact top k: the core that ranking and search share."""
+"""Scores of vectors and their exact top k, and what ranking and search share."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -94,6 +95,13 @@ def _highest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, columns.gather(1, chosen)
 
 
+def as_tensor(vectors: np.ndarray) -> Tensor:
+    """Return the array as a tensor on the same memory, which is only read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(vectors)
+
+
 def rows_and_columns(places: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the row and the column of places in a flattened array of so many columns."""
     rows = places // width
@@ -145,11 +153,11 @@ def scores_of(queries: Tensor, candidates: Tensor) -> Tensor:
     padded = nn.functional.pad(queries, (0, 0, 0, padding)).to(candidates.device)
     with whole_float32():
         scores = (padded @ candidates)[: len(queries)].cpu()
-    check_scores(scores)
+    _check_scores(scores)
     return scores
 
 
-def check_scores(scores: Tensor) -> None:
+def _check_scores(scores: Tensor) -> None:
     """Refuse scores that are not finite, those of finite but very long vectors.
 
     Raises:

@@ -12,7 +12,7 @@ from torch import Tensor
 from hybridlib.errors import InputError
 from hybridlib.retrieval.exact import check_finite
 
-_SHORTEST = 1e-13  # length that shorter vectors are taken to have: their products may vanish
+_LEAST_LENGTH = 1e-13  # length that shorter vectors are taken to have: their products may vanish
 
 
 class RoughScores:
@@ -37,8 +37,8 @@ class RoughScores:
     """
 
     def __init__(self, queries: Tensor, sample: Tensor, block: int, device: torch.device) -> None:
-        longest = check_lengths(queries, "query", 0).max()
-        check_lengths(sample, "document", 0)
+        longest = _check_lengths(queries, "query", 0).max()
+        _check_lengths(sample, "document", 0)
         form = product_format(device)
         dimension = queries.shape[1]
 
@@ -50,20 +50,20 @@ class RoughScores:
         self.of_queries = (centred * self.sample_mean).sum(1)  # float32, whatever @ is set to
 
         # Errors, over the lengths of p - p0 and of p.
-        self.rounding = rounding(form) * check_lengths(centred, "query", 0)
-        self.adding = adding(dimension) * longest
+        self.rounding_errors = _rounding_error(form) * _check_lengths(centred, "query", 0)
+        self.sum_error = _sum_error(dimension) * longest
 
         # Memory for a block.
         self.documents = torch.empty(block, dimension, dtype=form, device=device)
         self.of_documents = torch.empty(block)
 
-    def load(self, vectors: Tensor, at: int, name: int) -> float:
+    def load(self, vectors: Tensor, at: int, start: int) -> float:
         """Take in documents ``[n, d]`` float32; return the length of the longest p - p0.
 
         Args:
             vectors: of the documents.
             at: number of the first within the block.
-            name: row of the first, for messages.
+            start: row of the first among all documents, for messages.
 
         Raises:
             InputError: one is not finite, or longer than about 1e19.
@@ -72,7 +72,7 @@ class RoughScores:
         end = at + len(vectors)
         self.documents[at:end] = centred
         self.of_documents[at:end] = vectors @ self.query_mean
-        return float(check_lengths(centred, "document", name).max())
+        return float(_check_lengths(centred, "document", start).max())
 
     def between(self, queries: slice, documents: slice) -> Tensor:
         """Return scores ``[queries, documents]`` (float32, on the CPU) but for (q - q0) p0."""
@@ -89,7 +89,7 @@ class RoughScores:
             longest: no p - p0 is longer.
         """
         whole = longest + self.sample_mean.norm()  # no document is longer
-        error = self.rounding[queries] * longest + self.adding * whole
+        error = self.rounding_errors[queries] * longest + self.sum_error * whole
         return self.of_queries[queries] + error
 
 
@@ -104,7 +104,7 @@ def product_format(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def rounding(form: torch.dtype) -> float:
+def _rounding_error(form: torch.dtype) -> float:
     """Return by how much rounding may change a score, over the lengths of both vectors.
 
     Rounding changes a vector by half of ``eps`` of its length at most, and a score by as much
@@ -114,8 +114,8 @@ def rounding(form: torch.dtype) -> float:
     return 1.5 * eps * (1 + eps)
 
 
-def adding(dimension: int) -> float:
-    """Return by how much sums in float32 may be off together, over the longest vectors' lengths.
+def _sum_error(dimension: int) -> float:
+    """Return by how much sums in float32 may be off together, over the largest lengths.
 
     Each is off by half of ``eps`` for every number added, at most. There are four: the three
     products of :class:`RoughScores`, of which two have q - q0, up to twice as long as a query, and
@@ -124,7 +124,7 @@ def adding(dimension: int) -> float:
     return 4 * (dimension + 8) * torch.finfo(torch.float32).eps
 
 
-def check_lengths(vectors: Tensor, name: str, start: int) -> Tensor:
+def _check_lengths(vectors: Tensor, name: str, start: int) -> Tensor:
     """Return the lengths ``[n]`` of vectors, after checking that scores can be computed.
 
     Args:
@@ -142,4 +142,4 @@ def check_lengths(vectors: Tensor, name: str, start: int) -> Tensor:
             f"the vector of {name} {start + int(lengths.isfinite().int().argmin())} is too long "
             "for scores in float32; divide vectors by their length"
         )
-    return lengths.clamp(min=_SHORTEST)
+    return lengths.clamp(min=_LEAST_LENGTH)

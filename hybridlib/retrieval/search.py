@@ -6,7 +6,6 @@ every process must make the same call.
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -18,7 +17,7 @@ from tqdm.auto import tqdm
 from hybridlib.distributed import connect
 from hybridlib.errors import InputError
 from hybridlib.retrieval.best import WIDTH, Best, quiet_sparse, rows_and_scores
-from hybridlib.retrieval.exact import shared_threads, workers_for
+from hybridlib.retrieval.exact import as_tensor, shared_threads, workers_for
 from hybridlib.retrieval.rough import RoughScores
 from hybridlib.retrieval.vector_store import VectorStore
 
@@ -70,7 +69,7 @@ def search(
     show = progress and process == 0
     block = min(block, len(documents))
     with torch.inference_mode(False):  # its threads write to its tensors, whatever the mode here
-        work = _Search(queries, _as_tensor(documents), k, block, torch.device(device))
+        work = _Search(queries, as_tensor(documents), k, block, torch.device(device))
     top = work.run(range(first, end), show)
     if processes > 1:
         top = _merge_processes(top, processes)
@@ -172,10 +171,3 @@ def _checked_queries(
     if k < 1 or block < 1:
         raise InputError(f"k is {k} and block {block}; both must be 1 or more")
     return torch.from_numpy(np.ascontiguousarray(query_vectors, dtype=np.float32))
-
-
-def _as_tensor(vectors: np.ndarray) -> Tensor:
-    """Return the array as a tensor on the same memory, which is only read."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(vectors)
